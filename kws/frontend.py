@@ -1,0 +1,225 @@
+"""From sound to spectrogram: STFT magnitude, then optionally a mel filter bank, a log and an image.
+
+The STFT is that of ``tf.signal.stft`` with ``pad_end=False``: frames of ``frame_length`` samples, a periodic
+Hann window, zero-padded on the right to ``fft_length``. The filter bank is that of
+``tf.signal.linear_to_mel_weight_matrix`` (HTK's mel scale, triangles of height one over magnitudes). Everything
+is numpy and float32, and agrees with TensorFlow's own ops to 1e-4.
+
+A column depends on nothing but the ``frame_length`` samples under it, so a stream computes each column once
+(:class:`ColumnStream`) and every window that overlaps it uses the same one. Networks take their normalisation
+inside, for the same reason.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Literal
+
+import numpy as np
+
+from kws.errors import UsageError
+from kws.values import Float32Array
+
+Fit = Literal["crop", "resize"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class FrontEnd:
+    """A front-end, complete: the runtime has no other settings, and ``model.json`` holds exactly these.
+
+    Attributes:
+        sample_rate: hertz of the sound that goes in.
+        window: samples under one spectrogram (one second).
+        frame_length: samples under one column.
+        frame_step: samples from one column to the next.
+        fft_length: length of the transform, at least ``frame_length``.
+        mel_bins: bands of the mel filter bank; 0 keeps the ``fft_length // 2 + 1`` linear bins.
+        mel_low, mel_high: the bank's lowest and highest frequency in hertz.
+        log_offset: the value added before the natural logarithm; 0 takes no logarithm.
+        image: the network's rows (time) and columns (frequency).
+        fit: how the spectrogram becomes the image: ``crop`` keeps the newest rows, ``resize`` is the bilinear
+            ``tf.image.resize``.
+        channels: how many times the grey image is repeated for a network that wants colours.
+    """
+
+    sample_rate: int = 16000
+    window: int = 16000
+    frame_length: int = 400
+    frame_step: int = 160
+    fft_length: int = 512
+    mel_bins: int = 64
+    mel_low: float = 60.0
+    mel_high: float = 7600.0
+    log_offset: float = 1e-3
+    image: tuple[int, int] = (96, 64)
+    fit: Fit = "crop"
+    channels: int = 1
+
+    def __post_init__(self) -> None:
+        if self.frame_step < 1 or self.frame_length < 1 or self.window < self.frame_length:
+            raise UsageError("front-end: frame_step and frame_length must be positive and fit into the window")
+        if self.fft_length < self.frame_length:
+            raise UsageError(
+                f"front-end: fft_length {self.fft_length} is shorter than frame_length {self.frame_length}"
+            )
+        if self.log_offset < 0:
+            raise UsageError("front-end: log_offset must be 0 (no logarithm) or positive")
+        if self.mel_bins and not 0 <= self.mel_low < self.mel_high <= self.sample_rate / 2:
+            raise UsageError("front-end: mel_low and mel_high must lie in order between 0 and half the sample rate")
+        if self.fit not in ("crop", "resize"):
+            raise UsageError(f"front-end: fit must be 'crop' or 'resize', not {self.fit!r}")
+        if self.channels < 1 or min(self.image) < 1:
+            raise UsageError("front-end: image and channels must be positive")
+        if self.fit == "crop" and (self.image[0] > self.frames or self.image[1] != self.bins):
+            raise UsageError(
+                f"front-end: image {self.image[0]} x {self.image[1]} cannot be cropped from "
+                f"{self.frames} x {self.bins}; use fit = 'resize'"
+            )
+
+    @property
+    def frames(self) -> int:
+        """Columns under one window: ``1 + (window - frame_length) // frame_step``."""
+        return 1 + (self.window - self.frame_length) // self.frame_step
+
+    @property
+    def bins(self) -> int:
+        """Frequencies of one column."""
+        return self.mel_bins or self.fft_length // 2 + 1
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Rows, columns and channels of the network's input."""
+        return (*self.image, self.channels)
+
+    @cached_property
+    def hann(self) -> Float32Array:
+        """The periodic Hann window ``(frame_length,)``."""
+        n = np.arange(self.frame_length)
+        return (0.5 - 0.5 * np.cos(2 * np.pi * n / self.frame_length)).astype(np.float32)
+
+    @cached_property
+    def mel(self) -> Float32Array:
+        """The mel filter bank ``(fft_length // 2 + 1, mel_bins)``."""
+        return mel_matrix(self.mel_bins, self.fft_length // 2 + 1, self.sample_rate, self.mel_low, self.mel_high)
+
+    @cached_property
+    def _resize(self) -> tuple[Float32Array, Float32Array]:
+        return resize_matrix(self.frames, self.image[0]), resize_matrix(self.bins, self.image[1]).T
+
+    def columns(self, samples: Float32Array) -> Float32Array:
+        """The columns that lie wholly within the sound.
+
+        Args:
+            samples: float32 ``(..., n)`` in [-1, 1] at ``sample_rate``.
+
+        Returns:
+            float32 ``(..., max(0, 1 + (n - frame_length) // frame_step), bins)``.
+        """
+        if samples.shape[-1] < self.frame_length:
+            return np.zeros((*samples.shape[:-1], 0, self.bins), np.float32)
+        framed = np.lib.stride_tricks.sliding_window_view(samples, self.frame_length, axis=-1)
+        spectrum = np.fft.rfft(framed[..., :: self.frame_step, :] * self.hann, self.fft_length)
+        columns = np.abs(spectrum).astype(np.float32, copy=False)
+        if self.mel_bins:
+            columns = columns @ self.mel
+        if self.log_offset:
+            columns = np.log(columns + np.float32(self.log_offset))
+        return columns
+
+    def fit_image(self, spectrogram: Float32Array) -> Float32Array:
+        """The network's input from the columns of one window or of many.
+
+        Args:
+            spectrogram: float32 ``(..., frames, bins)``.
+
+        Returns:
+            float32 ``(..., rows, columns, channels)``, see :attr:`shape`.
+        """
+        if self.fit == "crop":
+            image = spectrogram[..., self.frames - self.image[0] :, :]
+        else:
+            rows, columns = self._resize
+            image = rows @ spectrogram @ columns
+        if self.channels == 1:
+            return image[..., None]
+        return np.repeat(image[..., None], self.channels, axis=-1)
+
+    def __call__(self, window: Float32Array) -> Float32Array:
+        """The network's input for windows ``(..., window)``: columns, then image."""
+        return self.fit_image(self.columns(window))
+
+
+#: The log-mel image that our own models hear: 25 ms frames every 10 ms, 64 bands.
+LOG_MEL = FrontEnd()
+
+#: The same for small computers: 40 ms frames every 20 ms, 40 bands.
+LOG_MEL_SMALL = FrontEnd(frame_length=640, frame_step=320, fft_length=1024, mel_bins=40, image=(48, 40))
+
+#: The front-end of the article that this project started from: a linear magnitude spectrogram as a picture.
+ARTICLE = FrontEnd(
+    frame_length=2048,
+    frame_step=512,
+    fft_length=2048,
+    mel_bins=0,
+    log_offset=0.0,
+    image=(128, 128),
+    fit="resize",
+    channels=3,
+)
+
+PRESETS = {"log-mel": LOG_MEL, "log-mel-small": LOG_MEL_SMALL, "article": ARTICLE}
+
+
+def mel_matrix(bins: int, spectrum_bins: int, sample_rate: int, low: float, high: float) -> Float32Array:
+    """Weights ``(spectrum_bins, bins)`` that gather linear-frequency magnitudes into mel bands.
+
+    Triangles that are linear on the mel scale of the HTK Book (``1127 ln(1 + f / 700)``), equally spaced from
+    ``low`` to ``high`` hertz, of height one and without area normalisation; the zero frequency has no weight. The
+    definition is that of ``tf.signal.linear_to_mel_weight_matrix``.
+    """
+
+    def to_mel(hertz: np.ndarray) -> np.ndarray:
+        return 1127.0 * np.log1p(hertz / 700.0)
+
+    frequencies = to_mel(np.linspace(0.0, sample_rate / 2, spectrum_bins)[1:])[:, None]
+    edges = np.linspace(*to_mel(np.array([low, high])), bins + 2)
+    left, centre, right = edges[:-2], edges[1:-1], edges[2:]
+    rise = (frequencies - left) / (centre - left)
+    fall = (right - frequencies) / (right - centre)
+    weights = np.maximum(0.0, np.minimum(rise, fall))
+    return np.pad(weights, ((1, 0), (0, 0))).astype(np.float32)
+
+
+def resize_matrix(size: int, new_size: int) -> Float32Array:
+    """Weights ``(new_size, size)`` of a bilinear resize along one axis, half-pixel centres, no anti-aliasing.
+
+    ``resize_matrix(h, H) @ image @ resize_matrix(w, W).T`` is ``tf.image.resize(image, (H, W))``.
+    """
+    centres = (np.arange(new_size) + 0.5) * size / new_size - 0.5
+    below = np.floor(centres)
+    share = centres - below
+    weights = np.zeros((new_size, size))
+    rows = np.arange(new_size)
+    np.add.at(weights, (rows, np.clip(below, 0, size - 1).astype(int)), 1.0 - share)
+    np.add.at(weights, (rows, np.clip(below + 1, 0, size - 1).astype(int)), share)
+    return weights.astype(np.float32)
+
+
+class ColumnStream:
+    """Columns of a stretch of sound that arrives in pieces: each is computed once, as soon as it is complete."""
+
+    def __init__(self, front_end: FrontEnd) -> None:
+        self._front_end = front_end
+        self._pending = np.zeros(0, np.float32)
+
+    def push(self, samples: Float32Array) -> Float32Array:
+        """Take float32 ``(n,)`` that follow the samples before; return the new columns ``(k, bins)``."""
+        sound = np.concatenate((self._pending, samples))
+        columns = self._front_end.columns(sound)
+        self._pending = sound[len(columns) * self._front_end.frame_step :]
+        return columns
+
+    def reset(self) -> None:
+        """Begin a new stretch: what was heard before counts no more."""
+        self._pending = np.zeros(0, np.float32)

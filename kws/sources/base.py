@@ -1,0 +1,39 @@
+"""The one interface of everything that sound comes from."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from types import TracebackType
+from typing import Protocol, Self
+
+from kws.values import AudioBlock
+
+
+class Source(Protocol):
+    """A microphone, a file or a pipe: mono sound at a rate of its own, in blocks of any size.
+
+    A source is opened by ``with``: what is missing or unreadable is found then, and is a
+    :class:`~kws.errors.AudioError` or a :class:`~kws.errors.UsageError`. Positions count samples at
+    :attr:`rate` since the beginning; a gap between blocks says that samples were lost.
+
+    Attributes:
+        name: what a person would call it: a path, a device's name, ``standard input``.
+        rate: samples a second, known once the source is open.
+        live: whether sound arrives at the pace at which it was made, so that being late matters.
+        length: seconds of sound where the source knows it (a file), else None.
+    """
+
+    name: str
+    rate: int
+    live: bool
+    length: float | None
+
+    def __enter__(self) -> Self: ...
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None: ...
+
+    def blocks(self) -> Iterator[AudioBlock]:
+        """Yield the sound until it ends; a microphone's never does."""
+        ...
