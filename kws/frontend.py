@@ -19,7 +19,7 @@ from typing import Literal
 import numpy as np
 
 from kws.errors import UsageError
-from kws.values import Float32Array
+from kws.values import Float32Array, Float64Array
 
 Fit = Literal["crop", "resize"]
 
@@ -120,7 +120,7 @@ class FrontEnd:
             return np.zeros((*samples.shape[:-1], 0, self.bins), np.float32)
         framed = np.lib.stride_tricks.sliding_window_view(samples, self.frame_length, axis=-1)
         spectrum = np.fft.rfft(framed[..., :: self.frame_step, :] * self.hann, self.fft_length)
-        columns = np.abs(spectrum).astype(np.float32, copy=False)
+        columns: Float32Array = np.abs(spectrum).astype(np.float32, copy=False)
         if self.mel_bins:
             columns = columns @ self.mel
         if self.log_offset:
@@ -179,11 +179,12 @@ def mel_matrix(bins: int, spectrum_bins: int, sample_rate: int, low: float, high
     definition is that of ``tf.signal.linear_to_mel_weight_matrix``.
     """
 
-    def to_mel(hertz: np.ndarray) -> np.ndarray:
+    def to_mel(hertz: Float64Array) -> Float64Array:
         return 1127.0 * np.log1p(hertz / 700.0)
 
     frequencies = to_mel(np.linspace(0.0, sample_rate / 2, spectrum_bins)[1:])[:, None]
-    edges = np.linspace(*to_mel(np.array([low, high])), bins + 2)
+    lowest, highest = to_mel(np.array([low, high], np.float64))
+    edges = np.linspace(lowest, highest, bins + 2)
     left, centre, right = edges[:-2], edges[1:-1], edges[2:]
     rise = (frequencies - left) / (centre - left)
     fall = (right - frequencies) / (right - centre)

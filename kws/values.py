@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 Float32Array: TypeAlias = npt.NDArray[np.float32]
+Float64Array: TypeAlias = npt.NDArray[np.float64]
 
 SILENCE = "_silence_"
 UNKNOWN = "_unknown_"
