@@ -5,9 +5,9 @@ Hann window, zero-padded on the right to ``fft_length``. The filter bank is that
 ``tf.signal.linear_to_mel_weight_matrix`` (HTK's mel scale, triangles of height one over magnitudes). Everything
 is numpy and float32, and agrees with TensorFlow's own ops to 1e-4.
 
-A column depends on nothing but the ``frame_length`` samples under it, so a stream computes each column once
-(:class:`ColumnStream`) and every window that overlaps it uses the same one. Networks take their normalisation
-inside, for the same reason.
+A column depends on nothing but the ``frame_length`` samples under it, so a stream computes each column once and
+every window that overlaps it uses the same one (:mod:`kws.windows`). Networks take their normalisation inside, for
+the same reason.
 """
 
 from __future__ import annotations
@@ -205,22 +205,3 @@ def resize_matrix(size: int, new_size: int) -> Float32Array:
     np.add.at(weights, (rows, np.clip(below, 0, size - 1).astype(int)), 1.0 - share)
     np.add.at(weights, (rows, np.clip(below + 1, 0, size - 1).astype(int)), share)
     return weights.astype(np.float32)
-
-
-class ColumnStream:
-    """Columns of a stretch of sound that arrives in pieces: each is computed once, as soon as it is complete."""
-
-    def __init__(self, front_end: FrontEnd) -> None:
-        self._front_end = front_end
-        self._pending = np.zeros(0, np.float32)
-
-    def push(self, samples: Float32Array) -> Float32Array:
-        """Take float32 ``(n,)`` that follow the samples before; return the new columns ``(k, bins)``."""
-        sound = np.concatenate((self._pending, samples))
-        columns = self._front_end.columns(sound)
-        self._pending = sound[len(columns) * self._front_end.frame_step :]
-        return columns
-
-    def reset(self) -> None:
-        """Begin a new stretch: what was heard before counts no more."""
-        self._pending = np.zeros(0, np.float32)

@@ -1,0 +1,135 @@
+"""Accuracy and confusion on labelled clips, one window a clip."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from kws.errors import UsageError
+from kws.model import Model
+from kws.recordings import audio_files, read_audio
+from kws.speech import clip_window
+from kws.values import SILENCE, UNKNOWN, Float32Array
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class ClipResult:
+    """What a model said of labelled clips.
+
+    Attributes:
+        labels: of the model.
+        confusion: int ``(labels, labels)``: row is what was said, column what was heard.
+        mistakes: clips heard wrongly: path or description, said, heard, posterior of what was heard.
+    """
+
+    labels: tuple[str, ...]
+    confusion: npt.NDArray[np.int64]
+    mistakes: list[tuple[str, str, str, float]]
+
+    @property
+    def clips(self) -> int:
+        return int(self.confusion.sum())
+
+    @property
+    def accuracy(self) -> float:
+        """Share of clips heard rightly."""
+        return float(np.trace(self.confusion) / self.confusion.sum())
+
+    def recall(self, label: int) -> float | None:
+        """Share of the clips of a label that were heard rightly; None where there are none."""
+        said = int(self.confusion[label].sum())
+        return float(self.confusion[label, label] / said) if said else None
+
+    def worst(self, count: int = 10) -> list[tuple[str, str, int]]:
+        """The commonest confusions: said, heard, how often."""
+        wrong = self.confusion.copy()
+        np.fill_diagonal(wrong, 0)
+        order = np.argsort(wrong, axis=None)[::-1][:count]
+        pairs = [np.unravel_index(i, wrong.shape) for i in order]
+        return [(self.labels[i], self.labels[j], int(wrong[i, j])) for i, j in pairs if wrong[i, j]]
+
+
+def labelled_clips(folder: Path, labels: tuple[str, ...]) -> list[tuple[Path, int]]:
+    """The clips of ``WORD/*`` and their labels; words that the model does not know count as unknown.
+
+    Raises:
+        UsageError: no such folder, or no clips in it.
+    """
+    clips = []
+    for path in audio_files(folder):
+        word = path.relative_to(folder).parts[0]
+        if word in labels:
+            clips.append((path, labels.index(word)))
+        elif not word.startswith("_"):
+            clips.append((path, labels.index(UNKNOWN)))
+    if not clips:
+        raise UsageError(f"{folder}: no clips in folders of words (WORD/*.wav, .flac or .ogg)")
+    return clips
+
+
+def silences(noise: Sequence[Path], count: int, *, window: int, seed: int = 0) -> Iterator[tuple[str, Float32Array]]:
+    """Silence as Speech Commands makes it: random seconds of noise at random volume, with a name for each.
+
+    Args:
+        noise: recordings to cut from, all equally often.
+        count: how many seconds.
+        window: samples of each.
+        seed: the same seed cuts the same seconds.
+    """
+    rng = np.random.default_rng(seed)
+    for path in (noise[i] for i in rng.permutation(np.resize(np.arange(len(noise)), count))):
+        sound = read_audio(path)
+        first = int(rng.integers(max(1, len(sound) - window)))
+        volume = np.float32(rng.uniform())
+        yield f"{path} from {first / 16000:.2f} s", clip_window(sound[first : first + window], window) * volume
+
+
+def evaluate_clips(
+    model: Model,
+    folder: Path,
+    *,
+    noise: Path | None = None,
+    silence_share: float = 0.1,
+    progress: Callable[[int, int], None] = lambda done, total: None,
+) -> ClipResult:
+    """Ask a model about every clip of a folder.
+
+    Args:
+        model: to ask.
+        folder: ``WORD/*.wav``, .flac, .ogg; ``_silence_`` and ``_unknown_`` may be folders as well.
+        noise: a folder of noise from which silence is cut.
+        silence_share: seconds of silence to cut, as a share of the clips.
+        progress: is told how many clips are done, of how many.
+
+    Raises:
+        UsageError: a folder is missing or empty.
+        AudioError: a clip cannot be read.
+    """
+    labels = model.labels
+    clips = labelled_clips(folder, labels)
+    window = model.front_end.window
+    noises = audio_files(noise) if noise is not None else []
+    if noise is not None and not noises:
+        raise UsageError(f"{noise}: no recordings of noise")
+    count = round(silence_share * len(clips)) if noises else 0
+    confusion = np.zeros((len(labels), len(labels)), np.int64)
+    mistakes = []
+
+    def asked() -> Iterator[tuple[str, Float32Array, int]]:
+        for path, label in clips:
+            yield str(path), clip_window(read_audio(path), window), label
+        for name, sound in silences(noises, count, window=window):
+            yield name, sound, labels.index(SILENCE)
+
+    for done, (name, sound, label) in enumerate(asked(), 1):
+        posteriors = model.posteriors(model.front_end.columns(sound))
+        heard = int(posteriors.argmax())
+        confusion[label, heard] += 1
+        if heard != label:
+            mistakes.append((name, labels[label], labels[heard], float(posteriors[heard])))
+        progress(done, len(clips) + count)
+    return ClipResult(labels, confusion, mistakes)

@@ -1,0 +1,118 @@
+"""TFLite, whoever provides it: ai-edge-litert, tflite-runtime or tensorflow, the first that is installed.
+
+All three have the same ``Interpreter``. LiteRT is today's name of tflite-runtime and many times faster;
+tflite-runtime 2.14 is the one for 32-bit Arm; tensorflow is there where somebody trains.
+"""
+
+from __future__ import annotations
+
+import importlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from kws.errors import ModelError, UsageError
+from kws.values import Float32Array
+
+#: Name of the distribution -> module that has ``Interpreter``, in the order in which they are tried.
+INTERPRETERS = {
+    "ai-edge-litert": "ai_edge_litert.interpreter",
+    "tflite-runtime": "tflite_runtime.interpreter",
+    "tensorflow": "tensorflow.lite.python.interpreter",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Quantisation:
+    """How a tensor stores real numbers as integers: ``real = (stored - zero_point) * scale``."""
+
+    scale: float
+    zero_point: int
+    dtype: np.dtype[Any]
+
+    def store(self, values: Float32Array) -> npt.NDArray[Any]:
+        """Round to the nearest integer that the type has; what lies beyond is clipped, never wrapped."""
+        info = np.iinfo(self.dtype)
+        return np.clip(np.rint(values / self.scale) + self.zero_point, info.min, info.max).astype(self.dtype)
+
+    def load(self, stored: npt.NDArray[Any]) -> Float32Array:
+        """The real numbers, float32."""
+        return (stored.astype(np.float32) - self.zero_point) * np.float32(self.scale)
+
+
+class Network:
+    """A TFLite network with one input and one output, float32 or integer, called with float32.
+
+    Args:
+        path: the ``.tflite`` file.
+        interpreter: one of :data:`INTERPRETERS`; None takes the first that is installed.
+        threads: for one call.
+
+    Raises:
+        UsageError: the interpreter asked for, or any, is not installed.
+        ModelError: the interpreter cannot load the file.
+    """
+
+    def __init__(self, path: Path, *, interpreter: str | None = None, threads: int = 1) -> None:
+        self.interpreter, module = load_interpreter(interpreter)
+        try:
+            self._interpreter = module.Interpreter(model_path=str(path), num_threads=threads)
+            self._interpreter.allocate_tensors()
+        except (ValueError, RuntimeError) as error:
+            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+            raise ModelError(f"{path}: {self.interpreter} cannot load this network ({reason})") from error
+        inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
+        if len(inputs) != 1 or len(outputs) != 1:
+            raise ModelError(f"{path}: has {len(inputs)} inputs and {len(outputs)} outputs; one of each is expected")
+        self._input, self._output = inputs[0], outputs[0]
+        self._store, self._load = _quantisation(self._input), _quantisation(self._output)
+
+    @property
+    def input_shape(self) -> tuple[int, ...]:
+        """Shape of one example, without the batch."""
+        return tuple(int(size) for size in self._input["shape"][1:])
+
+    @property
+    def outputs(self) -> int:
+        """How many numbers come out for one example."""
+        return int(np.prod(self._output["shape"][1:]))
+
+    def __call__(self, image: Float32Array) -> Float32Array:
+        """What the network says of one example: float32 ``input_shape`` in, ``(outputs,)`` out."""
+        stored = self._store.store(image) if self._store else image
+        self._interpreter.set_tensor(self._input["index"], stored[np.newaxis])
+        self._interpreter.invoke()
+        answer: Float32Array = self._interpreter.get_tensor(self._output["index"])[0]
+        return self._load.load(answer) if self._load else answer
+
+
+def load_interpreter(name: str | None = None) -> tuple[str, Any]:
+    """The name and the module of the interpreter asked for, or of the first that is installed.
+
+    Raises:
+        UsageError: it is unknown or not installed; the message says what to install.
+    """
+    if name is not None and name not in INTERPRETERS:
+        raise UsageError(f"no interpreter {name!r}; there are {', '.join(INTERPRETERS)}")
+    reasons = []
+    for candidate in INTERPRETERS if name is None else (name,):
+        try:
+            return candidate, importlib.import_module(INTERPRETERS[candidate])
+        except ImportError as error:
+            if not isinstance(error, ModuleNotFoundError):
+                reasons.append(f"{candidate}: {error}")
+    broken = f" ({'; '.join(reasons)})" if reasons else ""
+    wanted = name or "ai-edge-litert"
+    raise UsageError(f"no TFLite interpreter{broken}: pip install {wanted}")
+
+
+def _quantisation(tensor: dict[str, Any]) -> Quantisation | None:
+    """The quantisation of a tensor; None for float32."""
+    dtype = np.dtype(tensor["dtype"])
+    if dtype == np.float32:
+        return None
+    scale, zero_point = tensor["quantization"]
+    return Quantisation(float(scale), int(zero_point), dtype)

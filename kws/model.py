@@ -1,0 +1,165 @@
+"""A model as it ships: a folder with ``model.json`` and networks in TFLite.
+
+``model.json`` says everything that the runtime must know to use the networks beside it, and their SHA-256. What
+does not fit together is an error that names it, not a wrong answer.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from kws.errors import ModelError
+from kws.frontend import FrontEnd
+from kws.interpreter import Network
+from kws.values import SILENCE, UNKNOWN, Float32Array
+
+MODEL_FILE = "model.json"
+DEFAULT_MODEL = "commands"
+DEFAULT_NETWORK = "model.tflite"
+_FORMAT = 1
+
+
+class Description(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The contents of ``model.json``.
+
+    Attributes:
+        format: of this file; 1.
+        name, version: of the model.
+        labels: what the network's outputs stand for: silence, unknown, then the keywords.
+        front_end: what makes the network's input of a window.
+        sha256: of each ``.tflite`` file beside it.
+        decision: recommended decision settings, in the form that the configuration takes.
+        licence, attribution: of the model and of the recordings that it learned from.
+        training: the recipe, and what it was trained on.
+        metrics: what was measured, by which command.
+    """
+
+    format: int
+    name: str
+    version: str
+    labels: tuple[str, ...]
+    front_end: FrontEnd
+    sha256: dict[str, str]
+    decision: dict[str, Any] = {}
+    licence: str = ""
+    attribution: tuple[str, ...] = ()
+    training: dict[str, Any] = {}
+    metrics: dict[str, Any] = {}
+
+    @property
+    def keywords(self) -> tuple[str, ...]:
+        """The labels that are spotted."""
+        return tuple(label for label in self.labels if label not in (SILENCE, UNKNOWN))
+
+
+class Model:
+    """A description and one of its networks, ready to be asked.
+
+    Args:
+        path: a model folder, or one of its ``.tflite`` files.
+        interpreter: see :class:`kws.interpreter.Network`.
+        threads: for one window.
+
+    Raises:
+        ModelError: a file is missing, altered or does not fit.
+        UsageError: the interpreter is not installed.
+    """
+
+    def __init__(self, path: Path, *, interpreter: str | None = None, threads: int = 1) -> None:
+        folder, file = (path.parent, path.name) if path.suffix == ".tflite" else (path, DEFAULT_NETWORK)
+        self.description = read_description(folder)
+        self.path = folder / file
+        _verify(self.path, self.description)
+        self.network = Network(self.path, interpreter=interpreter, threads=threads)
+        if self.network.outputs != len(self.description.labels):
+            raise ModelError(
+                f"{folder / MODEL_FILE}: names {len(self.description.labels)} labels, "
+                f"but {file} has {self.network.outputs} outputs"
+            )
+        if self.network.input_shape != self.front_end.shape:
+            raise ModelError(
+                f"{folder / MODEL_FILE}: the front-end makes images of {self.front_end.shape}, "
+                f"but {file} takes {self.network.input_shape}"
+            )
+
+    @property
+    def name(self) -> str:
+        return self.description.name
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        return self.description.labels
+
+    @property
+    def front_end(self) -> FrontEnd:
+        return self.description.front_end
+
+    def posteriors(self, spectrogram: Float32Array) -> Float32Array:
+        """What the network says of one window's columns, float32 ``(frames, bins)``: ``(labels,)``, sums to 1."""
+        return self.network(self.front_end.fit_image(spectrogram))
+
+
+def read_description(folder: Path) -> Description:
+    """Read ``model.json``.
+
+    Raises:
+        ModelError: it is missing or wrong; the message names the key.
+    """
+    path = folder / MODEL_FILE
+    try:
+        description = msgspec.json.decode(path.read_bytes(), type=Description)
+    except FileNotFoundError as error:
+        raise ModelError(f"{folder}: no model here ({MODEL_FILE} is missing)") from error
+    except NotADirectoryError as error:
+        raise ModelError(f"{folder}: not a model folder") from error
+    except OSError as error:
+        raise ModelError(f"{path}: {error.strerror}") from error
+    except msgspec.DecodeError as error:
+        raise ModelError(f"{path}: {error}") from error
+    if description.format != _FORMAT:
+        raise ModelError(f"{path}: format {description.format}; this version of kws reads format {_FORMAT}")
+    if not description.keywords or len(set(description.labels)) != len(description.labels):
+        raise ModelError(f"{path}: labels must be distinct and hold at least one keyword")
+    return description
+
+
+def _verify(path: Path, description: Description) -> None:
+    expected = description.sha256.get(path.name)
+    if expected is None:
+        raise ModelError(f"{path.parent / MODEL_FILE}: has no sha256 for {path.name}")
+    try:
+        found = hashlib.sha256(path.read_bytes()).hexdigest()
+    except FileNotFoundError as error:
+        raise ModelError(f"{path}: missing, though {MODEL_FILE} names it") from error
+    except OSError as error:
+        raise ModelError(f"{path}: {error.strerror}") from error
+    if found != expected:
+        raise ModelError(f"{path}: its SHA-256 is not the one in {MODEL_FILE}: damaged or altered; install it again")
+
+
+def find_model(name: str) -> Path:
+    """A model by the path of its folder or network, or by the name of one that ships with kws.
+
+    Raises:
+        ModelError: there is none; the message lists the names that ship.
+    """
+    path = Path(name)
+    if path.exists():
+        return path
+    # Installed, the models lie inside the package; in a checkout, beside it.
+    package = Path(__file__).parent
+    shipped = {
+        folder.name: folder
+        for place in (package.parent / "models", package / "models")
+        if place.is_dir()
+        for folder in sorted(place.iterdir())
+        if (folder / MODEL_FILE).is_file()
+    }
+    first, _, rest = name.partition("/")
+    if first in shipped and (shipped[first] / rest).exists():
+        return shipped[first] / rest
+    raise ModelError(f"{name}: no such model folder, and none of this name ships ({', '.join(shipped) or 'none'})")

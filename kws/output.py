@@ -1,0 +1,47 @@
+"""Detections as lines of text, for programs and for people."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC
+from typing import Any
+
+from kws.values import Detection
+
+
+def as_dict(detection: Detection) -> dict[str, Any]:
+    """A detection as every publisher sends it: seconds to the millisecond, time in UTC with a Z."""
+    moment = detection.time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    fields: dict[str, Any] = {
+        "keyword": detection.keyword,
+        "score": round(detection.score, 3),
+        "start": round(detection.start, 3),
+        "end": round(detection.end, 3),
+        "time": moment,
+        "model": detection.model,
+    }
+    if detection.wake is not None:
+        fields["wake"] = detection.wake
+    return fields
+
+
+def as_json(detection: Detection) -> str:
+    """One JSON object on one line."""
+    return json.dumps(as_dict(detection), ensure_ascii=False)
+
+
+def as_tsv(detection: Detection) -> str:
+    """``keyword``, ``score``, ``start``, ``end``, ``time``, ``model``, ``wake``, separated by tabs, ``wake`` perhaps empty."""
+    fields = as_dict(detection)
+    fields.setdefault("wake", "")
+    return "\t".join(f"{value:.3f}" if isinstance(value, float) else value for value in fields.values())
+
+
+def as_text(detection: Detection) -> str:
+    """For people: ``   12.30 s  on  97 %``."""
+    after = f"  after {detection.wake}" if detection.wake else ""
+    return f"{detection.end:8.2f} s  {detection.keyword}  {detection.score:.0%}{after}"
+
+
+FORMATS: dict[str, Callable[[Detection], str]] = {"json": as_json, "text": as_text, "tsv": as_tsv}

@@ -1,0 +1,100 @@
+"""The parts joined: blocks of sound in, posteriors of every window and decisions out."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import numpy as np
+
+from kws.decision import Decider, Decision, DecisionSettings, Fired
+from kws.model import Model
+from kws.sources.base import Source
+from kws.sources.resample import Resampler
+from kws.values import AudioBlock, Detection, Float32Array
+from kws.windows import WindowStream
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Scored:
+    """What the network says of one window.
+
+    Attributes:
+        posteriors: float32 ``(labels,)``.
+        end: position of the sample after the window's last, at 16 kHz.
+        level: of the newest hop of sound, in decibels re full scale.
+        fresh: the first window of a stretch.
+    """
+
+    posteriors: Float32Array
+    end: int
+    level: float
+    fresh: bool
+
+
+def score(model: Model, hop: int, blocks: Iterable[AudioBlock]) -> Iterator[Scored]:
+    """The posteriors of every window of a stream.
+
+    Args:
+        model: to ask.
+        hop: samples between windows.
+        blocks: at the model's rate.
+    """
+    windows = WindowStream(model.front_end, hop)
+    for block in blocks:
+        for window in windows.push(block):
+            yield Scored(model.posteriors(window.columns), window.end, window.level, window.fresh)
+
+
+def hear(source: Source, model: Model) -> Iterator[AudioBlock]:
+    """The sound of an open source at the model's rate.
+
+    Where the source ends, one window of silence follows, so that a word in its last moments is decided like any
+    other, and a recording shorter than a window is heard at all.
+    """
+    rate = model.front_end.sample_rate
+    end = 0
+    for block in Resampler(source.rate, rate).stream(source.blocks()):
+        end = block.end
+        yield block
+    yield AudioBlock(np.zeros(model.front_end.window, np.float32), end)
+
+
+class Pipeline:
+    """A model and the decisions that are made on what it says.
+
+    Attributes:
+        model: that hears.
+        decider: that decides; its thresholds may be changed between windows.
+    """
+
+    def __init__(self, model: Model, settings: DecisionSettings) -> None:
+        rate = model.front_end.sample_rate
+        self.model = model
+        self.decider = Decider(model.labels, settings, sample_rate=rate, window=model.front_end.window)
+
+    def run(self, source: Source) -> Iterator[tuple[Scored, Decision]]:
+        """Hear an open source to its end: every window and what it led to."""
+        return self.decide(score(self.model, self.decider.hop, hear(source, self.model)))
+
+    def decide(self, windows: Iterable[Scored]) -> Iterator[tuple[Scored, Decision]]:
+        """Decide on windows that have been scored."""
+        for scored in windows:
+            # What was under way before a gap ended there; it belongs to no window after it.
+            ended = self.decider.reset() if scored.fresh else Decision()
+            decision = self.decider.step(scored.posteriors, scored.end, scored.level)
+            yield scored, Decision(decision.fired, ended.near_misses + decision.near_misses)
+
+    def detection(self, fired: Fired) -> Detection:
+        """What fired, as it is published: in seconds, with the time of day."""
+        rate = self.model.front_end.sample_rate
+        return Detection(
+            keyword=fired.keyword,
+            score=fired.score,
+            start=fired.start / rate,
+            end=fired.end / rate,
+            time=datetime.now(UTC),
+            model=self.model.name,
+            wake=fired.wake,
+        )

@@ -1,0 +1,35 @@
+"""Whole recordings at once, for what measures and trains; a stream reads :class:`kws.sources.file.FileSource`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from kws.errors import UsageError
+from kws.sources.file import FileSource
+from kws.sources.resample import Resampler
+from kws.values import Float32Array
+
+AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg"})
+
+
+def audio_files(folder: Path) -> list[Path]:
+    """All recordings below a folder, in a fixed order.
+
+    Raises:
+        UsageError: there is no such folder.
+    """
+    if not folder.is_dir():
+        raise UsageError(f"{folder}: no such folder")
+    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES)
+
+
+def read_audio(path: Path) -> Float32Array:
+    """A whole recording, float32 ``(n,)`` at 16 kHz, the mix of its channels.
+
+    Raises:
+        AudioError: it cannot be read.
+    """
+    with FileSource(path) as source:
+        return np.concatenate([block.samples for block in Resampler(source.rate).stream(source.blocks())])

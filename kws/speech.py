@@ -1,0 +1,69 @@
+"""Where in a short clip the word is, by its energy.
+
+Clips of single words carry silence, breath and clicks around the word. Training places words by their true ends,
+and a mixed evaluation stream labels them, so both must agree on where a word begins and stops.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from kws.values import Float32Array
+
+_FRAME = 0.02
+_FLOOR_PERCENTILE = 10
+_SHARE = 0.3
+_LARGEST_DROP = 35.0
+_LONGEST_PAUSE = 0.15
+_MARGIN = 0.02
+
+
+def levels(samples: Float32Array, sample_rate: int = 16000) -> Float32Array:
+    """The level of every 20 ms of the sound, in decibels re full scale; -120 dB for digital silence."""
+    size = round(_FRAME * sample_rate)
+    count = max(1, len(samples) // size)
+    framed = samples[: count * size].reshape(count, -1).astype(np.float32)
+    return 10 * np.log10(np.mean(framed**2, axis=1) + 1e-12)
+
+
+def word_extent(samples: Float32Array, sample_rate: int = 16000) -> tuple[int, int]:
+    """Find the word in a clip that holds one.
+
+    A frame is part of the word when its level lies above the floor (the clip's 10th percentile) by 30 % of the
+    distance between floor and loudest frame, and at most 35 dB below the loudest. From the loudest stretch, the
+    word grows over pauses of up to 150 ms (the closure in "stop"), then by a margin of 20 ms for soft onsets.
+
+    Args:
+        samples: float32 ``(n,)`` in [-1, 1], ``n`` at least 1.
+        sample_rate: hertz.
+
+    Returns:
+        First sample of the word, and the one after its last.
+    """
+    level = levels(samples, sample_rate)
+    size = round(_FRAME * sample_rate)
+    floor, peak = np.percentile(level, _FLOOR_PERCENTILE), level.max()
+    loud = np.flatnonzero(level >= max(floor + _SHARE * (peak - floor), peak - _LARGEST_DROP))
+    breaks = np.flatnonzero(np.diff(loud) > _LONGEST_PAUSE / _FRAME + 1)
+    stretches = np.split(loud, breaks + 1)
+    word = max(stretches, key=lambda frames: float(np.sum(10 ** (level[frames] / 10))))
+    margin = round(_MARGIN * sample_rate)
+    return max(0, int(word[0]) * size - margin), min(len(samples), (int(word[-1]) + 1) * size + margin)
+
+
+def clip_window(samples: Float32Array, window: int = 16000) -> Float32Array:
+    """A clip as the one window that a network is asked about.
+
+    Args:
+        samples: float32 ``(n,)``.
+        window: samples wanted.
+
+    Returns:
+        float32 ``(window,)``: a shorter clip in the middle of silence, a longer one cut round its word.
+    """
+    spare = window - len(samples)
+    if spare >= 0:
+        return np.pad(samples, (spare // 2, spare - spare // 2))
+    start, end = word_extent(samples)
+    first = min(max(0, (start + end - window) // 2), -spare)
+    return samples[first : first + window]

@@ -1,0 +1,90 @@
+"""What a microphone in a room does to a word, as pure functions of float32 sound ``(n,)`` and a random generator."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from kws.values import Float32Array
+
+
+def rms(samples: Float32Array) -> float:
+    """Root mean square, never zero."""
+    return float(np.sqrt(np.mean(np.square(samples), dtype=np.float64) + 1e-12))
+
+
+def decibels(db: float) -> np.float32:
+    """The amplitude ratio of a level difference."""
+    return np.float32(10 ** (db / 20))
+
+
+def change_speed(samples: Float32Array, factor: float) -> Float32Array:
+    """Play ``factor`` times as fast; the pitch moves along, as from a smaller or larger speaker.
+
+    Linear interpolation: its error lies where the front-end's top bands hardly hear it.
+    """
+    size = int(len(samples) / factor)
+    return np.interp(np.arange(size) * factor, np.arange(len(samples)), samples).astype(np.float32)
+
+
+def coloured_noise(rng: np.random.Generator, size: int, slope: float) -> Float32Array:
+    """Noise of level 1 whose amplitude spectrum falls as ``frequency ** -slope`` (0 white, 0.5 pink, 1 brown)."""
+    spectrum = np.fft.rfft(rng.standard_normal(size, np.float32))
+    spectrum *= np.arange(1, len(spectrum) + 1, dtype=np.float32) ** -np.float32(slope)
+    noise = np.fft.irfft(spectrum, size).astype(np.float32)
+    return noise / np.float32(rms(noise))
+
+
+def room_response(rng: np.random.Generator, *, sample_rate: int = 16000) -> Float32Array:
+    """A room and a microphone as one impulse response ``(n,)``, at most 0.4 s, of unit energy.
+
+    The direct sound, then Gaussian noise that decays by 60 dB in 0.1 to 0.7 s (Polack's model of late reverberation),
+    5 to 25 dB below it in energy; then a cheap microphone: a smooth random tilt of up to 8 dB and band limits.
+    """
+    decay = rng.uniform(0.1, 0.7)
+    size = int(min(decay, 0.4) * sample_rate)
+    seconds = np.arange(size) / sample_rate
+    tail = rng.standard_normal(size) * np.exp(-6.9 * seconds / decay)
+    tail[: int(rng.uniform(0.001, 0.012) * sample_rate)] = 0.0
+    tail *= decibels(-rng.uniform(5.0, 25.0)) / np.sqrt(np.sum(tail**2) + 1e-12)
+    tail[0] = 1.0
+    spectrum = np.fft.rfft(tail)
+    frequency = np.linspace(0.0, sample_rate / 2, len(spectrum))
+    knots = rng.uniform(-8.0, 8.0, 6)
+    tilt = np.interp(np.log2(frequency + 60.0), np.linspace(np.log2(60.0), np.log2(8060.0), 6), knots)
+    low, high = rng.uniform(20.0, 300.0), rng.uniform(3800.0, 9000.0)
+    tilt -= 12.0 * np.maximum(0.0, np.log2(low / np.maximum(frequency, 10.0)))
+    tilt -= 24.0 * np.maximum(0.0, np.log2(np.maximum(frequency, 10.0) / high))
+    response = np.fft.irfft(spectrum * 10 ** (tilt / 20), size)
+    return (response / np.sqrt(np.sum(response**2))).astype(np.float32)
+
+
+def through(samples: Float32Array, response: Float32Array) -> Float32Array:
+    """The sound heard through an impulse response, cut to its own length."""
+    size = 1 << (len(samples) + len(response) - 1).bit_length()
+    spectrum = np.fft.rfft(samples, size) * np.fft.rfft(response, size)
+    return np.fft.irfft(spectrum, size)[: len(samples)].astype(np.float32)
+
+
+def mask_spectrogram(
+    rng: np.random.Generator,
+    image: Float32Array,
+    *,
+    time_masks: int,
+    time_mask: float,
+    frequency_masks: int,
+    frequency_mask: float,
+) -> None:
+    """SpecAugment (Park et al. 2019): overwrite random rows and columns of ``(rows, columns, ...)`` with its mean.
+
+    ``time_mask`` and ``frequency_mask`` are the widest masks, as shares of the image.
+    """
+    mean = image.mean()
+    rows, columns = image.shape[:2]
+    for _ in range(time_masks):
+        width = int(rng.integers(0, max(1, int(time_mask * rows)) + 1))
+        start = int(rng.integers(0, rows - width + 1))
+        image[start : start + width] = mean
+    for _ in range(frequency_masks):
+        width = int(rng.integers(0, max(1, int(frequency_mask * columns)) + 1))
+        start = int(rng.integers(0, columns - width + 1))
+        image[:, start : start + width] = mean

@@ -1,0 +1,165 @@
+"""Recordings in memory: folders of words, of speech and of noise, decoded once and split by speaker.
+
+A folder of words holds ``WORD/*.wav`` (also .flac and .ogg), the layout of Speech Commands. Where it has ``train/``
+and ``validation/`` those are the split; otherwise every speaker falls on one side by the hash that Speech Commands
+publishes for its own split, so that clips added later move nobody.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+from rich.progress import track
+
+from kws.errors import UsageError
+from kws.recordings import audio_files, read_audio
+from kws.values import Float32Array
+
+_HASH_BUCKETS = 2**27 - 1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Recordings:
+    """Many recordings in one array, for a training set fits into memory as int16 and not as float32 objects.
+
+    Attributes:
+        data: int16 ``(total,)`` at 16 kHz.
+        starts: int64 ``(n + 1,)``; recording ``i`` is ``data[starts[i]:starts[i + 1]]``.
+        paths: where each came from.
+    """
+
+    data: npt.NDArray[np.int16]
+    starts: npt.NDArray[np.int64]
+    paths: list[Path]
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> Float32Array:
+        """Recording ``index`` as float32 in [-1, 1]."""
+        return self.data[self.starts[index] : self.starts[index + 1]] * np.float32(1 / 32768)
+
+    @property
+    def lengths(self) -> npt.NDArray[np.int64]:
+        """Samples of each recording."""
+        return np.diff(self.starts)
+
+    @property
+    def seconds(self) -> float:
+        return len(self.data) / 16000
+
+
+def load(paths: Sequence[Path], *, what: str, cache: Path | None = None) -> Recordings:
+    """Decode recordings to 16 kHz mono.
+
+    Args:
+        paths: the files.
+        what: their name on the progress bar.
+        cache: a folder that keeps the decoded sound; its key holds every path, size and time of change.
+
+    Raises:
+        AudioError: a file cannot be decoded.
+    """
+    stored = None
+    if cache is not None:
+        key = hashlib.sha256()
+        for path in paths:
+            status = path.stat()
+            key.update(f"{path}\0{status.st_size}\0{status.st_mtime_ns}\0".encode())
+        stored = cache / f"{key.hexdigest()[:24]}.npz"
+        if stored.exists():
+            with np.load(stored) as arrays:
+                return Recordings(arrays["data"], arrays["starts"], list(paths))
+    sounds = [_decode(path) for path in track(paths, f"Reading {what}", transient=True)]
+    starts = np.concatenate(([0], np.cumsum([len(sound) for sound in sounds]))).astype(np.int64)
+    data = np.concatenate(sounds) if sounds else np.zeros(0, np.int16)
+    if stored is not None:
+        stored.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = stored.with_suffix(".tmp.npz")
+        np.savez(unfinished, data=data, starts=starts)
+        unfinished.replace(stored)
+    return Recordings(data, starts, list(paths))
+
+
+def _decode(path: Path) -> npt.NDArray[np.int16]:
+    return np.clip(np.rint(read_audio(path) * 32768), -32768, 32767).astype(np.int16)
+
+
+def speaker_of(path: Path) -> str:
+    """The speaker in a file name of Speech Commands (``HASH_nohash_N``); else the file itself stands for one."""
+    return re.sub(r"_nohash_.*$", "", path.stem)
+
+
+def is_validation(speaker: str, percent: float) -> bool:
+    """Whether a speaker is held out: the hash rule of Speech Commands, ``percent`` of all speakers."""
+    # SHA-1 because the data set's published split is defined by it.
+    number = int(hashlib.sha1(speaker.encode(), usedforsecurity=False).hexdigest(), 16) % (_HASH_BUCKETS + 1)
+    return number * 100.0 / _HASH_BUCKETS < percent
+
+
+@dataclass(frozen=True, slots=True)
+class Split:
+    """The two sides of a folder of words, or of several: ``WORD -> files``."""
+
+    train: dict[str, list[Path]]
+    validation: dict[str, list[Path]]
+
+
+def split_words(folders: Iterable[Path], *, percent: float) -> Split:
+    """Read folders of words and hold out whole speakers.
+
+    A clip whose content stands on both sides stays in validation only.
+
+    Args:
+        folders: each with ``WORD/`` folders, or with ``train/WORD/`` and ``validation/WORD/``; names that begin
+            with an underscore (``_background_noise_``) are no words.
+        percent: of speakers to hold out where a folder does not say.
+
+    Raises:
+        UsageError: a folder is missing or has no words.
+    """
+    split = Split({}, {})
+    for folder in folders:
+        if (folder / "train").is_dir() and (folder / "validation").is_dir():
+            for side, words in (("train", split.train), ("validation", split.validation)):
+                for word, path in _words(folder / side):
+                    words.setdefault(word, []).append(path)
+        else:
+            for word, path in _words(folder):
+                words = split.validation if is_validation(speaker_of(path), percent) else split.train
+                words.setdefault(word, []).append(path)
+    held_out = {_digest(path) for paths in split.validation.values() for path in paths}
+    for paths in split.train.values():
+        paths[:] = [path for path in paths if _digest(path) not in held_out]
+    return split
+
+
+def _words(folder: Path) -> Iterator[tuple[str, Path]]:
+    files = audio_files(folder)
+    words = [(path.relative_to(folder).parts[0], path) for path in files if path.parent != folder]
+    if not words:
+        raise UsageError(f"{folder}: no recordings in folders of words (WORD/*.wav, .flac or .ogg)")
+    yield from ((word, path) for word, path in words if not word.startswith("_"))
+
+
+def _digest(path: Path) -> bytes:
+    return hashlib.sha256(path.read_bytes()).digest()
+
+
+def transcripts(folder: Path) -> dict[str, frozenset[str]]:
+    """The words said in each utterance of a folder of speech, lower case, by file name without its suffix.
+
+    Read from LibriSpeech's ``*.trans.txt`` (``UTTERANCE WORD WORD ...`` a line) wherever they stand.
+    """
+    said = {}
+    for path in sorted(folder.rglob("*.trans.txt")):
+        for line in path.read_text(encoding="utf-8").splitlines():
+            utterance, _, text = line.partition(" ")
+            said[utterance] = frozenset(text.lower().split())
+    return said

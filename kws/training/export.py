@@ -1,0 +1,97 @@
+"""From a training run to a model folder: TFLite networks, ``model.json`` and nothing that is not in them."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from kws import __version__
+from kws.errors import UsageError
+from kws.model import MODEL_FILE, Description
+from kws.training.recipe import Recipe
+from kws.training.train import RECIPE_FILE, Trainer
+from kws.values import Float32Array
+
+import tensorflow as tf  # isort: skip - after kws.training.network, which sets what TensorFlow reads when it loads
+
+#: File in the model folder -> how its numbers are stored.
+NETWORKS = {"model.tflite": "int8", "model-float32.tflite": "float32", "model-dynamic.tflite": "dynamic-range"}
+
+
+def load_run(run: Path) -> Trainer:
+    """A run as its last checkpoint left it.
+
+    Raises:
+        UsageError: there is no run, or it has no checkpoint yet.
+    """
+    path = run / RECIPE_FILE
+    if not path.exists():
+        raise UsageError(f"{run}: no training run here ({RECIPE_FILE} is missing)")
+    trainer = Trainer(msgspec.json.decode(path.read_bytes(), type=Recipe), run)
+    if not trainer.restore():
+        raise UsageError(f"{run}: no checkpoint yet; let kws train go on")
+    return trainer
+
+
+def convert(model: Any, kind: str, examples: Float32Array | None = None) -> bytes:
+    """A Keras model as TFLite.
+
+    Args:
+        model: from images ``(batch, *shape)`` to posteriors.
+        kind: ``float32``, ``dynamic-range`` (weights int8) or ``int8`` (weights, activations, input and output).
+        examples: float32 ``(n, *shape)``, images as the network will meet them; int8 takes its ranges from these.
+    """
+    shape = model.input_shape[1:]
+    fixed = tf.function(lambda x: model(x, training=False)).get_concrete_function(
+        tf.TensorSpec((1, *shape), tf.float32)
+    )
+    converter = tf.lite.TFLiteConverter.from_concrete_functions([fixed], model)
+    if kind != "float32":
+        converter.optimizations = [tf.lite.Optimize.DEFAULT]
+    if kind == "int8":
+        if examples is None:
+            raise ValueError("int8 needs examples")
+
+        def representative() -> Iterator[list[Float32Array]]:
+            for image in examples:
+                yield [image[np.newaxis]]
+
+        converter.representative_dataset = representative
+        converter.target_spec.supported_ops = [tf.lite.OpsSet.TFLITE_BUILTINS_INT8]
+        converter.inference_input_type = converter.inference_output_type = tf.int8
+    return bytes(converter.convert())
+
+
+def export(trainer: Trainer, folder: Path, *, examples: Float32Array, version: str, extra: dict[str, Any]) -> None:
+    """Write a model folder.
+
+    Args:
+        trainer: the run; its averaged weights ship.
+        folder: is made where it is missing; its networks and ``model.json`` are replaced.
+        examples: float32 ``(n, *shape)``, see :func:`convert`.
+        version: of the model.
+        extra: further fields of :class:`kws.model.Description`.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    digests = {}
+    for file, kind in NETWORKS.items():
+        network = convert(trainer.averaged, kind, examples)
+        (folder / file).write_bytes(network)
+        digests[file] = hashlib.sha256(network).hexdigest()
+    description = Description(
+        format=1,
+        name=trainer.recipe.name,
+        version=version,
+        labels=trainer.labels,
+        front_end=trainer.front_end,
+        sha256=digests,
+        training={"recipe": msgspec.to_builtins(trainer.recipe), "clips": int(trainer.clips), "kws": __version__},
+        **extra,
+    )
+    encoded = msgspec.json.format(msgspec.json.encode(description), indent=2)
+    (folder / MODEL_FILE).write_bytes(encoded + b"\n")

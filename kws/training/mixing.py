@@ -1,0 +1,204 @@
+"""Windows as the network will meet them in a stream: words at every place, in noise, in rooms, amid other words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from kws.speech import word_extent
+from kws.training.augment import change_speed, coloured_noise, decibels, rms, room_response, through
+from kws.training.corpus import Recordings
+from kws.training.recipe import Mix
+from kws.values import Float32Array
+
+SILENCE_LABEL = 0
+UNKNOWN_LABEL = 1
+_FIRST_KEYWORD = 2
+_ROOMS = 400
+_HISSES = 100
+_LEAST_CUT = 0.35
+_NEIGHBOUR_GAP = (0.05, 0.35)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Material:
+    """What windows are mixed from.
+
+    Attributes:
+        words: clips of single words.
+        labels: int ``(len(words),)``; :data:`UNKNOWN_LABEL` for words that are no keywords.
+        speech: running speech without keywords.
+        noise: recordings of noise.
+    """
+
+    words: Recordings
+    labels: npt.NDArray[np.int64]
+    speech: Recordings
+    noise: Recordings
+
+
+class Mixer:
+    """Draws windows and labels without end; the same seed draws the same ones."""
+
+    def __init__(self, material: Material, mix: Mix, *, labels: int, window: int, seed: int | Sequence[int]) -> None:
+        self._material = material
+        self._mix = mix
+        self._window = window
+        self._rng = np.random.default_rng(seed)
+        self._extents = [word_extent(material.words[i]) for i in range(len(material.words))]
+        self._by_label = [np.flatnonzero(material.labels == label) for label in range(labels)]
+        # Keywords are drawn by label, so that a word with few recordings is heard as often as the others.
+        self._keywords = [label for label in range(_FIRST_KEYWORD, labels) if len(self._by_label[label])]
+        self._rooms = [room_response(self._rng) for _ in range(_ROOMS)]
+        self._hisses = [coloured_noise(self._rng, 2 * window, slope) for slope in np.linspace(0.0, 1.0, _HISSES)]
+
+    def draw(self) -> tuple[Float32Array, int]:
+        """One window, float32 ``(window,)`` in [-1, 1], and its label."""
+        rng, mix = self._rng, self._mix
+        kind = rng.random()
+        if kind < mix.silence:
+            return self._finish(np.zeros(self._window, np.float32), None), SILENCE_LABEL
+        kind -= mix.silence
+        if kind < mix.speech and len(self._material.speech):
+            return self._finish(*self._running_speech()), UNKNOWN_LABEL
+        kind -= mix.speech
+        if kind < mix.unknown and len(self._by_label[UNKNOWN_LABEL]):
+            return self._finish(*self._unknown_word()), UNKNOWN_LABEL
+        kind -= mix.unknown
+        label = int(rng.choice(self._keywords))
+        if kind < mix.cut:
+            return self._finish(*self._cut_keyword(label)), UNKNOWN_LABEL
+        return self._finish(*self._keyword(label)), label
+
+    def _word(self, label: int) -> tuple[Float32Array, int, int]:
+        """A clip of this label, perhaps at another speed, and the extent of its word."""
+        rng = self._rng
+        index = int(rng.choice(self._by_label[label]))
+        sound, (start, end) = self._material.words[index], self._extents[index]
+        if rng.random() < self._mix.speed:
+            factor = 1 + rng.uniform(-self._mix.speed_range, self._mix.speed_range)
+            sound = change_speed(sound, factor)
+            start, end = int(start / factor), min(len(sound), int(end / factor))
+        return sound, start, end
+
+    def _place(self, sound: Float32Array, end: int, target: int) -> Float32Array:
+        """A window into which a sound is laid so that its sample ``end`` falls on sample ``target``."""
+        window = np.zeros(self._window, np.float32)
+        first = target - end
+        begin, stop = max(0, first), min(self._window, first + len(sound))
+        if begin < stop:
+            window[begin:stop] = sound[begin - first : stop - first]
+        return window
+
+    def _keyword(self, label: int) -> tuple[Float32Array, float]:
+        rng = self._rng
+        sound, start, end = self._word(label)
+        latest = self._window - int(rng.uniform(0.0, self._mix.newest) * 16000)
+        target = int(min(self._window, max(latest, end - start)))
+        loudness = rms(sound[start:end])
+        if rng.random() < self._mix.neighbour:
+            # The word stays whole; what stands beside it takes the place of its own clip's margin.
+            window = self._place(sound[:end], end, target)
+            self._add_neighbour(window, target - (end - start), target, loudness)
+        else:
+            window = self._place(sound, end, target)
+        return window, loudness
+
+    def _add_neighbour(self, window: Float32Array, start: int, end: int, loudness: float) -> None:
+        """Lay the tail of another word before ``start``, or the head of one after ``end``."""
+        rng = self._rng
+        gap = int(rng.uniform(*_NEIGHBOUR_GAP) * 16000)
+        label = UNKNOWN_LABEL
+        before = start - gap > 0 and (rng.random() < 0.7 or end + gap >= self._window)
+        if before and rng.random() < 0.5:
+            # A keyword just before is an older one: its own window has been and gone.
+            label = int(rng.choice(self._keywords))
+        if not len(self._by_label[label]):
+            return
+        other, first, last = self._word(label)
+        other = other[first:last] * np.float32(loudness / rms(other[first:last])) * decibels(rng.uniform(-8, 4))
+        if before:
+            window += self._place(other, len(other), start - gap)
+            return
+        # Only the beginning of a later word, so that the keyword is the newest that is whole.
+        room = self._window - end - gap
+        if room > 0:
+            window += self._place(other[: int(len(other) * 0.5)], 0, end + gap)
+
+    def _unknown_word(self) -> tuple[Float32Array, float]:
+        rng = self._rng
+        sound, start, end = self._word(UNKNOWN_LABEL)
+        loudness = rms(sound[start:end])
+        length = end - start
+        target = int(rng.uniform(length * 0.4, self._window + length * 0.5))
+        window = self._place(sound, end, target)
+        if rng.random() < 0.3:
+            other, first, last = self._word(UNKNOWN_LABEL)
+            window += self._place(other, last, target - length - int(rng.uniform(0.02, 0.4) * 16000))
+        return window, loudness
+
+    def _cut_keyword(self, label: int) -> tuple[Float32Array, float]:
+        rng = self._rng
+        sound, start, end = self._word(label)
+        length = end - start
+        lost = rng.uniform(_LEAST_CUT, 0.85)
+        if rng.random() < 0.6:
+            target = self._window + int(lost * length)
+        else:
+            target = int((1 - lost) * length)
+        return self._place(sound, end, target), rms(sound[start:end])
+
+    def _running_speech(self) -> tuple[Float32Array, float]:
+        rng, speech = self._rng, self._material.speech
+        # By recorded time, not by recording: a long utterance is heard in proportion.
+        position = int(rng.integers(0, len(speech.data)))
+        index = int(np.searchsorted(speech.starts, position, "right")) - 1
+        begin, stop = int(speech.starts[index]), int(speech.starts[index + 1])
+        first = max(begin, min(position, stop - self._window))
+        sound = speech.data[first : min(first + self._window, stop)] * np.float32(1 / 32768)
+        if rng.random() < self._mix.speed:
+            sound = change_speed(sound, 1 + rng.uniform(-self._mix.speed_range, self._mix.speed_range))
+        window = self._place(sound[: self._window], 0, int(rng.integers(0, max(1, self._window - len(sound) + 1))))
+        return window, rms(sound)
+
+    def _noise(self) -> Float32Array:
+        """A second of noise at level 1: recorded, or made."""
+        rng, noise = self._rng, self._material.noise
+        if not len(noise) or rng.random() < 0.15:
+            return self._hiss()
+        index = int(rng.integers(0, len(noise)))
+        sound = noise[index]
+        if len(sound) < self._window:
+            sound = np.resize(sound, self._window)
+        first = int(rng.integers(0, len(sound) - self._window + 1))
+        second = sound[first : first + self._window]
+        if rng.random() < 0.3:
+            second = second[::-1]
+        # Level from the whole recording, so that a bark between silences stays louder than its floor.
+        return second * np.float32(1 / max(rms(sound), rms(second)))
+
+    def _hiss(self) -> Float32Array:
+        """A second of steady noise, white to brown, at level 1."""
+        hiss = self._hisses[int(self._rng.integers(_HISSES))]
+        first = int(self._rng.integers(self._window))
+        return hiss[first : first + self._window]
+
+    def _finish(self, window: Float32Array, loudness: float | None) -> Float32Array:
+        """The room, the noise and the level; ``loudness`` is the word's, None where there is none."""
+        rng, mix = self._rng, self._mix
+        if loudness is not None and rng.random() < mix.room:
+            window = through(window, self._rooms[int(rng.integers(len(self._rooms)))])
+        level = decibels(rng.uniform(*mix.level))
+        if loudness is None:
+            # From a loud street to a dead microphone.
+            window = self._noise() * decibels(rng.uniform(-90.0, -15.0)) if rng.random() < 0.97 else window
+        else:
+            window = window * (level / np.float32(loudness))
+            if rng.random() < mix.noise:
+                window = window + self._noise() * (level * decibels(-rng.uniform(*mix.snr)))
+        if rng.random() < 0.8:
+            window = window + self._hiss() * decibels(rng.uniform(-90, -60))
+        return np.clip(window, -1.0, 1.0, dtype=np.float32)

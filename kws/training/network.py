@@ -1,0 +1,63 @@
+"""The network: normalisation, EfficientNet, GlobalAveragePooling2D, Dropout, Dense softmax."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import numpy as np
+
+from kws.errors import UsageError
+from kws.training.recipe import Network
+from kws.values import Float32Array
+
+# The package asks for Keras by this name; TensorFlow itself serves tf-keras under tf.keras when asked so.
+os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+try:
+    import tf_keras as keras
+    from efficientnet.model import EfficientNet
+except ImportError as error:  # pragma: no cover - depends on the installation
+    raise UsageError(f"training needs the extra 'train': pip install 'kws[train]' ({error})") from error
+
+
+def build_network(network: Network, shape: tuple[int, int, int], labels: int) -> Any:
+    """A Keras model from images ``(batch, *shape)`` to posteriors ``(batch, labels)``.
+
+    The first layer normalises each column of the image with constants that :func:`set_normalisation` measures once:
+    the front-end has none, so that a column never depends on the window it is in.
+    """
+    inputs = keras.layers.Input(shape, name="spectrogram")
+    normalised = keras.layers.Normalization(axis=2, name="normalisation")(inputs)
+    body = EfficientNet(
+        network.width,
+        network.depth,
+        default_resolution=max(shape[:2]),
+        drop_connect_rate=network.drop_connect,
+        include_top=False,
+        weights=None,
+        input_shape=shape,
+        backend=keras.backend,
+        layers=keras.layers,
+        models=keras.models,
+        utils=keras.utils,
+    )
+    x = body(normalised)
+    x = keras.layers.GlobalAveragePooling2D(name="pooling")(x)
+    x = keras.layers.Dropout(network.dropout, name="dropout")(x)
+    outputs = keras.layers.Dense(labels, activation="softmax", name="posteriors")(x)
+    return keras.Model(inputs, outputs)
+
+
+def set_normalisation(model: Any, images: Float32Array) -> None:
+    """Measure mean and variance of every image column over ``(n, rows, columns, channels)``."""
+    mean = images.mean(axis=(0, 1, 3))
+    variance = images.var(axis=(0, 1, 3))
+    model.get_layer("normalisation").set_weights([mean, variance, np.zeros((), np.int64)])
+    model.get_layer("normalisation").finalize_state()
+
+
+def decayed(name: str) -> bool:
+    """Whether weight decay applies to a variable: to kernels, not to biases and batch normalisation."""
+    return "kernel" in name

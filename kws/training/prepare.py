@@ -1,0 +1,125 @@
+"""From folders to what training and validation need: words with labels, speech without keywords, noise."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from kws.errors import UsageError
+from kws.evaluation.clips import silences
+from kws.recordings import audio_files
+from kws.speech import clip_window
+from kws.training.corpus import Recordings, Split, load, split_words, transcripts
+from kws.training.mixing import SILENCE_LABEL, UNKNOWN_LABEL, Material
+from kws.training.recipe import Recipe
+from kws.values import SILENCE, UNKNOWN, Float32Array
+
+VALIDATION_PERCENT = 10.0
+_SILENCE_SHARE = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Folders:
+    """Where the recordings are.
+
+    Attributes:
+        words: folders of words, split by speaker.
+        more: folders of words that are all for training (synthetic voices).
+        speech: folders of running speech.
+        noise: folders of noise; the ``_background_noise_`` of a folder of words counts as well.
+        cache: keeps decoded sound between runs.
+    """
+
+    words: Sequence[Path]
+    more: Sequence[Path] = ()
+    speech: Sequence[Path] = ()
+    noise: Sequence[Path] = ()
+    cache: Path | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Validation:
+    """Held-out windows float32 ``(n, window)`` and their labels ``(n,)``."""
+
+    windows: Float32Array
+    labels: npt.NDArray[np.int64]
+
+
+def labels_of(recipe: Recipe) -> tuple[str, ...]:
+    """All labels of the network in their order: silence, unknown, the keywords."""
+    return (SILENCE, UNKNOWN, *recipe.keywords)
+
+
+def prepare(recipe: Recipe, folders: Folders) -> tuple[Material, Validation]:
+    """Read everything.
+
+    Raises:
+        UsageError: a folder is missing or empty, or has no recording of a keyword.
+        AudioError: a file cannot be decoded.
+    """
+    split = split_words(folders.words, percent=VALIDATION_PERCENT)
+    more = split_words(folders.more, percent=0.0).train
+    for word, paths in more.items():
+        split.train.setdefault(word, []).extend(paths)
+    for keyword in recipe.keywords:
+        if not split.train.get(keyword):
+            raise UsageError(
+                f"no recording of {keyword!r} to learn from: the folder of words needs a folder {keyword}/"
+            )
+    train_noise, held_out_noise = _noise_files(recipe, folders)
+    words, labels = _labelled(recipe, split.train, "words", folders.cache)
+    material = Material(
+        words=words,
+        labels=labels,
+        speech=load(_speech_without(recipe, folders.speech), what="speech", cache=folders.cache),
+        noise=load(train_noise, what="noise", cache=folders.cache),
+    )
+    return material, _validation(recipe, split, held_out_noise, folders.cache)
+
+
+def _labelled(
+    recipe: Recipe, words: dict[str, list[Path]], what: str, cache: Path | None
+) -> tuple[Recordings, npt.NDArray[np.int64]]:
+    label_of = {keyword: UNKNOWN_LABEL + 1 + i for i, keyword in enumerate(recipe.keywords)}
+    files = [(path, label_of.get(word, UNKNOWN_LABEL)) for word, paths in sorted(words.items()) for path in paths]
+    recordings = load([path for path, _ in files], what=what, cache=cache)
+    return recordings, np.array([label for _, label in files], np.int64)
+
+
+def _speech_without(recipe: Recipe, folders: Sequence[Path]) -> list[Path]:
+    """The utterances in which no keyword is said, as far as transcripts tell."""
+    keywords = frozenset(recipe.keywords)
+    files = []
+    for folder in folders:
+        said = transcripts(folder)
+        files += [path for path in audio_files(folder) if not said.get(path.stem, frozenset()) & keywords]
+    return files
+
+
+def _noise_files(recipe: Recipe, folders: Folders) -> tuple[list[Path], list[Path]]:
+    """Noise to learn from, and noise that is kept for evaluation."""
+    sources = [*folders.noise, *(p for words in folders.words if (p := words / "_background_noise_").is_dir())]
+    train: list[Path] = []
+    held_out: list[Path] = []
+    for source in sources:
+        for path in audio_files(source):
+            names = {path.stem, *path.relative_to(source).parts[:-1]}
+            (held_out if names & set(recipe.held_out_noise) else train).append(path)
+    return train, held_out or train
+
+
+def _validation(recipe: Recipe, split: Split, noise: Sequence[Path], cache: Path | None) -> Validation:
+    window = recipe.resolved_front_end.window
+    words, labels = _labelled(recipe, split.validation, "validation words", cache)
+    windows = [clip_window(words[i], window) for i in range(len(words))]
+    # A tenth as many seconds of silence as there are words, as in the data set's own recipe.
+    count = round(_SILENCE_SHARE * len(words)) if noise else 0
+    silent = [sound for _, sound in silences(noise, count, window=window)]
+    return Validation(
+        np.stack([*windows, *silent]) if windows else np.zeros((0, window), np.float32),
+        np.concatenate((labels, np.full(len(silent), SILENCE_LABEL))).astype(np.int64),
+    )

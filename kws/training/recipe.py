@@ -1,0 +1,125 @@
+"""A recipe: everything that decides what a trained model is, in one TOML file that ships beside the model."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from kws.errors import UsageError
+from kws.frontend import PRESETS, FrontEnd
+
+
+class Network(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A member of the EfficientNet family: B0 scaled in width and depth."""
+
+    width: float = 1.0
+    depth: float = 1.0
+    dropout: float = 0.2
+    drop_connect: float = 0.1
+
+
+class Mix(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What the network hears in training; shares are of all windows, the rest are keywords.
+
+    Attributes:
+        unknown: share of windows with other words.
+        speech: share of random seconds of running speech, as unknown.
+        silence: share of noise, or nearly nothing.
+        cut: share of keywords of which so much lies outside the window that they count as unknown.
+        neighbour: share of keywords that have another word close before or after.
+        noise: share of windows with background noise.
+        snr: lowest and highest signal-to-noise ratio in decibels.
+        room: share of windows heard through a simulated room and microphone.
+        speed: share of clips played faster or slower by up to ``speed_range``.
+        level: lowest and highest level of the word, in decibels re full scale.
+        newest: the word ends at most this many seconds before the window does.
+    """
+
+    unknown: float = 0.18
+    speech: float = 0.18
+    silence: float = 0.06
+    cut: float = 0.05
+    neighbour: float = 0.15
+    noise: float = 0.8
+    snr: tuple[float, float] = (0.0, 30.0)
+    room: float = 0.3
+    speed: float = 0.5
+    speed_range: float = 0.12
+    level: tuple[float, float] = (-45.0, -12.0)
+    newest: float = 0.5
+    time_masks: int = 2
+    time_mask: float = 0.12
+    frequency_masks: int = 2
+    frequency_mask: float = 0.12
+
+
+class Optimiser(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """How it learns: AdamW; the rate rises, stays, and falls in a line to zero over the last ``decay`` of the clips.
+
+    Attributes:
+        clips: windows heard in all.
+        batch: windows a step.
+        rate: the learning rate at its height.
+        warmup: clips over which it rises.
+        decay: share of the clips over which it falls.
+        weight_decay: decoupled, for kernels.
+        label_smoothing: share of the target given to all labels alike.
+        averaging: time constant, in steps, of the moving average of the weights; the average is what ships.
+    """
+
+    clips: int = 700_000
+    batch: int = 128
+    rate: float = 1.5e-3
+    warmup: int = 20_000
+    decay: float = 0.4
+    weight_decay: float = 0.02
+    label_smoothing: float = 0.05
+    averaging: int = 500
+    seed: int = 1
+
+
+class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """A whole recipe.
+
+    Attributes:
+        name: of the model.
+        keywords: the words to spot; the network's labels are silence, unknown and these.
+        front_end: a preset of :data:`kws.frontend.PRESETS` or a table with the fields of
+            :class:`kws.frontend.FrontEnd`.
+        held_out_noise: folders or files of noise, by name, that are kept for evaluation.
+    """
+
+    name: str
+    keywords: tuple[str, ...]
+    front_end: str | FrontEnd = "log-mel"
+    network: Network = Network()
+    mix: Mix = Mix()
+    optimiser: Optimiser = Optimiser()
+    held_out_noise: tuple[str, ...] = ()
+
+    @property
+    def resolved_front_end(self) -> FrontEnd:
+        if isinstance(self.front_end, FrontEnd):
+            return self.front_end
+        if self.front_end not in PRESETS:
+            raise UsageError(f"front_end: no preset {self.front_end!r}; there are {', '.join(PRESETS)}")
+        return PRESETS[self.front_end]
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Read and validate a recipe.
+
+    Raises:
+        UsageError: it is missing, no TOML, or a key or value is wrong.
+    """
+    try:
+        recipe = msgspec.toml.decode(path.read_bytes(), type=Recipe)
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from error
+    except msgspec.DecodeError as error:
+        raise UsageError(f"{path}: {error}") from error
+    if not recipe.keywords:
+        raise UsageError(f"{path}: keywords is empty; name at least one word")
+    _ = recipe.resolved_front_end
+    return recipe

@@ -1,0 +1,219 @@
+"""Learning: mixed windows through the front-end into the network, with checkpoints that resume."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from kws.errors import UsageError
+from kws.frontend import FrontEnd
+from kws.training.augment import mask_spectrogram
+from kws.training.mixing import Mixer
+from kws.training.network import build_network, decayed, keras, set_normalisation
+from kws.training.prepare import Folders, Validation, labels_of, prepare
+from kws.training.recipe import Mix, Optimiser, Recipe
+from kws.values import Float32Array
+
+import tensorflow as tf  # isort: skip - after kws.training.network, which sets what TensorFlow reads when it loads
+
+RECIPE_FILE = "recipe.json"
+HISTORY_FILE = "history.jsonl"
+_CLIPS_PER_CHECK = 25_600
+_NORMALISATION_WINDOWS = 2_000
+
+
+def learning_rate(optimiser: Optimiser, clips: int) -> float:
+    """The rate after ``clips`` windows: up in a line, level, down in a line to zero."""
+    up = min(1.0, (clips + optimiser.batch) / max(1, optimiser.warmup))
+    down = (optimiser.clips - clips) / max(1.0, optimiser.decay * optimiser.clips)
+    return optimiser.rate * max(0.0, min(up, down, 1.0))
+
+
+def batches(
+    mixer: Mixer, front_end: FrontEnd, mix: Mix, size: int, seed: int
+) -> Iterator[tuple[Float32Array, npt.NDArray[np.int64]]]:
+    """Images ``(size, *shape)`` and labels ``(size,)`` without end."""
+    rng = np.random.default_rng(seed)
+    while True:
+        images = np.empty((size, *front_end.shape), np.float32)
+        labels = np.empty(size, np.int64)
+        for i in range(size):
+            window, labels[i] = mixer.draw()
+            images[i] = front_end(window)
+            mask_spectrogram(
+                rng,
+                images[i],
+                time_masks=mix.time_masks,
+                time_mask=mix.time_mask,
+                frequency_masks=mix.frequency_masks,
+                frequency_mask=mix.frequency_mask,
+            )
+        yield images, labels
+
+
+class Trainer:
+    """A network in training: its weights, their moving average, the optimiser's state and the clips heard so far."""
+
+    def __init__(self, recipe: Recipe, run: Path) -> None:
+        self.recipe = recipe
+        self.labels = labels_of(recipe)
+        self.front_end = recipe.resolved_front_end
+        self.model = build_network(recipe.network, self.front_end.shape, len(self.labels))
+        self.averaged = build_network(recipe.network, self.front_end.shape, len(self.labels))
+        settings = recipe.optimiser
+        self._optimiser = keras.optimizers.AdamW(settings.rate, weight_decay=settings.weight_decay, global_clipnorm=5.0)
+        self._optimiser.exclude_from_weight_decay(
+            var_list=[v for v in self.model.trainable_variables if not decayed(v.name)]
+        )
+        self._optimiser.build(self.model.trainable_variables)
+        self._loss = keras.losses.CategoricalCrossentropy(label_smoothing=settings.label_smoothing)
+        self.clips = tf.Variable(0, dtype=tf.int64, trainable=False, name="clips")
+        checkpoint = tf.train.Checkpoint(
+            model=self.model, averaged=self.averaged, optimiser=self._optimiser, clips=self.clips
+        )
+        self._checkpoints = tf.train.CheckpointManager(checkpoint, str(run / "checkpoints"), max_to_keep=2)
+
+    def restore(self) -> bool:
+        """Go on where the newest checkpoint was written; whether there was one."""
+        return self._checkpoints.restore_or_initialize() is not None
+
+    def save(self) -> None:
+        self._checkpoints.save(int(self.clips))
+
+    @tf.function(reduce_retracing=True)
+    def step(self, images: Any, labels: Any, rate: Any, momentum: Any) -> Any:
+        """One step of AdamW and of the moving average; the loss."""
+        self._optimiser.learning_rate.assign(rate)
+        with tf.GradientTape() as tape:
+            posteriors = self.model(images, training=True)
+            loss = self._loss(tf.one_hot(labels, len(self.labels)), posteriors)
+        gradients = tape.gradient(loss, self.model.trainable_variables)
+        self._optimiser.apply_gradients(zip(gradients, self.model.trainable_variables, strict=True))
+        for average, variable in zip(self.averaged.variables, self.model.variables, strict=True):
+            if variable.dtype.is_floating:
+                average.assign_sub((1.0 - momentum) * (average - variable))
+            else:
+                average.assign(variable)
+        self.clips.assign_add(tf.cast(tf.shape(images)[0], tf.int64))
+        return loss
+
+    def momentum(self) -> float:
+        """How much of the average stays: little at first, when the weights are still random."""
+        steps = int(self.clips) / self.recipe.optimiser.batch
+        constant = min(self.recipe.optimiser.averaging, 1 + steps / 5)
+        return 1.0 - 1.0 / constant
+
+    def posteriors(self, images: Float32Array) -> Float32Array:
+        """What the averaged network says of images ``(n, *shape)``: ``(n, labels)``."""
+        parts = [self.averaged(images[i : i + 256], training=False).numpy() for i in range(0, len(images), 256)]
+        return np.concatenate(parts)
+
+
+def train(recipe: Recipe, folders: Folders, run: Path, console: Console) -> Trainer:
+    """Train a recipe into a folder, or go on with what the folder holds.
+
+    Args:
+        recipe: what to train.
+        folders: the recordings.
+        run: gets checkpoints, ``recipe.json`` and ``history.jsonl`` (one line per check).
+        console: for the progress bar.
+
+    Raises:
+        UsageError: the folder belongs to another recipe, or recordings are missing.
+    """
+    _claim(run, recipe)
+    material, validation = prepare(recipe, folders)
+    console.print(
+        f"{len(material.words)} words, {material.speech.seconds / 3600:.1f} h of speech, "
+        f"{material.noise.seconds / 60:.0f} min of noise; {len(validation.labels)} windows held out"
+    )
+    trainer = Trainer(recipe, run)
+    settings = recipe.optimiser
+    resumed = trainer.restore()
+    # A resumed run draws on with another seed, lest it hear the beginning twice.
+    seed = [settings.seed, int(trainer.clips)]
+    mixer = Mixer(material, recipe.mix, labels=len(trainer.labels), window=trainer.front_end.window, seed=seed)
+    if not resumed:
+        _normalise(trainer, mixer)
+    shape = (settings.batch, *trainer.front_end.shape)
+    data = tf.data.Dataset.from_generator(
+        lambda: batches(mixer, trainer.front_end, recipe.mix, settings.batch, settings.seed),
+        output_signature=(tf.TensorSpec(shape, tf.float32), tf.TensorSpec((settings.batch,), tf.int64)),
+    ).prefetch(8)
+    held_out = trainer.front_end(validation.windows)
+    _learn(trainer, iter(data), held_out, validation, run, console)
+    return trainer
+
+
+def _learn(
+    trainer: Trainer, data: Iterator[Any], held_out: Float32Array, validation: Validation, run: Path, console: Console
+) -> None:
+    settings = trainer.recipe.optimiser
+    losses: list[Any] = []
+    columns = (
+        TextColumn("{task.description}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeElapsedColumn(),
+        TimeRemainingColumn(),
+    )
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task("Training", total=settings.clips, completed=int(trainer.clips))
+        since = time.monotonic()
+        while (clips := int(trainer.clips)) < settings.clips:
+            images, labels = next(data)
+            rate = learning_rate(settings, clips)
+            losses.append(trainer.step(images, labels, tf.constant(rate), tf.constant(trainer.momentum())))
+            clips += settings.batch
+            progress.update(task, completed=clips)
+            if clips % _CLIPS_PER_CHECK < settings.batch or clips >= settings.clips:
+                trainer.save()
+                accuracy = _accuracy(trainer, held_out, validation)
+                entry = {
+                    "clips": clips,
+                    "loss": round(float(np.mean([float(loss) for loss in losses])), 4),
+                    "accuracy": accuracy,
+                    "rate": rate,
+                    "clips_per_second": round(len(losses) * settings.batch / (time.monotonic() - since), 1),
+                }
+                with (run / HISTORY_FILE).open("a", encoding="utf-8") as history:
+                    history.write(json.dumps(entry) + "\n")
+                progress.console.print(
+                    f"{clips:>9} clips  loss {entry['loss']:.3f}  held out {accuracy:.2%}  "
+                    f"{entry['clips_per_second']:.0f} clips/s"
+                )
+                losses.clear()
+                since = time.monotonic()
+
+
+def _accuracy(trainer: Trainer, images: Float32Array, validation: Validation) -> float | None:
+    if not len(validation.labels):
+        return None
+    return float(np.mean(trainer.posteriors(images).argmax(axis=1) == validation.labels))
+
+
+def _normalise(trainer: Trainer, mixer: Mixer) -> None:
+    images = np.stack([trainer.front_end(mixer.draw()[0]) for _ in range(_NORMALISATION_WINDOWS)])
+    for model in (trainer.model, trainer.averaged):
+        set_normalisation(model, images)
+
+
+def _claim(run: Path, recipe: Recipe) -> None:
+    """Make the folder this recipe's; only the number of clips may change when a run goes on."""
+    run.mkdir(parents=True, exist_ok=True)
+    stored = run / RECIPE_FILE
+    if stored.exists():
+        before = msgspec.json.decode(stored.read_bytes(), type=Recipe)
+        same_length = msgspec.structs.replace(before.optimiser, clips=recipe.optimiser.clips)
+        if msgspec.structs.replace(before, optimiser=same_length) != recipe:
+            raise UsageError(f"{run} holds a run of another recipe: choose another folder with --run, or remove it")
+    stored.write_bytes(msgspec.json.format(msgspec.json.encode(recipe)))
