@@ -12,15 +12,16 @@ from kws.values import AudioBlock
 class Source(Protocol):
     """A microphone, a file or a pipe: mono sound at a rate of its own, in blocks of any size.
 
-    A source is opened by ``with``: what is missing or unreadable is found then, and is a
+    A source is opened by ``with``, once: what is missing or unreadable is found then, and is a
     :class:`~kws.errors.AudioError` or a :class:`~kws.errors.UsageError`. Positions count samples at
     :attr:`rate` since the beginning; a gap between blocks says that samples were lost.
 
     Attributes:
         name: what a person would call it: a path, a device's name, ``standard input``.
         rate: samples a second, known once the source is open.
-        live: whether sound arrives at the pace at which it was made, so that being late matters.
-        length: seconds of sound where the source knows it (a file), else None.
+        live: whether sound may arrive at the pace at which it is made, so that nothing may wait for more of it than
+            it needs. What is not live is all there and may be taken in any portions.
+        length: seconds of sound where the source knows it (a file), else None; known once the source is open.
     """
 
     name: str
@@ -35,5 +36,9 @@ class Source(Protocol):
     ) -> None: ...
 
     def blocks(self) -> Iterator[AudioBlock]:
-        """Yield the sound until it ends; a microphone's never does."""
+        """Yield the sound until it ends; a microphone's never does. Called once, while the source is open.
+
+        Raises:
+            AudioError: the sound cannot be read any further.
+        """
         ...

@@ -1,0 +1,149 @@
+"""A recording on disk: WAV, FLAC and Ogg (Vorbis, Opus), read by libsndfile block by block."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Iterator
+from contextlib import suppress
+from io import BufferedReader
+from pathlib import Path
+from types import ModuleType, TracebackType
+from typing import Any, Self
+
+from kws.errors import AudioError
+from kws.sources.samples import check_channel, check_finite, check_rate, mono
+from kws.sources.wav import WavHeader, is_wav, read_header
+from kws.values import AudioBlock, Float32Array
+
+log = logging.getLogger(__name__)
+
+#: Frames read at once: about a second at 16 kHz.
+BLOCK = 16384
+
+_UNRECOGNISED = 1  # libsndfile's SF_ERR_UNRECOGNISED_FORMAT
+
+
+class FileSource:
+    """The sound of a file, mono, at the file's own rate, any length of it in the memory of one block.
+
+    Args:
+        path: a file of any rate, number of channels and sample format that libsndfile reads.
+        channel: the channel to hear, counted from 1; None hears the mean of all.
+    """
+
+    live = False
+
+    def __init__(self, path: str | os.PathLike[str], *, channel: int | None = None) -> None:
+        check_channel(channel)
+        self._path = Path(path)
+        self._channel = channel
+        self._file: BufferedReader | None = None
+        self._sound: Any = None
+        self._promised = 0
+        self.name = str(path)
+        self.rate = 0
+        self.length: float | None = None
+
+    def __enter__(self) -> Self:
+        soundfile = _load_soundfile()
+        try:
+            self._file = self._path.open("rb")
+            self._open(self._file, soundfile)
+        except BaseException as error:
+            self.close()
+            if isinstance(error, OSError):
+                raise AudioError(f"cannot read {self.name}: {error.strerror or error}") from None
+            raise
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Let go of the file; a second time does nothing."""
+        if self._sound is not None:
+            self._sound.close()
+        if self._file is not None:
+            self._file.close()
+
+    def _open(self, file: BufferedReader, soundfile: ModuleType) -> None:
+        size = os.fstat(file.fileno()).st_size
+        if size == 0:
+            raise AudioError(f"{self.name} is empty (0 bytes)")
+        header = self._wav_header(file)
+        # By descriptor: by name, soundfile would take what ends in .raw for headerless.
+        os.lseek(file.fileno(), 0, os.SEEK_SET)
+        try:
+            sound = self._sound = soundfile.SoundFile(file.fileno(), closefd=False)
+        except soundfile.LibsndfileError as error:
+            if error.code == _UNRECOGNISED:
+                raise AudioError(f"{self.name} is not a sound file (WAV, FLAC or Ogg)") from None
+            raise AudioError(f"{self.name} cannot be read: {error.error_string}") from None
+        check_rate(sound.samplerate, name=self.name)
+        check_channel(self._channel, sound.channels, name=self.name)
+        self.rate = sound.samplerate
+        self.length = sound.frames / sound.samplerate
+        self._promised = sound.frames
+        if header is not None and header.data_bytes and header.frame_bytes:
+            # libsndfile quietly takes the end of the file for the end of the sound.
+            self._promised = max(self._promised, header.data_bytes // header.frame_bytes)
+        if sound.frames == 0:
+            raise AudioError(self._explain_silence(header, size))
+
+    def _wav_header(self, file: BufferedReader) -> WavHeader | None:
+        head = file.read(12)
+        file.seek(0)
+        if is_wav(head):
+            with suppress(AudioError):  # libsndfile knows more formats and has the last word
+                return read_header(file.read, name=self.name)
+        return None
+
+    def _explain_silence(self, header: WavHeader | None, size: int) -> str:
+        if header is not None and header.data_bytes is None and size > header.data_start:
+            return (
+                f"{self.name}: its header says that it holds no sound, as a recorder that was killed leaves it; "
+                "read it as a pipe: kws listen - < FILE"
+            )
+        return f"{self.name} holds no sound"
+
+    def blocks(self) -> Iterator[AudioBlock]:
+        """Yield the sound in blocks of :data:`BLOCK` samples.
+
+        Raises:
+            AudioError: the file is damaged, or a sample is infinite or not a number; the message tells where.
+        """
+        position = 0
+        while len(frames := self._read(position)):
+            samples = mono(frames, self._channel)
+            check_finite(samples, position, self.rate, name=self.name)
+            yield AudioBlock(samples, position)
+            position += len(samples)
+        if position < self._promised:
+            log.warning(
+                "%s is cut short: it ends after %.2f s, its header promises %.2f s",
+                self.name, position / self.rate, self._promised / self.rate,
+            )  # fmt: skip
+
+    def _read(self, position: int) -> Float32Array:
+        soundfile = _load_soundfile()
+        try:
+            frames: Float32Array = self._sound.read(BLOCK, dtype="float32", always_2d=True)
+        except soundfile.LibsndfileError as error:
+            raise AudioError(
+                f"{self.name} is damaged or cut short at {position / self.rate:.2f} s: {error.error_string}"
+            ) from None
+        return frames
+
+
+def _load_soundfile() -> ModuleType:
+    try:
+        import soundfile  # noqa: PLC0415
+    except OSError as error:
+        raise AudioError(
+            f"audio files need libsndfile, which cannot be loaded (Debian: apt install libsndfile1): {error}"
+        ) from None
+    module: ModuleType = soundfile
+    return module

@@ -1,0 +1,127 @@
+"""The header of a WAV stream, read from front to back: a pipe cannot seek.
+
+Format: Microsoft, "Multimedia Programming Interface and Data Specifications 1.0" (1991), with
+``WAVE_FORMAT_EXTENSIBLE`` (2001) and the 64-bit RF64 of EBU Tech 3306.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from kws.errors import AudioError
+
+PCM, FLOAT, EXTENSIBLE = 1, 3, 0xFFFE
+
+_ENCODINGS = {
+    (PCM, 1): "u8",
+    (PCM, 2): "s16le",
+    (PCM, 3): "s24le",
+    (PCM, 4): "s32le",
+    (FLOAT, 4): "f32le",
+    (FLOAT, 8): "f64le",
+}
+
+#: The last 14 bytes of every GUID in WAVE_FORMAT_EXTENSIBLE whose first two are an ordinary format tag.
+_GUID_TAIL = bytes.fromhex("000000001000800000aa00389b71")
+
+#: A program that writes to a pipe does not know the length and writes 0 or about as much as fits:
+#: 0xFFFFFFFF (ffmpeg), 0x7FFFF000 (SoX), 0x7FFFFF00 or 0x80000000 (arecord). No real data of ours is that long.
+_UNKNOWN_LENGTH = 0x7FFF0000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WavHeader:
+    """What a WAV stream says of itself before the sound begins.
+
+    Attributes:
+        rate: samples a second.
+        channels: samples in a frame.
+        format_tag: what the samples are: 1 for integers, 3 for floats.
+        sample_bytes: bytes of one sample.
+        data_start: bytes before the sound.
+        data_bytes: bytes of sound; None where the writer did not know, and the sound goes on until the end.
+    """
+
+    rate: int
+    channels: int
+    format_tag: int
+    sample_bytes: int
+    data_start: int
+    data_bytes: int | None
+
+    @property
+    def encoding(self) -> str | None:
+        """The name in :data:`kws.sources.samples.SAMPLE_BYTES`; None for a compressed format."""
+        return _ENCODINGS.get((self.format_tag, self.sample_bytes))
+
+    @property
+    def frame_bytes(self) -> int:
+        """Bytes of one sample of every channel."""
+        return self.channels * self.sample_bytes
+
+
+def is_wav(head: bytes) -> bool:
+    """Whether a stream that begins with these 12 bytes is WAV."""
+    return head[:4] in (b"RIFF", b"RF64") and head[8:12] == b"WAVE"
+
+
+def read_header(read: Callable[[int], bytes], *, name: str) -> WavHeader:
+    """Read up to the first byte of sound.
+
+    Args:
+        read: returns as many bytes as it is asked for, fewer only at the end of the stream.
+        name: what the error calls the stream.
+
+    Raises:
+        AudioError: it is not WAV, or the header is cut short or makes no sense.
+    """
+    if not is_wav(read(12)):
+        raise AudioError(f"{name} is not WAV")
+    position = 12
+    form: tuple[int, int, int, int] | None = None
+    while True:
+        head = read(8)
+        if len(head) < 8:
+            raise AudioError(f"{name}: the WAV ends before the sound begins")
+        kind, size = struct.unpack("<4sI", head)
+        position += 8
+        if kind == b"data":
+            if form is None:
+                raise AudioError(f"{name}: the WAV does not say its format before the sound begins")
+            rate, channels, tag, sample_bytes = form
+            return WavHeader(
+                rate=rate,
+                channels=channels,
+                format_tag=tag,
+                sample_bytes=sample_bytes,
+                data_start=position,
+                data_bytes=size if 0 < size < _UNKNOWN_LENGTH else None,
+            )
+        padded = size + size % 2
+        if kind == b"fmt ":
+            form = _read_format(read(min(padded, 1024)), name=name)
+            _skip(read, padded - 1024)
+        else:
+            _skip(read, padded)
+        position += padded
+
+
+def _read_format(chunk: bytes, *, name: str) -> tuple[int, int, int, int]:
+    """Rate, channels, format tag and bytes of a sample."""
+    if len(chunk) < 16:
+        raise AudioError(f"{name}: the WAV ends before the sound begins")
+    tag, channels, rate, _, block_align, bits = struct.unpack("<HHIIHH", chunk[:16])
+    if tag == EXTENSIBLE and len(chunk) >= 40 and chunk[26:40] == _GUID_TAIL:
+        (tag,) = struct.unpack("<H", chunk[24:26])
+    # 12 or 20 bits lie left-justified in a container of whole bytes, which block_align tells.
+    sample_bytes = block_align // channels if channels else 0
+    if tag in (PCM, FLOAT) and (not sample_bytes or block_align % channels or bits > 8 * sample_bytes):
+        raise AudioError(f"{name}: a WAV of {channels} channels with {bits} bits in {block_align} bytes makes no sense")
+    return rate, channels, tag, sample_bytes
+
+
+def _skip(read: Callable[[int], bytes], size: int) -> None:
+    while size > 0 and (data := read(min(size, 65536))):
+        size -= len(data)

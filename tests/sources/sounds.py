@@ -1,0 +1,93 @@
+"""Sound and WAV bytes that the tests of the sources make for themselves."""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Callable
+from io import BytesIO
+from itertools import pairwise
+from typing import Any
+
+import numpy as np
+import soundfile
+
+from kws.sources.base import Source
+from kws.values import AudioBlock, Float32Array
+
+GUID_TAIL = bytes.fromhex("000000001000800000aa00389b71")
+
+
+def tone(hertz: float, rate: int, seconds: float, amplitude: float = 0.5) -> Float32Array:
+    """A sine, float32 ``(rate * seconds,)``."""
+    return (amplitude * np.sin(2 * np.pi * hertz * np.arange(round(rate * seconds)) / rate)).astype(np.float32)
+
+
+def amplitude(samples: Float32Array, hertz: float, rate: int) -> float:
+    """The amplitude of the sine of that frequency that fits best."""
+    turns = 2 * np.pi * hertz * np.arange(len(samples)) / rate
+    basis = np.stack((np.sin(turns), np.cos(turns)), axis=1)
+    fit, *_ = np.linalg.lstsq(basis, samples.astype(np.float64), rcond=None)
+    return float(np.hypot(*fit))
+
+
+def joined(blocks: list[AudioBlock]) -> Float32Array:
+    """All samples of blocks that follow each other without a gap."""
+    for before, after in pairwise(blocks):
+        assert after.position == before.end
+    assert all(block.samples.dtype == np.float32 and block.samples.ndim == 1 for block in blocks)
+    return np.concatenate([np.zeros(0, np.float32), *(block.samples for block in blocks)])
+
+
+def read(source: Source) -> Float32Array:
+    """The whole sound of a source, which begins at 0 and has no gap."""
+    with source:
+        blocks = list(source.blocks())
+    assert blocks[0].position == 0
+    return joined(blocks)
+
+
+def chunk(kind: bytes, data: bytes, size: int | None = None) -> bytes:
+    """A RIFF chunk, padded, that says to have ``size`` bytes."""
+    return kind + struct.pack("<I", len(data) if size is None else size) + data + b"\0" * (len(data) % 2)
+
+
+def wav_format(
+    *, rate: int = 16000, channels: int = 1, bits: int = 16, tag: int = 1, container: int = 0, extensible: bool = False
+) -> bytes:
+    """A ``fmt `` chunk; ``container`` is the bytes of a sample where they are not those of its bits."""
+    block = channels * (container or -(-bits // 8))
+    if not extensible:
+        return chunk(b"fmt ", struct.pack("<HHIIHH", tag, channels, rate, rate * block, block, bits))
+    head = struct.pack("<HHIIHHHHI", 0xFFFE, channels, rate, rate * block, block, bits, 22, bits, 0)
+    return chunk(b"fmt ", head + struct.pack("<H", tag) + GUID_TAIL)
+
+
+def wav(*chunks: bytes, magic: bytes = b"RIFF", size: int | None = None) -> bytes:
+    """A WAV file of these chunks."""
+    body = b"WAVE" + b"".join(chunks)
+    return magic + struct.pack("<I", len(body) if size is None else size) + body
+
+
+def encoded(frames: Float32Array, rate: int, *, format: str = "WAV", subtype: str | None = None) -> bytes:  # noqa: A002
+    """What libsndfile makes of the sound."""
+    file = BytesIO()
+    soundfile.write(file, frames, rate, format=format, subtype=subtype)
+    return file.getvalue()
+
+
+def decoded(data: bytes) -> Float32Array:
+    """What libsndfile hears in it, float32 ``(n, channels)``."""
+    frames: Float32Array = soundfile.read(BytesIO(data), dtype="float32", always_2d=True)[0]
+    return frames
+
+
+class Trickle(BytesIO):
+    """A stream that returns as few bytes as it likes, like a pipe."""
+
+    def __init__(self, data: bytes, sizes: Callable[[], int]) -> None:
+        super().__init__(data)
+        self._sizes = sizes
+
+    def read1(self, size: int | None = -1, /) -> bytes:
+        wanted: Any = size
+        return super().read1(max(1, min(wanted, self._sizes())))

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kws.errors import AudioError, UsageError
+from kws.sources.samples import SAMPLE_BYTES, check_channel, check_finite, check_rate, decode, mono
+
+from .sounds import chunk, decoded, wav, wav_format
+
+FORMATS = {
+    "u8": (8, 1),
+    "s16le": (16, 1),
+    "s24le": (24, 1),
+    "s32le": (32, 1),
+    "f32le": (32, 3),
+    "f64le": (64, 3),
+}
+
+
+@pytest.mark.parametrize(
+    ("encoding", "data", "samples"),
+    [
+        ("u8", "00 80 ff", [-1, 0, 127 / 128]),
+        ("s16le", "0080 0000 ff7f 0100", [-1, 0, 32767 / 32768, 1 / 32768]),
+        ("s24le", "000080 000000 ffffff 000040", [-1, 0, -1 / 2**23, 0.5]),
+        ("s32le", "00000080 00000000 00000040", [-1, 0, 0.5]),
+        ("f32le", "0000803f 000000bf", [1, -0.5]),
+        ("f64le", "000000000000f03f 000000000000e0bf", [1, -0.5]),
+    ],
+)
+def test_decode_exactly(encoding: str, data: str, samples: list[float]) -> None:
+    result = decode(bytes.fromhex(data), encoding)
+    assert result.dtype == np.float32
+    assert result.tolist() == samples
+
+
+@given(encoding=st.sampled_from(sorted(SAMPLE_BYTES)), data=st.binary(min_size=1, max_size=64))
+def test_decode_as_libsndfile_does(encoding: str, data: bytes) -> None:
+    bits, tag = FORMATS[encoding]
+    data *= SAMPLE_BYTES[encoding]
+    expected = decoded(wav(wav_format(bits=bits, tag=tag), chunk(b"data", data)))[:, 0]
+    np.testing.assert_array_equal(decode(data, encoding), expected)
+
+
+def test_a_double_beyond_float32_is_infinite() -> None:
+    assert decode(np.array([1e300, -1e300]).tobytes(), "f64le").tolist() == [np.inf, -np.inf]
+
+
+def test_mono_is_the_mean_or_one_channel() -> None:
+    frames = np.array([[0.5, -0.5, 0.75], [1, 0, -0.25]], np.float32)
+    assert mono(frames, None).tolist() == [0.25, 0.25]
+    assert mono(frames, 1).tolist() == [0.5, 1]
+    assert mono(frames, 3).tolist() == [0.75, -0.25]
+    assert mono(frames, 3).flags.c_contiguous
+    assert mono(frames[:, :1], None).tolist() == [0.5, 1]
+    assert mono(frames, None).dtype == np.float32
+
+
+def test_channels_are_counted_from_one() -> None:
+    check_channel(None, 1, name="x")
+    check_channel(2, 2, name="x")
+    with pytest.raises(UsageError, match="channel 0: channels are counted from 1"):
+        check_channel(0)
+    with pytest.raises(UsageError, match="x has only one channel, there is no channel 2"):
+        check_channel(2, 1, name="x")
+    with pytest.raises(UsageError, match="x has 6 channels, there is no channel 7"):
+        check_channel(7, 6, name="x")
+
+
+@pytest.mark.parametrize("rate", [0, 999, 768_001])
+def test_no_sound_has_such_a_rate(rate: int) -> None:
+    with pytest.raises(AudioError, match=f"x: {rate} samples a second"):
+        check_rate(rate, name="x")
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+def test_the_first_sample_that_is_not_finite_is_told(bad: float) -> None:
+    samples = np.zeros(100, np.float32)
+    check_finite(samples, 0, 16000, name="x")
+    samples[[40, 60]] = bad
+    with pytest.raises(AudioError, match=r"x: the sample at 1\.002 s is infinite or not a number"):
+        check_finite(samples, 16000, 16000, name="x")
