@@ -1,0 +1,187 @@
+"""The decision layer, joined: the posteriors of one window in, what fired out."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from kws.decision.gate import Gate
+from kws.decision.isolation import SLACK
+from kws.decision.settings import DecisionSettings
+from kws.decision.smoothing import RunningMean, to_counts
+from kws.decision.spotter import Candidate, Grid, Spotter
+from kws.decision.values import NOTHING, Decision, Fired, NearMiss, Reason
+from kws.values import SILENCE, UNKNOWN, Float32Array
+
+
+class Decider:
+    """Tells spoken words from posteriors, one window after the other.
+
+    Positions are in samples, and nothing else is time. A stretch of sound begins with the first window after
+    construction or :meth:`reset`; nothing that was heard or decided before has any influence on it.
+
+    Attributes:
+        settings: what it goes by; :meth:`set_threshold` replaces them.
+        hop: samples from one window to the next.
+        idle: whether no utterance is under way.
+    """
+
+    def __init__(
+        self, labels: Sequence[str], settings: DecisionSettings, *, sample_rate: int = 16000, window: int = 16000
+    ) -> None:
+        """Prepare for a model.
+
+        Args:
+            labels: what each posterior is of.
+            settings: for exactly the keywords among the labels.
+            sample_rate: hertz, of all positions.
+            window: samples under one window.
+
+        Raises:
+            ValueError: the settings are for other keywords.
+        """
+        keywords = [label for label in labels if label not in (SILENCE, UNKNOWN)]
+        if set(keywords) != set(settings.keywords):
+            raise ValueError(f"settings for {sorted(settings.keywords)}, but the keywords are {sorted(keywords)}")
+        grid = Grid(sample_rate, round(settings.hop * sample_rate), window)
+        means = {windows: RunningMean(windows, len(labels)) for windows in map(settings.windows, keywords)}
+        self.settings = settings
+        self.hop = grid.hop
+        self.idle = True
+        self._gate = Gate(settings.gate, sample_rate) if settings.gate else None
+        self._spotters = [
+            Spotter(label, column, means[settings.windows(label)], settings.keywords[label], grid)
+            for column, label in enumerate(labels)
+            if label in keywords
+        ]
+        # Each mean with the keywords that go by it, as places among all keywords and among the posteriors.
+        self._means = [
+            (
+                mean,
+                np.flatnonzero([spotter.mean is mean for spotter in self._spotters]),
+                np.array([spotter.column for spotter in self._spotters if spotter.mean is mean]),
+            )
+            for mean in means.values()
+        ]
+        self._averages = np.zeros(len(keywords))
+        self._releases = np.array([spotter.trigger.settings.release for spotter in self._spotters])
+        longest_quiet = max((spotter.isolation.longest for spotter in self._spotters), default=0)
+        self._listens = longest_quiet > 0
+        self._levels: deque[float] = deque(maxlen=grid.hops(window + grid.samples(SLACK)) + longest_quiet)
+        self._candidates: list[Candidate] = []
+        self._end: int | None = None
+
+    def step(self, posteriors: Float32Array, end: int, level: float | None = None) -> Decision:
+        """Take the next window.
+
+        Args:
+            posteriors: float32 ``(labels,)``.
+            end: the position just after the window's last sample: a hop after that of the window before.
+            level: of the newest hop's sound, in decibels; needed where a keyword asks for quiet around it.
+
+        Returns:
+            What fired, and which utterances ended as near misses.
+
+        Raises:
+            ValueError: a window was left out without :meth:`reset`, or the level is missing.
+        """
+        if self._end is not None and end != self._end + self.hop:
+            raise ValueError(f"a window ends at {end}, the one before at {self._end}: reset() where sound is missing")
+        if self._listens:
+            if level is None:
+                raise ValueError("a keyword asks for quiet around it: each window needs its level")
+            self._levels.append(level)
+        self._end = end
+        counts = to_counts(posteriors)
+        for mean, places, columns in self._means:
+            self._averages[places] = mean.push(counts)[columns]
+        in_hump = self._averages >= self._releases
+        if self.idle and not in_hump.any():
+            return NOTHING
+        return self._attend(in_hump.tolist(), end)
+
+    def skip(self, posteriors: Float32Array, end: int, levels: Iterable[float] = ()) -> None:
+        """Take windows in a row of which it is known that no keyword's average reaches its release threshold.
+
+        To be called only while :attr:`idle`; it leaves the same state as :meth:`step` for each of them.
+
+        Args:
+            posteriors: float32 ``(n, labels)``, at least one window.
+            end: the position just after the last window's last sample.
+            levels: of each window's newest hop, where :meth:`step` needs them.
+        """
+        longest = max((mean.windows for mean, _, _ in self._means), default=1)
+        for counts in to_counts(posteriors[-longest:]):
+            for mean, _, _ in self._means:
+                mean.push(counts)
+        self._levels.extend(levels)
+        self._end = end
+
+    def reset(self) -> Decision:
+        """End the stretch: the next window begins a new one, with every keyword armed and the gate closed.
+
+        Returns:
+            The near misses that were under way. A word that still waits for the quiet after it is one of them.
+        """
+        misses = [candidate.give_up() for candidate in self._candidates]
+        misses += [miss for spotter in self._spotters if (miss := spotter.close())]
+        for spotter in self._spotters:
+            spotter.trigger.reset()
+        for mean, _, _ in self._means:
+            mean.reset()
+        if self._gate:
+            self._gate.reset()
+        self._levels.clear()
+        self._candidates.clear()
+        self._end = None
+        self.idle = True
+        return Decision(near_misses=tuple(misses))
+
+    def set_threshold(self, keyword: str, threshold: float) -> None:
+        """Change a keyword's threshold between two windows; release and near move in proportion, no state is lost.
+
+        Raises:
+            UsageError: there is no such keyword, or the threshold is out of its range.
+        """
+        self.settings = self.settings.with_threshold(keyword, threshold)
+        for place, spotter in enumerate(self._spotters):
+            spotter.trigger.settings = self.settings.keywords[spotter.keyword]
+            self._releases[place] = spotter.trigger.settings.release
+
+    def _attend(self, in_hump: list[bool], end: int) -> Decision:
+        """Step the keywords in a hump, close what is over, and settle what fired."""
+        levels = tuple(self._levels)
+        misses: list[NearMiss] = []
+        for spotter, average, high in zip(self._spotters, self._averages.tolist(), in_hump, strict=True):
+            if not high:
+                misses += filter(None, [spotter.close()])
+            elif spotter.step(average, end):
+                self._let_fire(spotter, average, end, levels)
+        fired: list[Fired] = []
+        for candidate in tuple(self._candidates):
+            outcome = candidate.settle(levels, end)
+            if outcome is None:
+                continue
+            self._candidates.remove(candidate)
+            if isinstance(outcome, NearMiss):
+                misses.append(outcome)
+                continue
+            fired.append(outcome)
+            if self._gate:
+                self._gate.fired(outcome.keyword, end)
+        self.idle = not self._candidates and not any(in_hump)
+        return Decision(tuple(fired), tuple(misses)) if fired or misses else NOTHING
+
+    def _let_fire(self, spotter: Spotter, average: float, end: int, levels: Sequence[float]) -> None:
+        """Let a keyword fire, unless it is a command and the gate is closed."""
+        wake = None
+        if self._gate and self._gate.guards(spotter.keyword):
+            wake = self._gate.opener(end)
+            if wake is None:
+                spotter.trigger.suppress(average, end, Reason.GATE_CLOSED)
+                return
+        candidate = spotter.fire(average, end, levels, wake)
+        if candidate:
+            self._candidates.append(candidate)

@@ -1,0 +1,177 @@
+"""What people and models say about decisions: partial, in layers, and exact about what is wrong with it.
+
+A layer is three tables, in TOML or in ``model.json`` alike::
+
+    [decision]              # every keyword, and the hop
+    threshold = 0.8
+    [keyword.on]            # one keyword
+    threshold = 0.85
+    [gate]
+    wake_words = ["computer"]
+    seconds = 5
+
+:func:`read_options` makes a layer of such tables, :func:`resolve` makes settings of layers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping
+from difflib import get_close_matches
+from typing import Any, TypeVar
+
+import msgspec
+
+from kws.decision.settings import (
+    HOP,
+    DecisionSettings,
+    GateSettings,
+    KeywordSettings,
+    SettingError,
+    check_ranges,
+    prefix,
+)
+from kws.errors import UsageError
+from kws.values import SILENCE, UNKNOWN
+
+
+class KeywordOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The table of one keyword: see :class:`~kws.decision.settings.KeywordSettings`; None is not said."""
+
+    threshold: float | None = None
+    release: float | None = None
+    near: float | None = None
+    smoothing: float | None = None
+    patience: int | None = None
+    refractory: float | None = None
+    length: float | None = None
+    quiet_before: float | None = None
+    quiet_after: float | None = None
+    quiet_margin: float | None = None
+
+
+class DecisionOptions(KeywordOptions, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The table ``decision``: what holds for every keyword that does not say otherwise, and the hop in seconds."""
+
+    hop: float | None = None
+
+
+class GateOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """The table ``gate``: see :class:`~kws.decision.settings.GateSettings`; no wake words at all is no gate."""
+
+    wake_words: tuple[str, ...] | None = None
+    seconds: float | None = None
+    extend: bool | None = None
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
+    """One layer."""
+
+    decision: DecisionOptions = DecisionOptions()
+    keyword: dict[str, KeywordOptions] = {}
+    gate: GateOptions = GateOptions()
+
+
+Table = TypeVar("Table", bound=msgspec.Struct)
+
+
+def read_options(tables: Mapping[str, Any], source: str) -> Options:
+    """A layer from parsed TOML or JSON.
+
+    Args:
+        tables: some of ``decision``, ``keyword`` and ``gate``, and nothing else.
+        source: the name of the file, for errors.
+
+    Raises:
+        UsageError: an unknown name or a value of the wrong kind, with its path.
+    """
+    _known(tables, Options.__struct_fields__, source, "table")
+    keywords = tables.get("keyword", {})
+    if not isinstance(keywords, Mapping):
+        raise UsageError(f"{source}: keyword: must be a table for each keyword, such as [keyword.on]")
+    return Options(
+        decision=_read(tables.get("decision", {}), DecisionOptions, f"{source}: decision"),
+        keyword={name: _read(table, KeywordOptions, f"{source}: keyword.{name}") for name, table in keywords.items()},
+        gate=_read(tables.get("gate", {}), GateOptions, f"{source}: gate"),
+    )
+
+
+def resolve(labels: Collection[str], layers: Mapping[str, Options]) -> DecisionSettings:
+    """The settings of every keyword, from the built-in defaults and the layers over them.
+
+    A later layer goes before an earlier one; within a layer a keyword's own table goes before ``decision``. So
+    ``decision.threshold`` in a configuration overrides what a model recommends for single keywords.
+
+    Args:
+        labels: the model's labels; all but silence and unknown are keywords.
+        layers: by the name that errors give them (``model.json``, ``kws.toml``, ``command line``), lowest first.
+
+    Raises:
+        UsageError: a value that cannot be, or a keyword that the model does not have, with its layer and path.
+    """
+    keywords = [label for label in labels if label not in (SILENCE, UNKNOWN)]
+    settings = dict.fromkeys(keywords, KeywordSettings())
+    hop = HOP
+    gate: dict[str, Any] = {}
+    origins: dict[str, str] = {}  # where the value of a setting was written
+    try:
+        for source, layer in layers.items():
+            _check(source, layer, keywords)
+            common = _said(layer.decision)
+            hop = common.pop("hop", hop)
+            gate |= _said(layer.gate)
+            for keyword in keywords:
+                own = _said(layer.keyword.get(keyword, KeywordOptions()))
+                for key in {**common, **own}:
+                    table = f"keyword.{keyword}" if key in own else "decision"
+                    origins[f"keyword.{keyword}.{key}"] = f"{source}: {table}.{key}"
+                with prefix(f"keyword.{keyword}"):
+                    settings[keyword] = settings[keyword].override(**{**common, **own})
+        return DecisionSettings(hop=hop, keywords=settings, gate=_gate(gate))
+    except SettingError as error:
+        raise UsageError(f"{origins.get(error.key, error.key)}: {error.problem}") from None
+
+
+def _gate(said: dict[str, Any]) -> GateSettings | None:
+    """The gate, where there are wake words. Words that were never named are a slip; an empty list is a wish."""
+    if said and "wake_words" not in said:
+        raise SettingError("gate.wake_words", "missing, name the keywords that open the gate")
+    return GateSettings(**said) if said.get("wake_words") else None
+
+
+def _said(table: msgspec.Struct) -> dict[str, Any]:
+    """What a table says, without what it leaves open."""
+    return {key: value for key, value in msgspec.structs.asdict(table).items() if value is not None}
+
+
+def _check(source: str, layer: Options, keywords: Collection[str]) -> None:
+    """Whether each value of a layer can be, by itself."""
+    _known(layer.keyword, keywords, f"{source}: keyword", "keyword of this model")
+    _known(layer.gate.wake_words or (), keywords, f"{source}: gate.wake_words", "keyword of this model")
+    tables = {"decision": layer.decision, "gate": layer.gate}
+    tables |= {f"keyword.{keyword}": options for keyword, options in layer.keyword.items()}
+    for path, table in tables.items():
+        with prefix(f"{source}: {path}"):
+            check_ranges(_said(table))
+
+
+def _read(table: object, kind: type[Table], path: str) -> Table:
+    """One table, converted; errors begin with its path."""
+    if not isinstance(table, Mapping):
+        raise UsageError(f"{path}: must be a table")
+    _known(table, kind.__struct_fields__, path, "setting")
+    for key, value in table.items():
+        try:
+            msgspec.convert({key: value}, kind)
+        except msgspec.ValidationError as error:
+            problem = str(error).partition(" - at ")[0].replace(" | null", "").replace("`", "")
+            raise UsageError(f"{path}.{key}: {problem[0].lower()}{problem[1:]}") from None
+    return msgspec.convert(table, kind)
+
+
+def _known(names: Iterable[str], allowed: Collection[str], path: str, what: str) -> None:
+    """Refuse the first name that is not allowed, and say which one was perhaps meant."""
+    for name in names:
+        if name not in allowed:
+            close = get_close_matches(name, allowed, n=1)
+            meant = f"did you mean {close[0]!r}? " if close else ""
+            raise UsageError(f"{path}: {name!r} is not a {what}; {meant}choose from {', '.join(allowed)}")

@@ -1,0 +1,188 @@
+"""What the decision layer goes by: complete and checked values, and the one place of the built-in defaults.
+
+What users write is partial and in layers, see :mod:`kws.decision.options`; it becomes these.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+from kws.errors import UsageError
+
+#: Seconds from one window to the next.
+HOP = 0.05
+
+RANGES: Mapping[str, tuple[float, float]] = {
+    "hop": (0.01, 0.5),
+    "threshold": (0.01, 1.0),
+    "smoothing": (0.01, 5.0),
+    "patience": (1, 100),
+    "refractory": (0.0, 60.0),
+    "length": (0.05, 1.0),
+    "quiet_before": (0.0, 5.0),
+    "quiet_after": (0.0, 5.0),
+    "quiet_margin": (1.0, 60.0),
+    "seconds": (0.1, 3600.0),
+}
+
+
+class SettingError(UsageError):
+    """One value that cannot be; whoever knows where the value was written puts that before it.
+
+    Attributes:
+        key: the name of the setting.
+        problem: what is wrong with its value.
+    """
+
+    def __init__(self, key: str, problem: str) -> None:
+        super().__init__(f"{key}: {problem}")
+        self.key = key
+        self.problem = problem
+
+
+@contextmanager
+def prefix(path: str) -> Iterator[None]:
+    """Put the path of the table before the key of a :class:`SettingError` that is raised within."""
+    try:
+        yield
+    except SettingError as error:
+        raise SettingError(f"{path}.{error.key}", error.problem) from None
+
+
+def check_ranges(values: Mapping[str, object]) -> None:
+    """Raise :class:`SettingError` for the first of the named values that is outside its range in ``RANGES``."""
+    for key, value in values.items():
+        if key in RANGES and isinstance(value, int | float):
+            low, high = RANGES[key]
+            if not low <= value <= high:  # so that nan fails too
+                raise SettingError(key, f"{value:g} is not within {low:g} to {high:g}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KeywordSettings:
+    """How one keyword is decided.
+
+    Attributes:
+        threshold: the average at which it fires.
+        release: the average below which an utterance is over; at most the threshold.
+        near: the average from which an utterance that did not fire is reported; between release and threshold.
+        smoothing: seconds over which posteriors are averaged, rounded to whole windows.
+        patience: windows in a row that must be at the threshold and the largest.
+        refractory: seconds after it fired during which it does not fire again.
+        length: seconds that the word typically lasts; where it began is estimated with it.
+        quiet_before: seconds of quiet that must come before the word; 0 asks for none.
+        quiet_after: seconds of quiet that must come after the word; 0 asks for none. The decision waits for it.
+        quiet_margin: decibels below the word's loudest hop from which a hop is quiet.
+
+    Raises:
+        SettingError: a value is out of its range.
+    """
+
+    threshold: float = 0.8
+    release: float = 0.48
+    near: float = 0.64
+    smoothing: float = 0.15
+    patience: int = 1
+    refractory: float = 0.6
+    length: float = 0.4
+    quiet_before: float = 0.0
+    quiet_after: float = 0.0
+    quiet_margin: float = 10.0
+
+    def __post_init__(self) -> None:
+        check_ranges(asdict(self))
+        if not 0 < self.release <= self.threshold:
+            raise SettingError(
+                "release", f"{self.release:g} is not above 0 and at most the threshold {self.threshold:g}"
+            )
+        if not self.release <= self.near <= self.threshold:
+            raise SettingError(
+                "near",
+                f"{self.near:g} is not between the release {self.release:g} and the threshold {self.threshold:g}",
+            )
+
+    def override(self, **said: Any) -> KeywordSettings:
+        """These settings with some of them said anew.
+
+        A threshold that is said without a release takes release and near with it, in proportion: whoever moves a
+        threshold below the release that a model recommends means to move both.
+
+        Raises:
+            SettingError: a value is out of its range, alone or together with the others.
+        """
+        threshold = said.get("threshold", self.threshold)
+        scale = threshold / self.threshold
+        release = said.get("release", min(self.release * scale, threshold))
+        near = said.get("near", max(release, min(self.near * scale, threshold)))
+        return replace(self, **{**said, "release": release, "near": near})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GateSettings:
+    """Keywords that count only after a wake word.
+
+    Attributes:
+        wake_words: the keywords that open the gate, at least one.
+        seconds: how long it stays open after a wake word.
+        extend: whether each command that fires keeps it open for as long again.
+
+    Raises:
+        SettingError: a value is out of its range.
+    """
+
+    wake_words: tuple[str, ...]
+    seconds: float = 5.0
+    extend: bool = False
+
+    def __post_init__(self) -> None:
+        check_ranges(asdict(self))
+        if not self.wake_words:
+            raise SettingError("wake_words", "names no wake word")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionSettings:
+    """Everything the decision layer goes by.
+
+    Attributes:
+        hop: seconds from one window to the next.
+        keywords: the settings of every keyword of the model.
+        gate: the gate; None lets every keyword count at any time.
+
+    Raises:
+        SettingError: a value is out of its range; a smoothing is shorter than the hop; a wake word is no keyword.
+    """
+
+    hop: float = HOP
+    keywords: Mapping[str, KeywordSettings]
+    gate: GateSettings | None = None
+
+    def __post_init__(self) -> None:
+        check_ranges({"hop": self.hop})
+        for keyword, settings in self.keywords.items():
+            if settings.smoothing < self.hop:
+                raise SettingError(
+                    f"keyword.{keyword}.smoothing", f"{settings.smoothing:g} is shorter than the hop of {self.hop:g}"
+                )
+        for word in self.gate.wake_words if self.gate else ():
+            if word not in self.keywords:
+                raise SettingError("gate.wake_words", f"{word!r} is not a keyword")
+
+    def windows(self, keyword: str) -> int:
+        """How many windows the keyword's average is over."""
+        return max(1, round(self.keywords[keyword].smoothing / self.hop))
+
+    def with_threshold(self, keyword: str, threshold: float) -> DecisionSettings:
+        """The same with another threshold for one keyword; its release and near move in proportion.
+
+        Raises:
+            SettingError: there is no such keyword, or the threshold is out of its range.
+        """
+        if keyword not in self.keywords:
+            raise SettingError(f"keyword.{keyword}", f"not a keyword; choose from {', '.join(self.keywords)}")
+        with prefix(f"keyword.{keyword}"):
+            changed = self.keywords[keyword].override(threshold=threshold)
+        return replace(self, keywords={**self.keywords, keyword: changed})

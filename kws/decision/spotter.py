@@ -1,0 +1,131 @@
+"""One keyword, from its averages to what may fire."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from kws.decision.isolation import SLACK, Isolation
+from kws.decision.settings import KeywordSettings
+from kws.decision.smoothing import RunningMean
+from kws.decision.trigger import Trigger
+from kws.decision.values import Fired, NearMiss, Reason
+
+
+@dataclass(frozen=True, slots=True)
+class Grid:
+    """How seconds become positions: everything in samples.
+
+    Attributes:
+        sample_rate: samples a second.
+        hop: samples from one window to the next.
+        window: samples under one window.
+    """
+
+    sample_rate: int
+    hop: int
+    window: int
+
+    def samples(self, seconds: float) -> int:
+        return round(seconds * self.sample_rate)
+
+    def hops(self, samples: int) -> int:
+        """Hops that it takes to cover so many samples."""
+        return -(-samples // self.hop)
+
+
+class Spotter:
+    """One keyword: what averages it, its trigger, and the quiet that it asks for.
+
+    Attributes:
+        keyword: its label.
+        column: the label's place among the posteriors.
+        mean: the average that it goes by, which it may share with others.
+        trigger: its state.
+        isolation: the quiet that it asks for.
+    """
+
+    def __init__(self, keyword: str, column: int, mean: RunningMean, settings: KeywordSettings, grid: Grid) -> None:
+        self.keyword = keyword
+        self.column = column
+        self.mean = mean
+        self.trigger = Trigger(settings, refractory=grid.samples(settings.refractory))
+        self.isolation = Isolation(
+            before=grid.hops(grid.samples(settings.quiet_before)),
+            after=grid.hops(grid.samples(settings.quiet_after)),
+            slack=grid.hops(grid.samples(SLACK)),
+            margin=settings.quiet_margin,
+        )
+        self._length = grid.samples(settings.length)
+        self._grid = grid
+
+    def step(self, average: float, end: int) -> bool:
+        """Take a window with the average at or above release; whether the keyword is to fire: see :meth:`fire`."""
+        if self.trigger.start is None:
+            windows_ago = self.mean.rise(self.column, self.trigger.settings.release)
+            self.trigger.begin(end - windows_ago * self._grid.hop - self._length)
+        largest = int(self.mean.averages.argmax()) == self.column
+        return self.trigger.step(average, largest=largest, end=end)
+
+    def fire(self, average: float, end: int, levels: Sequence[float], wake: str | None) -> Candidate | None:
+        """Fire where it was quiet before the word.
+
+        Args:
+            average: as given to :meth:`step`.
+            end: as given to :meth:`step`.
+            levels: of the hops heard, in decibels, newest last.
+            wake: the wake word that had opened the gate.
+        """
+        # The word lies in the newest window, however early its posterior rose.
+        start = max(self.trigger.start or 0, end - self._grid.window)
+        word = self._grid.hops(end - start)
+        if not self.isolation.quiet_before(levels, word):
+            self.trigger.suppress(average, end, Reason.NOT_ISOLATED)
+            return None
+        self.trigger.fire(end)
+        limit = self.isolation.limit(levels, word) if self.isolation.after else 0.0
+        deadline = end + self.isolation.patience * self._grid.hop
+        return Candidate(self, average, start, end, wake, limit, deadline)
+
+    def close(self) -> NearMiss | None:
+        """The average fell below release: what the hump came to, if it came near and did not fire."""
+        peak = self.trigger.close()
+        return self.miss(peak.score, peak.end, peak.reason) if peak else None
+
+    def miss(self, score: float, end: int, reason: Reason) -> NearMiss:
+        threshold = self.trigger.settings.threshold
+        return NearMiss(keyword=self.keyword, score=score, threshold=threshold, end=end, reason=reason)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A keyword that has fired, unless the sound after it speaks against it.
+
+    Attributes:
+        spotter: of which keyword.
+        score: the average with which it fired.
+        start: where the word is thought to begin.
+        end: the end of the window in which it fired.
+        wake: the wake word that had opened the gate.
+        limit: the level up to which a hop is quiet, in decibels.
+        deadline: the end of the last window that may bring the quiet.
+    """
+
+    spotter: Spotter
+    score: float
+    start: int
+    end: int
+    wake: str | None
+    limit: float
+    deadline: int
+
+    def settle(self, levels: Sequence[float], end: int) -> Fired | NearMiss | None:
+        """What becomes of it at a window: it fires, it has waited in vain, or, None, it waits on."""
+        if self.spotter.isolation.quiet_after(levels, self.limit):
+            return Fired(keyword=self.spotter.keyword, score=self.score, start=self.start, end=end, wake=self.wake)
+        return self.give_up() if end >= self.deadline else None
+
+    def give_up(self) -> NearMiss:
+        """It does not fire; the keyword's refractory time is taken back."""
+        self.spotter.trigger.pardon(self.end)
+        return self.spotter.miss(self.score, self.end, Reason.NOT_ISOLATED)

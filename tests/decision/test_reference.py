@@ -1,0 +1,142 @@
+"""Properties: the decision layer against its slow definition, and against itself in other ways of running."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from fractions import Fraction
+from itertools import pairwise
+
+import numpy as np
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kws.decision import Decider, Decision, DecisionSettings, GateSettings, KeywordSettings, Stretch
+from kws.values import SILENCE, Float32Array
+
+from .reference import Reference
+from .spoken import HOP, WINDOW
+
+LABELS = (SILENCE, "on", "off")
+LOUDNESS = st.sampled_from([-60.0, -40.0, -20.0])
+
+
+@st.composite
+def sixteenths(draw: st.DrawFn) -> Float32Array:
+    """Posteriors ``(windows, labels)`` in sixteenths that stay what they are for some windows, as words do."""
+    rows: list[list[float]] = []
+    for _ in range(draw(st.integers(1, 16))):
+        on = draw(st.integers(0, 16))
+        off = draw(st.integers(0, 16 - on))
+        rows += [[(16 - on - off) / 16, on / 16, off / 16]] * draw(st.integers(1, 6))
+    return np.array(rows, np.float32)
+
+
+@st.composite
+def keyword_settings(draw: st.DrawFn) -> KeywordSettings:
+    threshold = draw(st.integers(2, 16))
+    release = draw(st.integers(1, threshold))
+    return KeywordSettings(
+        threshold=threshold / 16,
+        release=release / 16,
+        near=draw(st.integers(release, threshold)) / 16,
+        smoothing=draw(st.integers(1, 4)) * 0.05,
+        patience=draw(st.integers(1, 3)),
+        refractory=draw(st.integers(0, 12)) * 0.05,
+    )
+
+
+GATES = st.none() | st.builds(
+    GateSettings,
+    wake_words=st.sampled_from([("off",), ("on",), ("on", "off")]),
+    seconds=st.integers(2, 20).map(lambda windows: windows * 0.05),
+    extend=st.booleans(),
+)
+SETTINGS = st.builds(
+    DecisionSettings, keywords=st.fixed_dictionaries({"on": keyword_settings(), "off": keyword_settings()}), gate=GATES
+)
+
+
+def run(
+    chosen: DecisionSettings, rows: Float32Array, first_end: int = WINDOW, levels: list[float] | None = None
+) -> list[Decision]:
+    """What each window leads to, and what the end of the stretch does."""
+    decider = Decider(LABELS, chosen)
+    decisions = [
+        decider.step(row, first_end + window * HOP, levels[window] if levels else None)
+        for window, row in enumerate(rows)
+    ]
+    return [*decisions, decider.reset()]
+
+
+@settings(max_examples=300, deadline=None)
+@given(rows=sixteenths(), chosen=SETTINGS)
+def test_it_does_what_its_definition_says(rows: Float32Array, chosen: DecisionSettings) -> None:
+    expected = Reference(LABELS, [[Fraction(float(value)) for value in row] for row in rows], chosen)
+    decisions = run(chosen, rows)
+    assert [
+        (fired.keyword, window, fired.wake) for window, decision in enumerate(decisions) for fired in decision.fired
+    ] == expected.fired
+    assert [fired.score for decision in decisions for fired in decision.fired] == [
+        float(expected.score(keyword, window)) for keyword, window, _ in expected.fired
+    ]
+    missed = [
+        (miss.keyword, (miss.end - WINDOW) // HOP, miss.score, miss.reason, window)
+        for window, decision in enumerate(decisions)
+        for miss in decision.near_misses
+    ]
+    assert sorted(missed) == sorted(expected.missed)
+
+
+@settings(max_examples=100, deadline=None)
+@given(rows=sixteenths(), chosen=SETTINGS)
+def test_one_hump_is_one_detection_at_most(rows: Float32Array, chosen: DecisionSettings) -> None:
+    """Between two detections of a keyword its average was below release, and the refractory time went by."""
+    decisions = run(chosen, rows)
+    for column, keyword in enumerate(LABELS[1:], 1):
+        ends = [fired.end for decision in decisions for fired in decision.fired if fired.keyword == keyword]
+        averages = Stretch(LABELS, rows).averages(chosen.windows(keyword))[:, column]
+        for first, second in pairwise(ends):
+            assert second - first >= round(chosen.keywords[keyword].refractory * 16000)
+            between = averages[(first - WINDOW) // HOP : (second - WINDOW) // HOP]
+            assert between.min() < chosen.keywords[keyword].release
+
+
+@settings(max_examples=100, deadline=None)
+@given(rows=sixteenths(), chosen=SETTINGS, later=st.integers(0, 10**12))
+def test_only_differences_of_positions_count(rows: Float32Array, chosen: DecisionSettings, later: int) -> None:
+    now = run(chosen, rows)
+    moved = [
+        Decision(
+            tuple(replace(fired, start=fired.start + later, end=fired.end + later) for fired in decision.fired),
+            tuple(replace(miss, end=miss.end + later) for miss in decision.near_misses),
+        )
+        for decision in now
+    ]
+    assert run(chosen, rows, first_end=WINDOW + later) == moved
+
+
+@settings(max_examples=100, deadline=None)
+@given(before=sixteenths(), rows=sixteenths(), chosen=SETTINGS)
+def test_a_new_stretch_knows_nothing_of_the_one_before(
+    before: Float32Array, rows: Float32Array, chosen: DecisionSettings
+) -> None:
+    decider = Decider(LABELS, chosen)
+    for window, row in enumerate(before):
+        decider.step(row, WINDOW + window * HOP)
+    decider.reset()
+    begin = 2 * WINDOW + len(before) * HOP
+    again = [decider.step(row, begin + window * HOP) for window, row in enumerate(rows)]
+    assert [*again, decider.reset()] == run(chosen, rows, first_end=begin)
+
+
+@settings(max_examples=300, deadline=None)
+@given(rows=sixteenths(), chosen=SETTINGS, data=st.data())
+def test_a_whole_stretch_at_once_is_the_same(rows: Float32Array, chosen: DecisionSettings, data: st.DataObject) -> None:
+    quiet = data.draw(st.fixed_dictionaries({"quiet_before": st.integers(0, 4), "quiet_after": st.integers(0, 4)}))
+    own = {name: windows * 0.05 for name, windows in quiet.items()}
+    chosen = replace(chosen, keywords={**chosen.keywords, "on": chosen.keywords["on"].override(**own)})
+    levels = data.draw(st.lists(LOUDNESS, min_size=len(rows), max_size=len(rows)))
+    stretch = Stretch(LABELS, rows, first_end=48000, levels=levels)
+    expected = [decision for decision in run(chosen, rows, first_end=48000, levels=levels) if decision]
+    assert stretch.decide(chosen) == expected
+    assert stretch.decide(chosen) == expected
