@@ -143,7 +143,7 @@ def load_portaudio() -> ModuleType:
 
 @contextmanager
 def silenced() -> Iterator[None]:
-    """Drop what C libraries write to standard error: PortAudio prints every setting that a device refuses."""
+    """Drop what goes to standard error meanwhile: PortAudio prints every setting that a device refuses."""
     try:
         kept = os.dup(2)
     except OSError:  # there is no standard error

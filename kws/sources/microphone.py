@@ -73,7 +73,7 @@ class Capture:
                 self._queue.put((position, bytes(data)))
             else:
                 self.lost += frames
-        except Exception as error:  # noqa: BLE001 - raised here, it would end the stream and nobody would know
+        except Exception as error:  # noqa: BLE001 - raised here, it would never reach the reader
             self._queue.put(error)
 
     def end(self) -> None:
@@ -244,7 +244,7 @@ class Microphone:
 def _channels_to_open(device: Device, channel: int | None) -> int:
     """All of a real device. A converter is asked for its own mix, or for the channels up to the one to hear.
 
-    One channel of a converter would be the mix, so the first channel comes from two.
+    One channel of a converter would be the mix, so its first channel is taken from two.
     """
     if device.channels <= MAX_REAL_CHANNELS:
         return device.channels

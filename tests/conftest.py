@@ -1,0 +1,144 @@
+"""What several parts' tests need: a microphone without hardware.
+
+A private PulseAudio daemon has sinks that play to nobody; what is played to one is recorded from its monitor,
+through ALSA's plug-in for Pulse, by PortAudio. PortAudio reads its environment when it starts, so whatever records
+runs in a process of its own.
+"""
+
+from __future__ import annotations
+
+import ctypes.util
+import os
+import select
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parent.parent
+
+#: The null sinks, by the name under which PortAudio knows their monitors: rate and channels.
+SINKS = {"room": (48000, 2), "studio": (44100, 2)}
+
+
+class SoundServer:
+    """A PulseAudio daemon of its own, and the environment of the programs that hear it.
+
+    PortAudio finds the microphones ``room`` (48 kHz), ``studio`` (44.1 kHz stereo) and ``default``, which is ``room``.
+
+    Attributes:
+        environment: for a process that plays or records.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._programs: list[subprocess.Popen[str]] = []
+        home, runtime = folder / "home", folder / "run"
+        home.mkdir()
+        runtime.mkdir(mode=0o700)
+        socket = folder / "socket"
+        self.environment = os.environ | {
+            "HOME": str(home),
+            "XDG_CONFIG_HOME": str(home),
+            "XDG_RUNTIME_DIR": str(runtime),
+            "PULSE_RUNTIME_PATH": str(runtime),
+            "PULSE_SERVER": f"unix:{socket}",
+            "PYTHONPATH": os.pathsep.join((str(ROOT), *sys.path)),
+            "PYTHONUNBUFFERED": "1",
+        }
+        self.environment.pop("ALSA_CONFIG_PATH", None)
+        sinks = "".join(
+            f"load-module module-null-sink sink_name={name} rate={rate} channels={channels}\n"
+            for name, (rate, channels) in SINKS.items()
+        )
+        script = folder / "script.pa"
+        script.write_text(
+            f"load-module module-native-protocol-unix socket={socket} auth-anonymous=1\n"
+            f"{sinks}set-default-sink room\nset-default-source room.monitor\n"
+        )
+        (home / ".asoundrc").write_text(
+            "pcm.!default { type pulse }\n"
+            + "".join(f'pcm.{name} {{ type pulse device "{name}.monitor" }}\n' for name in SINKS)
+        )
+        # As a daemon its start returns when it is ready; unused for a minute it ends by itself.
+        subprocess.run(
+            ["pulseaudio", "-n", "-F", script, "--daemonize=yes", "--system=false", "--exit-idle-time=60",
+             "--disable-shm=yes", f"--log-target=newfile:{folder / 'log'}"],
+            env=self.environment, check=True, capture_output=True,
+        )  # fmt: skip
+        self._process = os.pidfd_open(int((runtime / "pid").read_text()))
+
+    def run(self, *command: str | Path) -> subprocess.Popen[str]:
+        """Start a program that is ended with the server at the latest."""
+        program = subprocess.Popen(
+            command,
+            env=self.environment,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self._programs.append(program)
+        return program
+
+    def python(self, script: str, *arguments: str | Path) -> subprocess.Popen[str]:
+        """Start a script that may use kws."""
+        return self.run(sys.executable, "-c", script, *arguments)
+
+    def play(self, path: Path, *, sink: str = "room") -> subprocess.Popen[str]:
+        """Start playing a file, so that the microphone of that name hears it."""
+        return self.run("paplay", f"--device={sink}", path)
+
+    def unplug(self) -> None:
+        """Take all microphones away."""
+        subprocess.run(["pactl", "unload-module", "module-null-sink"], env=self.environment, check=True)
+
+    def freeze(self) -> None:
+        """Let the server hang: nothing moves any more and nobody is told."""
+        signal.pidfd_send_signal(self._process, signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """Let it go on."""
+        signal.pidfd_send_signal(self._process, signal.SIGCONT)
+
+    def stop(self) -> None:
+        """End the programs and the server, and wait until they have."""
+        with suppress(ProcessLookupError):  # it has ended by itself
+            self.thaw()
+            signal.pidfd_send_signal(self._process, signal.SIGTERM)
+        for program in self._programs:
+            program.kill()
+            program.communicate()
+        select.select([self._process], [], [], 10)
+        os.close(self._process)
+
+
+def _missing() -> str:
+    """Why there can be no virtual microphone here; empty if there can."""
+    for program in ("pulseaudio", "paplay", "pactl"):
+        if shutil.which(program) is None:
+            return f"needs {program}"
+    if ctypes.util.find_library("portaudio") is None:
+        return "needs PortAudio (libportaudio2)"
+    if not any(Path("/usr").glob("lib*/**/alsa-lib/libasound_module_pcm_pulse.so")):
+        return "needs ALSA's plug-in for Pulse (libasound2-plugins)"
+    return ""
+
+
+@pytest.fixture
+def sound_server() -> Iterator[SoundServer]:
+    """A running :class:`SoundServer`; the test is skipped where the programs are missing."""
+    if missing := _missing():
+        pytest.skip(missing)
+    # Not tmp_path, which may be too long for the name of a socket.
+    with tempfile.TemporaryDirectory(prefix="kws-") as folder:
+        server = SoundServer(Path(folder))
+        try:
+            yield server
+        finally:
+            server.stop()
