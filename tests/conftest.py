@@ -19,7 +19,12 @@ from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 
+import hypothesis
 import pytest
+
+# How long an example takes tells of the machine, not of the program.
+hypothesis.settings.register_profile("kws", deadline=None)
+hypothesis.settings.load_profile("kws")
 
 ROOT = Path(__file__).parent.parent
 

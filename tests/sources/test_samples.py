@@ -60,6 +60,11 @@ def test_mono_is_the_mean_or_one_channel() -> None:
     assert mono(frames, None).dtype == np.float32
 
 
+def test_a_mean_that_is_no_number_is_left_to_the_check() -> None:
+    frames = np.array([[np.inf, -np.inf], [3e38, 3e38], [1, 0]], np.float32)
+    np.testing.assert_array_equal(mono(frames, None), [np.nan, np.inf, 0.5])
+
+
 def test_channels_are_counted_from_one() -> None:
     check_channel(None, 1, name="x")
     check_channel(2, 2, name="x")
