@@ -21,6 +21,8 @@ class Stretch:
         posteriors: float32 ``(windows, labels)``.
         first_end: the position at the end of the first window.
         levels: of each window's newest hop in decibels, where a keyword asks for quiet around it.
+        sample_rate: hertz, of all positions.
+        window: samples under one window.
     """
 
     def __init__(
@@ -37,8 +39,8 @@ class Stretch:
         self.posteriors = posteriors
         self.first_end = first_end
         self.levels = levels
-        self._sample_rate = sample_rate
-        self._window = window
+        self.sample_rate = sample_rate
+        self.window = window
         self._smooth: dict[int, Float64Array] = {}
 
     def averages(self, windows: int) -> Float64Array:
@@ -52,7 +54,7 @@ class Stretch:
 
         Windows in which nothing can happen, nearly all of them, cost nothing but the smoothing.
         """
-        decider = Decider(self.labels, settings, sample_rate=self._sample_rate, window=self._window)
+        decider = Decider(self.labels, settings, sample_rate=self.sample_rate, window=self.window)
         decisions: list[Decision] = []
         done = 0
         for begin in self._humps(settings):

@@ -120,6 +120,38 @@ def test_speech_that_goes_on_after_the_word_keeps_it_from_firing() -> None:
     assert (miss.reason, miss.end) == (Reason.NOT_ISOLATED, WINDOW + 13 * HOP)
 
 
+def test_it_waits_no_longer_than_the_quiet_and_a_little_lasts() -> None:
+    heard = ".............oooooo..........."
+    sounds = {"----------#######-------------": "fired", "----------########------------": "near_misses"}
+    for sound, outcome in sounds.items():
+        decisions = list(step_all(Decider(LABELS, AFTER), heard, sound))
+        assert [window for window, decision in enumerate(decisions) if decision] == [20]  # four and three after 13
+        assert len(getattr(decisions[20], outcome)) == 1
+
+
+def test_a_word_that_waited_in_vain_has_no_refractory_time() -> None:
+    check("""
+    .....ooo.........ooo.........
+    ---#########----##-----------
+                         o
+    """, settings(quiet_after=0.2, quiet_margin=30, length=0.1, refractory=5.0))  # fmt: skip
+
+
+def test_levels_are_kept_for_as_long_as_the_longest_word_needs_them() -> None:
+    # A word of 1 s and a little more, 23 hops, and before it two hops of quiet, or four.
+    chosen = settings(quiet_before=0.2, quiet_margin=30, length=1.0)
+    check("""
+    ..................................oo
+    ##########--#######################-
+
+    """, chosen)  # fmt: skip
+    check("""
+    ..................................oo
+    ########----#######################-
+                                      o
+    """, chosen)  # fmt: skip
+
+
 def test_positions_of_a_postponed_detection_are_exact() -> None:
     decisions = list(step_all(Decider(LABELS, AFTER), ".............oooooo......", "----------###------------"))
     (fired,) = decisions[16].fired

@@ -82,7 +82,7 @@ def test_a_threshold_takes_release_and_near_with_it() -> None:
     assert (on.threshold, on.release, on.near) == (0.45, 0.4, 0.4)
 
 
-@given(thresholds=st.lists(st.floats(0.01, 1.0), min_size=1, max_size=20), release=st.floats(0.1, 0.8))
+@given(thresholds=st.lists(st.floats(0.01, 1.0), min_size=1, max_size=20), release=st.floats(0.1, 0.8) | st.just(0.8))
 def test_any_threshold_may_follow_any_other(thresholds: list[float], release: float) -> None:
     chosen = resolve(LABELS, {"x": Options(decision=DecisionOptions(release=release))})
     for threshold in thresholds:

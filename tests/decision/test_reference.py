@@ -17,7 +17,6 @@ from .reference import Reference
 from .spoken import HOP, WINDOW
 
 LABELS = (SILENCE, "on", "off")
-LOUDNESS = st.sampled_from([-60.0, -40.0, -20.0])
 
 
 @st.composite
@@ -56,6 +55,17 @@ SETTINGS = st.builds(
 )
 
 
+def with_isolation(chosen: DecisionSettings) -> st.SearchStrategy[DecisionSettings]:
+    """The same, and "on" asks for up to four windows of quiet before and after it."""
+    quiet = st.integers(0, 4).map(lambda windows: windows * 0.05)
+    own = st.builds(chosen.keywords["on"].override, quiet_before=quiet, quiet_after=quiet)
+    return own.map(lambda on: replace(chosen, keywords={**chosen.keywords, "on": on}))
+
+
+def levels_of(rows: Float32Array) -> st.SearchStrategy[list[float]]:
+    return st.lists(st.sampled_from([-60.0, -40.0, -20.0]), min_size=len(rows), max_size=len(rows))
+
+
 def run(
     chosen: DecisionSettings, rows: Float32Array, first_end: int = WINDOW, levels: list[float] | None = None
 ) -> list[Decision]:
@@ -68,7 +78,7 @@ def run(
     return [*decisions, decider.reset()]
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=200, deadline=None)
 @given(rows=sixteenths(), chosen=SETTINGS)
 def test_it_does_what_its_definition_says(rows: Float32Array, chosen: DecisionSettings) -> None:
     expected = Reference(LABELS, [[Fraction(float(value)) for value in row] for row in rows], chosen)
@@ -115,28 +125,26 @@ def test_only_differences_of_positions_count(rows: Float32Array, chosen: Decisio
     assert run(chosen, rows, first_end=WINDOW + later) == moved
 
 
-@settings(max_examples=100, deadline=None)
-@given(before=sixteenths(), rows=sixteenths(), chosen=SETTINGS)
-def test_a_new_stretch_knows_nothing_of_the_one_before(
-    before: Float32Array, rows: Float32Array, chosen: DecisionSettings
-) -> None:
+@settings(max_examples=200, deadline=None)
+@given(data=st.data(), chosen=SETTINGS.flatmap(with_isolation))
+def test_a_new_stretch_knows_nothing_of_the_one_before(data: st.DataObject, chosen: DecisionSettings) -> None:
+    before, rows = data.draw(sixteenths()), data.draw(sixteenths())
+    loudness, levels = data.draw(levels_of(before)), data.draw(levels_of(rows))
     decider = Decider(LABELS, chosen)
     for window, row in enumerate(before):
-        decider.step(row, WINDOW + window * HOP)
+        decider.step(row, WINDOW + window * HOP, loudness[window])
     decider.reset()
-    begin = 2 * WINDOW + len(before) * HOP
-    again = [decider.step(row, begin + window * HOP) for window, row in enumerate(rows)]
-    assert [*again, decider.reset()] == run(chosen, rows, first_end=begin)
+    assert decider.idle
+    begin = WINDOW + len(before) * HOP + 1  # one sample was lost
+    again = [decider.step(row, begin + window * HOP, levels[window]) for window, row in enumerate(rows)]
+    assert [*again, decider.reset()] == run(chosen, rows, begin, levels)
 
 
-@settings(max_examples=300, deadline=None)
-@given(rows=sixteenths(), chosen=SETTINGS, data=st.data())
+@settings(max_examples=200, deadline=None)
+@given(rows=sixteenths(), chosen=SETTINGS.flatmap(with_isolation), data=st.data())
 def test_a_whole_stretch_at_once_is_the_same(rows: Float32Array, chosen: DecisionSettings, data: st.DataObject) -> None:
-    quiet = data.draw(st.fixed_dictionaries({"quiet_before": st.integers(0, 4), "quiet_after": st.integers(0, 4)}))
-    own = {name: windows * 0.05 for name, windows in quiet.items()}
-    chosen = replace(chosen, keywords={**chosen.keywords, "on": chosen.keywords["on"].override(**own)})
-    levels = data.draw(st.lists(LOUDNESS, min_size=len(rows), max_size=len(rows)))
+    levels = data.draw(levels_of(rows))
     stretch = Stretch(LABELS, rows, first_end=48000, levels=levels)
-    expected = [decision for decision in run(chosen, rows, first_end=48000, levels=levels) if decision]
+    expected = [decision for decision in run(chosen, rows, 48000, levels) if decision]
     assert stretch.decide(chosen) == expected
     assert stretch.decide(chosen) == expected
