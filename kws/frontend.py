@@ -96,7 +96,8 @@ class FrontEnd:
     def hann(self) -> Float32Array:
         """The periodic Hann window ``(frame_length,)``."""
         n = np.arange(self.frame_length)
-        return (0.5 - 0.5 * np.cos(2 * np.pi * n / self.frame_length)).astype(np.float32)
+        window: Float32Array = (0.5 - 0.5 * np.cos(2 * np.pi * n / self.frame_length)).astype(np.float32)
+        return window
 
     @cached_property
     def mel(self) -> Float32Array:
@@ -140,7 +141,7 @@ class FrontEnd:
             image = spectrogram[..., self.frames - self.image[0] :, :]
         else:
             rows, columns = self._resize
-            image = rows @ spectrogram @ columns
+            image = (rows @ spectrogram @ columns).astype(np.float32, copy=False)
         if self.channels == 1:
             return image[..., None]
         return np.repeat(image[..., None], self.channels, axis=-1)

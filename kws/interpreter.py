@@ -36,7 +36,9 @@ class Quantisation:
     def store(self, values: Float32Array) -> npt.NDArray[Any]:
         """Round to the nearest integer that the type has; what lies beyond is clipped, never wrapped."""
         info = np.iinfo(self.dtype)
-        return np.clip(np.rint(values / self.scale) + self.zero_point, info.min, info.max).astype(self.dtype)
+        nearest = np.rint(values * np.float32(1 / self.scale)) + self.zero_point
+        stored: npt.NDArray[Any] = np.clip(nearest, info.min, info.max).astype(self.dtype)
+        return stored
 
     def load(self, stored: npt.NDArray[Any]) -> Float32Array:
         """The real numbers, float32."""

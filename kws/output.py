@@ -32,7 +32,7 @@ def as_json(detection: Detection) -> str:
 
 
 def as_tsv(detection: Detection) -> str:
-    """``keyword``, ``score``, ``start``, ``end``, ``time``, ``model``, ``wake``, separated by tabs, ``wake`` perhaps empty."""
+    """keyword, score, start, end, time, model and wake (perhaps empty), separated by tabs."""
     fields = as_dict(detection)
     fields.setdefault("wake", "")
     return "\t".join(f"{value:.3f}" if isinstance(value, float) else value for value in fields.values())

@@ -79,12 +79,15 @@ class Pipeline:
         return self.decide(score(self.model, self.decider.hop, hear(source, self.model)))
 
     def decide(self, windows: Iterable[Scored]) -> Iterator[tuple[Scored, Decision]]:
-        """Decide on windows that have been scored."""
+        """Decide on windows that have been scored; what is under way when they end is told with the last."""
+        scored = None
         for scored in windows:
             # What was under way before a gap ended there; it belongs to no window after it.
             ended = self.decider.reset() if scored.fresh else Decision()
             decision = self.decider.step(scored.posteriors, scored.end, scored.level)
             yield scored, Decision(decision.fired, ended.near_misses + decision.near_misses)
+        if scored is not None and (ended := self.decider.reset()):
+            yield scored, ended
 
     def detection(self, fired: Fired) -> Detection:
         """What fired, as it is published: in seconds, with the time of day."""

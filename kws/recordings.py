@@ -32,4 +32,5 @@ def read_audio(path: Path) -> Float32Array:
         AudioError: it cannot be read.
     """
     with FileSource(path) as source:
-        return np.concatenate([block.samples for block in Resampler(source.rate).stream(source.blocks())])
+        blocks = Resampler(source.rate).stream(source.blocks())
+        return np.concatenate([np.zeros(0, np.float32), *(block.samples for block in blocks)])

@@ -23,7 +23,8 @@ def levels(samples: Float32Array, sample_rate: int = 16000) -> Float32Array:
     size = round(_FRAME * sample_rate)
     count = max(1, len(samples) // size)
     framed = samples[: count * size].reshape(count, -1).astype(np.float32)
-    return 10 * np.log10(np.mean(framed**2, axis=1) + 1e-12)
+    decibels: Float32Array = 10 * np.log10(np.mean(framed**2, axis=1) + 1e-12)
+    return decibels
 
 
 def word_extent(samples: Float32Array, sample_rate: int = 16000) -> tuple[int, int]:

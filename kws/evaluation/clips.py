@@ -94,7 +94,7 @@ def evaluate_clips(
     *,
     noise: Path | None = None,
     silence_share: float = 0.1,
-    progress: Callable[[int, int], None] = lambda done, total: None,
+    progress: Callable[[int, int], None] | None = None,
 ) -> ClipResult:
     """Ask a model about every clip of a folder.
 
@@ -131,5 +131,6 @@ def evaluate_clips(
         confusion[label, heard] += 1
         if heard != label:
             mistakes.append((name, labels[label], labels[heard], float(posteriors[heard])))
-        progress(done, len(clips) + count)
+        if progress:
+            progress(done, len(clips) + count)
     return ClipResult(labels, confusion, mistakes)

@@ -23,7 +23,8 @@ def change_speed(samples: Float32Array, factor: float) -> Float32Array:
     Linear interpolation: its error lies where the front-end's top bands hardly hear it.
     """
     size = int(len(samples) / factor)
-    return np.interp(np.arange(size) * factor, np.arange(len(samples)), samples).astype(np.float32)
+    faster: Float32Array = np.interp(np.arange(size) * factor, np.arange(len(samples)), samples).astype(np.float32)
+    return faster
 
 
 def coloured_noise(rng: np.random.Generator, size: int, slope: float) -> Float32Array:
@@ -55,7 +56,8 @@ def room_response(rng: np.random.Generator, *, sample_rate: int = 16000) -> Floa
     tilt -= 12.0 * np.maximum(0.0, np.log2(low / np.maximum(frequency, 10.0)))
     tilt -= 24.0 * np.maximum(0.0, np.log2(np.maximum(frequency, 10.0) / high))
     response = np.fft.irfft(spectrum * 10 ** (tilt / 20), size)
-    return (response / np.sqrt(np.sum(response**2))).astype(np.float32)
+    unit: Float32Array = (response / np.sqrt(np.sum(response**2))).astype(np.float32)
+    return unit
 
 
 def through(samples: Float32Array, response: Float32Array) -> Float32Array:

@@ -13,8 +13,9 @@ import numpy as np
 from kws import __version__
 from kws.errors import UsageError
 from kws.model import MODEL_FILE, Description
+from kws.training.card import write_card
 from kws.training.recipe import Recipe
-from kws.training.train import RECIPE_FILE, Trainer
+from kws.training.train import EXAMPLES_FILE, RECIPE_FILE, Trainer
 from kws.values import Float32Array
 
 import tensorflow as tf  # isort: skip - after kws.training.network, which sets what TensorFlow reads when it loads
@@ -67,16 +68,23 @@ def convert(model: Any, kind: str, examples: Float32Array | None = None) -> byte
     return bytes(converter.convert())
 
 
-def export(trainer: Trainer, folder: Path, *, examples: Float32Array, version: str, extra: dict[str, Any]) -> None:
-    """Write a model folder.
+def export(run: Path, folder: Path, *, recipe: Recipe | None = None, version: str = "1.0") -> None:
+    """Write a model folder; its networks, ``model.json`` and card are replaced.
 
     Args:
-        trainer: the run; its averaged weights ship.
-        folder: is made where it is missing; its networks and ``model.json`` are replaced.
-        examples: float32 ``(n, *shape)``, see :func:`convert`.
+        run: a folder of :func:`kws.training.train.train`; the averaged weights of its last checkpoint ship.
+        folder: is made where it is missing.
+        recipe: says anew what training does not hear of (decision, licence, attribution); None for the run's own.
         version: of the model.
-        extra: further fields of :class:`kws.model.Description`.
+
+    Raises:
+        UsageError: there is no run, or the recipe is of another one.
     """
+    trainer = load_run(run)
+    if recipe is not None and not recipe.trains_like(trainer.recipe):
+        raise UsageError(f"{run} was trained with another recipe")
+    recipe = recipe or trainer.recipe
+    examples = np.load(run / EXAMPLES_FILE)
     folder.mkdir(parents=True, exist_ok=True)
     digests = {}
     for file, kind in NETWORKS.items():
@@ -85,13 +93,22 @@ def export(trainer: Trainer, folder: Path, *, examples: Float32Array, version: s
         digests[file] = hashlib.sha256(network).hexdigest()
     description = Description(
         format=1,
-        name=trainer.recipe.name,
+        name=recipe.name,
         version=version,
         labels=trainer.labels,
         front_end=trainer.front_end,
         sha256=digests,
-        training={"recipe": msgspec.to_builtins(trainer.recipe), "clips": int(trainer.clips), "kws": __version__},
-        **extra,
+        decision=recipe.decision,
+        licence=recipe.licence,
+        attribution=recipe.attribution,
+        training={
+            "network": msgspec.to_builtins(recipe.network),
+            "mix": msgspec.to_builtins(recipe.mix),
+            "optimiser": msgspec.to_builtins(recipe.optimiser),
+            "held_out_noise": recipe.held_out_noise,
+            "clips": int(trainer.clips),
+            "kws": __version__,
+        },
     )
-    encoded = msgspec.json.format(msgspec.json.encode(description), indent=2)
-    (folder / MODEL_FILE).write_bytes(encoded + b"\n")
+    (folder / MODEL_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(description), indent=2) + b"\n")
+    write_card(folder, description, parameters=trainer.averaged.count_params())

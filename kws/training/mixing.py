@@ -20,6 +20,7 @@ _FIRST_KEYWORD = 2
 _ROOMS = 400
 _HISSES = 100
 _LEAST_CUT = 0.35
+_CUT_LATE = 0.6
 _NEIGHBOUR_GAP = (0.05, 0.35)
 
 
@@ -136,7 +137,7 @@ class Mixer:
         target = int(rng.uniform(length * 0.4, self._window + length * 0.5))
         window = self._place(sound, end, target)
         if rng.random() < 0.3:
-            other, first, last = self._word(UNKNOWN_LABEL)
+            other, _, last = self._word(UNKNOWN_LABEL)
             window += self._place(other, last, target - length - int(rng.uniform(0.02, 0.4) * 16000))
         return window, loudness
 
@@ -145,10 +146,8 @@ class Mixer:
         sound, start, end = self._word(label)
         length = end - start
         lost = rng.uniform(_LEAST_CUT, 0.85)
-        if rng.random() < 0.6:
-            target = self._window + int(lost * length)
-        else:
-            target = int((1 - lost) * length)
+        late = rng.random() < _CUT_LATE
+        target = self._window + int(lost * length) if late else int((1 - lost) * length)
         return self._place(sound, end, target), rms(sound[start:end])
 
     def _running_speech(self) -> tuple[Float32Array, float]:
@@ -184,7 +183,8 @@ class Mixer:
         """A second of steady noise, white to brown, at level 1."""
         hiss = self._hisses[int(self._rng.integers(_HISSES))]
         first = int(self._rng.integers(self._window))
-        return hiss[first : first + self._window]
+        second: Float32Array = hiss[first : first + self._window]
+        return second
 
     def _finish(self, window: Float32Array, loudness: float | None) -> Float32Array:
         """The room, the noise and the level; ``loudness`` is the word's, None where there is none."""
@@ -201,4 +201,5 @@ class Mixer:
                 window = window + self._noise() * (level * decibels(-rng.uniform(*mix.snr)))
         if rng.random() < 0.8:
             window = window + self._hiss() * decibels(rng.uniform(-90, -60))
-        return np.clip(window, -1.0, 1.0, dtype=np.float32)
+        clipped: Float32Array = np.clip(window, -1.0, 1.0, dtype=np.float32)
+        return clipped

@@ -17,7 +17,7 @@ os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 try:
     import tf_keras as keras
-    from efficientnet.model import EfficientNet
+    from efficientnet.model import DEFAULT_BLOCKS_ARGS, EfficientNet
 except ImportError as error:  # pragma: no cover - depends on the installation
     raise UsageError(f"training needs the extra 'train': pip install 'kws[train]' ({error})") from error
 
@@ -30,11 +30,13 @@ def build_network(network: Network, shape: tuple[int, int, int], labels: int) ->
     """
     inputs = keras.layers.Input(shape, name="spectrogram")
     normalised = keras.layers.Normalization(axis=2, name="normalisation")(inputs)
+    lite = network.variant == "lite"
     body = EfficientNet(
         network.width,
         network.depth,
         default_resolution=max(shape[:2]),
         drop_connect_rate=network.drop_connect,
+        blocks_args=[block._replace(se_ratio=None) if lite else block for block in DEFAULT_BLOCKS_ARGS],
         include_top=False,
         weights=None,
         input_shape=shape,
@@ -43,11 +45,20 @@ def build_network(network: Network, shape: tuple[int, int, int], labels: int) ->
         models=keras.models,
         utils=keras.utils,
     )
+    if lite:
+        body = keras.models.clone_model(body, clone_function=_without_swish)
     x = body(normalised)
     x = keras.layers.GlobalAveragePooling2D(name="pooling")(x)
     x = keras.layers.Dropout(network.dropout, name="dropout")(x)
     outputs = keras.layers.Dense(labels, activation="softmax", name="posteriors")(x)
     return keras.Model(inputs, outputs)
+
+
+def _without_swish(layer: Any) -> Any:
+    """A layer of the package's network as EfficientNet-Lite has it."""
+    if isinstance(layer, keras.layers.Activation):
+        return keras.layers.ReLU(6.0, name=layer.name)
+    return type(layer).from_config(layer.get_config())
 
 
 def set_normalisation(model: Any, images: Float32Array) -> None:

@@ -3,16 +3,29 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any, Literal
 
 import msgspec
 
 from kws.errors import UsageError
 from kws.frontend import PRESETS, FrontEnd
+from kws.values import SILENCE, UNKNOWN
+
+_SMALLEST_IMAGE = 32
 
 
 class Network(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """A member of the EfficientNet family: B0 scaled in width and depth."""
+    """A member of the EfficientNet family: B0 scaled in width and depth.
 
+    Attributes:
+        variant: ``original`` has squeeze-and-excitation and swish; ``lite`` has neither but ReLU6, like Google's
+            EfficientNet-Lite: its activations have a known range, so that it loses next to nothing as int8.
+        width, depth: factors of filters and of repeats.
+        dropout: before the last layer.
+        drop_connect: of the last block; those before it have proportionally less.
+    """
+
+    variant: Literal["original", "lite"] = "original"
     width: float = 1.0
     depth: float = 1.0
     dropout: float = 0.2
@@ -88,6 +101,9 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         front_end: a preset of :data:`kws.frontend.PRESETS` or a table with the fields of
             :class:`kws.frontend.FrontEnd`.
         held_out_noise: folders or files of noise, by name, that are kept for evaluation.
+        decision: recommended decision settings: the tables ``decision``, ``keyword`` and ``gate`` of a configuration.
+        licence: of the model.
+        attribution: of the recordings that it learns from, a line each.
     """
 
     name: str
@@ -97,6 +113,9 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     mix: Mix = Mix()
     optimiser: Optimiser = Optimiser()
     held_out_noise: tuple[str, ...] = ()
+    decision: dict[str, Any] = {}
+    licence: str = ""
+    attribution: tuple[str, ...] = ()
 
     @property
     def resolved_front_end(self) -> FrontEnd:
@@ -105,6 +124,33 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         if self.front_end not in PRESETS:
             raise UsageError(f"front_end: no preset {self.front_end!r}; there are {', '.join(PRESETS)}")
         return PRESETS[self.front_end]
+
+    def check(self) -> None:
+        """Raise a UsageError for what cannot be trained."""
+        if not all(self.keywords) or len(set(self.keywords)) != len(self.keywords):
+            raise UsageError("keywords: name at least one word, and each once")
+        if {SILENCE, UNKNOWN} & set(self.keywords):
+            raise UsageError(f"keywords: {SILENCE} and {UNKNOWN} are labels already")
+        if min(self.network.width, self.network.depth) <= 0:
+            raise UsageError("network: width and depth must be above 0")
+        if min(self.optimiser.clips, self.optimiser.batch) < 1:
+            raise UsageError("optimiser: clips and batch must be at least 1")
+        if min(self.resolved_front_end.image) < _SMALLEST_IMAGE:
+            raise UsageError(
+                f"front_end: an EfficientNet wants images of at least {_SMALLEST_IMAGE} x {_SMALLEST_IMAGE}"
+            )
+
+    def trains_like(self, other: Recipe) -> bool:
+        """Whether a run of the other can go on as this one: all that training hears of, but its length, is the same."""
+        same = msgspec.structs.replace(other.optimiser, clips=self.optimiser.clips)
+        return self == msgspec.structs.replace(
+            other,
+            name=self.name,
+            optimiser=same,
+            decision=self.decision,
+            licence=self.licence,
+            attribution=self.attribution,
+        )
 
 
 def read_recipe(path: Path) -> Recipe:
@@ -119,7 +165,8 @@ def read_recipe(path: Path) -> Recipe:
         raise UsageError(f"{path}: {error.strerror}") from error
     except msgspec.DecodeError as error:
         raise UsageError(f"{path}: {error}") from error
-    if not recipe.keywords:
-        raise UsageError(f"{path}: keywords is empty; name at least one word")
-    _ = recipe.resolved_front_end
+    try:
+        recipe.check()
+    except UsageError as error:
+        raise UsageError(f"{path}: {error}") from None
     return recipe

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -18,17 +18,19 @@ from kws.errors import UsageError
 from kws.frontend import FrontEnd
 from kws.training.augment import mask_spectrogram
 from kws.training.mixing import Mixer
-from kws.training.network import build_network, decayed, keras, set_normalisation
-from kws.training.prepare import Folders, Validation, labels_of, prepare
+from kws.training.network import build_network, decayed, set_normalisation
+from kws.training.prepare import Folders, labels_of, prepare
 from kws.training.recipe import Mix, Optimiser, Recipe
 from kws.values import Float32Array
 
+import tf_keras as keras  # isort: skip
 import tensorflow as tf  # isort: skip - after kws.training.network, which sets what TensorFlow reads when it loads
 
 RECIPE_FILE = "recipe.json"
 HISTORY_FILE = "history.jsonl"
+EXAMPLES_FILE = "examples.npy"
 _CLIPS_PER_CHECK = 25_600
-_NORMALISATION_WINDOWS = 2_000
+_EXAMPLES = 1_000
 
 
 def learning_rate(optimiser: Optimiser, clips: int) -> float:
@@ -89,7 +91,7 @@ class Trainer:
     def save(self) -> None:
         self._checkpoints.save(int(self.clips))
 
-    @tf.function(reduce_retracing=True)
+    @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
     def step(self, images: Any, labels: Any, rate: Any, momentum: Any) -> Any:
         """One step of AdamW and of the moving average; the loss."""
         self._optimiser.learning_rate.assign(rate)
@@ -124,7 +126,7 @@ def train(recipe: Recipe, folders: Folders, run: Path, console: Console) -> Trai
     Args:
         recipe: what to train.
         folders: the recordings.
-        run: gets checkpoints, ``recipe.json`` and ``history.jsonl`` (one line per check).
+        run: gets checkpoints, ``recipe.json``, ``examples.npy`` and ``history.jsonl`` (one line per check).
         console: for the progress bar.
 
     Raises:
@@ -142,31 +144,34 @@ def train(recipe: Recipe, folders: Folders, run: Path, console: Console) -> Trai
     # A resumed run draws on with another seed, lest it hear the beginning twice.
     seed = [settings.seed, int(trainer.clips)]
     mixer = Mixer(material, recipe.mix, labels=len(trainer.labels), window=trainer.front_end.window, seed=seed)
+    examples = _examples(run, trainer.front_end, mixer)
     if not resumed:
-        _normalise(trainer, mixer)
+        for model in (trainer.model, trainer.averaged):
+            set_normalisation(model, examples)
     shape = (settings.batch, *trainer.front_end.shape)
     data = tf.data.Dataset.from_generator(
         lambda: batches(mixer, trainer.front_end, recipe.mix, settings.batch, settings.seed),
         output_signature=(tf.TensorSpec(shape, tf.float32), tf.TensorSpec((settings.batch,), tf.int64)),
     ).prefetch(8)
     held_out = trainer.front_end(validation.windows)
-    _learn(trainer, iter(data), held_out, validation, run, console)
+
+    def accuracy() -> float | None:
+        if not len(held_out):
+            return None
+        return float(np.mean(trainer.posteriors(held_out).argmax(axis=1) == validation.labels))
+
+    _learn(trainer, iter(data), accuracy, run / HISTORY_FILE, console)
     return trainer
 
 
 def _learn(
-    trainer: Trainer, data: Iterator[Any], held_out: Float32Array, validation: Validation, run: Path, console: Console
+    trainer: Trainer, data: Iterator[Any], check: Callable[[], float | None], history: Path, console: Console
 ) -> None:
+    """Take steps until all clips are heard; save, check and report every so often."""
     settings = trainer.recipe.optimiser
     losses: list[Any] = []
-    columns = (
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        TimeRemainingColumn(),
-    )
-    with Progress(*columns, console=console) as progress:
+    bar = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*bar, TimeRemainingColumn(elapsed_when_finished=True), console=console) as progress:
         task = progress.add_task("Training", total=settings.clips, completed=int(trainer.clips))
         since = time.monotonic()
         while (clips := int(trainer.clips)) < settings.clips:
@@ -174,46 +179,41 @@ def _learn(
             rate = learning_rate(settings, clips)
             losses.append(trainer.step(images, labels, tf.constant(rate), tf.constant(trainer.momentum())))
             clips += settings.batch
-            progress.update(task, completed=clips)
-            if clips % _CLIPS_PER_CHECK < settings.batch or clips >= settings.clips:
-                trainer.save()
-                accuracy = _accuracy(trainer, held_out, validation)
-                entry = {
-                    "clips": clips,
-                    "loss": round(float(np.mean([float(loss) for loss in losses])), 4),
-                    "accuracy": accuracy,
-                    "rate": rate,
-                    "clips_per_second": round(len(losses) * settings.batch / (time.monotonic() - since), 1),
-                }
-                with (run / HISTORY_FILE).open("a", encoding="utf-8") as history:
-                    history.write(json.dumps(entry) + "\n")
-                progress.console.print(
-                    f"{clips:>9} clips  loss {entry['loss']:.3f}  held out {accuracy:.2%}  "
-                    f"{entry['clips_per_second']:.0f} clips/s"
-                )
-                losses.clear()
-                since = time.monotonic()
+            progress.update(task, completed=min(clips, settings.clips))
+            if clips % _CLIPS_PER_CHECK >= settings.batch and clips < settings.clips:
+                continue
+            trainer.save()
+            entry = {
+                "clips": clips,
+                "loss": round(float(np.mean([float(loss) for loss in losses])), 4),
+                "accuracy": check(),
+                "clips_per_second": round(len(losses) * settings.batch / (time.monotonic() - since), 1),
+            }
+            with history.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(entry) + "\n")
+            held_out = "" if entry["accuracy"] is None else f"  held out {entry['accuracy']:.2%}"
+            progress.console.print(
+                f"{clips:>9} clips  loss {entry['loss']:.3f}{held_out}  {entry['clips_per_second']:.0f} clips/s"
+            )
+            losses.clear()
+            since = time.monotonic()
 
 
-def _accuracy(trainer: Trainer, images: Float32Array, validation: Validation) -> float | None:
-    if not len(validation.labels):
-        return None
-    return float(np.mean(trainer.posteriors(images).argmax(axis=1) == validation.labels))
-
-
-def _normalise(trainer: Trainer, mixer: Mixer) -> None:
-    images = np.stack([trainer.front_end(mixer.draw()[0]) for _ in range(_NORMALISATION_WINDOWS)])
-    for model in (trainer.model, trainer.averaged):
-        set_normalisation(model, images)
+def _examples(run: Path, front_end: FrontEnd, mixer: Mixer) -> Float32Array:
+    """Images as the network meets them: for its normalisation, and for the integer ranges of an export."""
+    path = run / EXAMPLES_FILE
+    if not path.exists():
+        np.save(path, np.stack([front_end(mixer.draw()[0]) for _ in range(_EXAMPLES)]))
+    images: Float32Array = np.load(path)
+    return images
 
 
 def _claim(run: Path, recipe: Recipe) -> None:
-    """Make the folder this recipe's; only the number of clips may change when a run goes on."""
+    """Make the folder this recipe's."""
     run.mkdir(parents=True, exist_ok=True)
     stored = run / RECIPE_FILE
     if stored.exists():
         before = msgspec.json.decode(stored.read_bytes(), type=Recipe)
-        same_length = msgspec.structs.replace(before.optimiser, clips=recipe.optimiser.clips)
-        if msgspec.structs.replace(before, optimiser=same_length) != recipe:
+        if not recipe.trains_like(before):
             raise UsageError(f"{run} holds a run of another recipe: choose another folder with --run, or remove it")
     stored.write_bytes(msgspec.json.format(msgspec.json.encode(recipe)))

@@ -1,0 +1,92 @@
+"""``kws evaluate clips``: accuracy and confusion on labelled clips."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from kws.cli.options import add_command, add_model_options, load_model
+
+if TYPE_CHECKING:
+    from kws.evaluation.clips import ClipResult
+
+_EXAMPLES = """\
+  kws evaluate clips speech_commands/validation --noise noise
+  kws evaluate clips my_recordings --model commands/model-float32.tflite --json
+"""
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = add_command(
+        commands, "clips", summary="accuracy and confusion on clips DIR/WORD/*.wav", examples=_EXAMPLES
+    )
+    parser.add_argument(
+        "folder", type=Path, metavar="DIR", help="DIR/WORD/*.wav, .flac or .ogg; words that are no labels are unknown"
+    )
+    parser.add_argument("--noise", type=Path, metavar="DIR", help="recordings from which seconds of silence are cut")
+    parser.add_argument("--mistakes", action="store_true", help="list every clip heard wrongly")
+    parser.add_argument("--json", action="store_true", help="machine-readable")
+    add_model_options(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    from rich.console import Console  # noqa: PLC0415
+    from rich.progress import Progress  # noqa: PLC0415
+
+    from kws.evaluation.clips import evaluate_clips  # noqa: PLC0415
+
+    model = load_model(options)
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("Listening", total=None)
+        result = evaluate_clips(
+            model,
+            options.folder,
+            noise=options.noise,
+            progress=lambda done, total: progress.update(task, completed=done, total=total),
+        )
+    if options.json:
+        print(json.dumps(_as_dict(result, model.name, mistakes=options.mistakes), indent=2))
+    else:
+        _print(result, mistakes=options.mistakes)
+    return 0
+
+
+def _as_dict(result: ClipResult, model: str, *, mistakes: bool) -> dict[str, Any]:
+    report: dict[str, Any] = {
+        "model": model,
+        "clips": result.clips,
+        "accuracy": result.accuracy,
+        "recall": {label: result.recall(i) for i, label in enumerate(result.labels)},
+        "labels": result.labels,
+        "confusion": result.confusion.tolist(),
+    }
+    if mistakes:
+        names = ("clip", "said", "heard", "score")
+        report["mistakes"] = [dict(zip(names, mistake, strict=True)) for mistake in result.mistakes]
+    return report
+
+
+def _print(result: ClipResult, *, mistakes: bool) -> None:
+    from rich import box  # noqa: PLC0415
+    from rich.console import Console  # noqa: PLC0415
+    from rich.table import Table  # noqa: PLC0415
+
+    table = Table("said", "clips", "right", *result.labels, box=box.SIMPLE, header_style="")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for i, label in enumerate(result.labels):
+        counts = (str(count) if count else "." for count in result.confusion[i])
+        recall = result.recall(i)
+        share = "" if recall is None else f"{recall:.1%}"
+        table.add_row(label, str(result.confusion[i].sum()), share, *counts)
+    console = Console(width=max(100, 12 * len(result.labels)))
+    console.print(table)
+    console.print(f"accuracy {result.accuracy:.2%} of {result.clips} clips")
+    if result.worst():
+        console.print("worst: " + ", ".join(f"{said} heard as {heard} {n}x" for said, heard, n in result.worst()))
+    if mistakes:
+        for clip, said, heard, score in result.mistakes:
+            console.print(f"{clip}: {said} heard as {heard} ({score:.2f})", soft_wrap=True)

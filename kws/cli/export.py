@@ -1,0 +1,36 @@
+"""``kws export``: from a training run to a model folder that ships."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from kws.cli.options import add_command
+
+_EXAMPLES = """\
+  kws export runs/mine models/mine
+  kws listen --model models/mine
+"""
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = add_command(commands, "export", summary="make a model folder of a training run", examples=_EXAMPLES)
+    parser.add_argument("run_folder", type=Path, metavar="RUN", help="the folder of kws train")
+    parser.add_argument("model_folder", type=Path, metavar="MODEL", help="the folder to write")
+    parser.add_argument(
+        "--recipe",
+        type=Path,
+        metavar="FILE",
+        help="the run's recipe with other decision settings, licence or attribution",
+    )
+    parser.add_argument("--model-version", default="1.0", metavar="V", help="of the model (default: %(default)s)")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    from kws.training.export import export  # noqa: PLC0415
+    from kws.training.recipe import read_recipe  # noqa: PLC0415
+
+    recipe = read_recipe(options.recipe) if options.recipe else None
+    export(options.run_folder, options.model_folder, recipe=recipe, version=options.model_version)
+    return 0

@@ -1,0 +1,129 @@
+"""``kws listen``: keywords in a microphone, a recording or a pipe, one line each."""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import json
+import logging
+import sys
+from collections.abc import Callable
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, TextIO
+
+from kws.cli.options import add_command, add_decision_options, add_model_options, decision_settings, load_model
+from kws.errors import UsageError
+
+if TYPE_CHECKING:
+    from kws.decision import NearMiss
+    from kws.pipeline import Scored
+    from kws.sources import Source
+
+_EXAMPLES = """\
+  kws listen                                   the default microphone
+  kws listen --device "USB Audio" --channel 1  one channel of another
+  kws listen recording.flac --format text      a recording, for reading
+  ffmpeg -v error -i talk.mp4 -f wav - | kws listen -
+  arecord -q -t raw -f S16_LE -r 44100 -c 2 | kws listen - --rate 44100 --channels 2
+  kws listen --wake-word computer              commands count for 5 s after "computer"
+"""
+
+_log = logging.getLogger(__name__)
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = add_command(commands, "listen", summary="spot keywords, one line on stdout for each", examples=_EXAMPLES)
+    parser.add_argument(
+        "input",
+        nargs="?",
+        metavar="INPUT",
+        help="an audio file (WAV, FLAC, Ogg), or - for standard input (WAV or raw PCM); without it the microphone",
+    )
+    parser.add_argument(
+        "--format", choices=("json", "text", "tsv"), default="json", help="of the lines (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--scores",
+        metavar="FILE",
+        help="write the posteriors of every window there: JSON Lines, or CSV if the name ends in .csv; - is stderr",
+    )
+    parser.add_argument("-v", "--verbose", action="count", default=0, help="log near misses and why they did not fire")
+    add_source_options(parser)
+    add_model_options(parser)
+    add_decision_options(parser)
+    parser.set_defaults(run=run)
+
+
+def add_source_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("sound")
+    group.add_argument("--device", metavar="NAME", help="a microphone's name, part of it, or its index: kws devices")
+    group.add_argument("--channel", type=int, metavar="N", help="the channel to hear, from 1 (default: the mix of all)")
+    group.add_argument("--rate", type=int, metavar="HZ", help="samples a second of raw PCM, or of the microphone")
+    group.add_argument("--channels", type=int, metavar="N", help="interleaved channels of raw PCM (default: 1)")
+    group.add_argument("--sample-format", metavar="FORMAT", help="of raw PCM: s16le, s32le or f32le (default: s16le)")
+
+
+def make_source(options: argparse.Namespace) -> Source:
+    """The source that the options name, not open yet."""
+    from kws.sources import open_source  # noqa: PLC0415
+
+    return open_source(
+        options.input,
+        device=options.device,
+        channel=options.channel,
+        rate=options.rate,
+        channels=options.channels,
+        sample_format=options.sample_format,
+    )
+
+
+def run(options: argparse.Namespace) -> int:
+    from kws.output import FORMATS  # noqa: PLC0415
+    from kws.pipeline import Pipeline  # noqa: PLC0415
+
+    model = load_model(options)
+    pipeline = Pipeline(model, decision_settings(options, model))
+    line = FORMATS[options.format]
+    with ExitStack() as stack:
+        source = stack.enter_context(make_source(options))
+        write_scores = _score_writer(options.scores, model.labels, stack) if options.scores else None
+        if options.input is None:
+            _log.info("listening to %s for %s", source.name, ", ".join(model.description.keywords))
+        for scored, decision in pipeline.run(source):
+            if write_scores:
+                write_scores(scored)
+            for fired in decision.fired:
+                print(line(pipeline.detection(fired)), flush=True)
+            for miss in decision.near_misses:
+                _log.debug("%s", _describe(miss, model.front_end.sample_rate))
+    return 0
+
+
+def _describe(miss: NearMiss, sample_rate: int) -> str:
+    return (
+        f"{miss.end / sample_rate:.2f} s: {miss.keyword} came to {miss.score:.2f} of {miss.threshold:.2f} "
+        f"and did not fire: {miss.reason}"
+    )
+
+
+def _score_writer(name: str, labels: tuple[str, ...], stack: ExitStack) -> Callable[[Scored], None]:
+    file: TextIO
+    if name == "-":
+        file = sys.stderr
+    else:
+        try:
+            file = stack.enter_context(Path(name).open("w", encoding="utf-8", newline=""))  # noqa: SIM115 - the stack closes it
+        except OSError as error:
+            raise UsageError(f"--scores {name}: {error.strerror}") from error
+
+    def values(scored: Scored) -> dict[str, float]:
+        posteriors = zip(labels, scored.posteriors.tolist(), strict=True)
+        head = {"end": scored.end / 16000, "level": round(scored.level, 1)}
+        return head | {label: round(value, 4) for label, value in posteriors}
+
+    if name.endswith(".csv"):
+        table = csv.DictWriter(file, ["end", "level", *labels], lineterminator="\n")
+        table.writeheader()
+        return lambda scored: table.writerow(values(scored))
+    return lambda scored: print(json.dumps(values(scored)), file=file)

@@ -1,0 +1,146 @@
+"""``kws mix``: a labelled stream from clips of words, for ``kws evaluate stream``."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections import Counter
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from kws.cli.options import add_command
+from kws.errors import UsageError
+
+if TYPE_CHECKING:
+    from kws.evaluation.mix import Clip, Stream
+
+_EXAMPLES = """\
+  kws mix speech_commands/validation --noise noise --out stream.flac
+  kws mix my_words --words yes,no --count 50 --noise noise --noise-only rain,dishes --snr 5 --out rain.wav
+  kws mix my_words --clean --gap 0.4:1 --seed 7 --out quick.wav
+  kws evaluate stream stream.flac stream.tsv
+"""
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = add_command(
+        commands, "mix", summary="lay clips of words over noise: a labelled stream to evaluate on", examples=_EXAMPLES
+    )
+    parser.add_argument(
+        "folders", type=Path, nargs="+", metavar="DIR", help="clips of single words: DIR/WORD/*.wav, .flac or .ogg"
+    )
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="FILE", help="the stream to write, 16 kHz, .wav or .flac"
+    )
+    parser.add_argument(
+        "--labels", type=Path, metavar="FILE", help="start, end and word of each (default: as --out, in .tsv)"
+    )
+    words = parser.add_argument_group("words")
+    words.add_argument("--words", metavar="A,B,...", help="the words to take (default: every folder)")
+    words.add_argument("--count", type=int, metavar="N", help="clips of each word (default: all, each once)")
+    words.add_argument(
+        "--gap",
+        default="1:3",
+        metavar="S:S",
+        help="seconds from the end of a word to the start of the next, least and most (default: %(default)s)",
+    )
+    noise = parser.add_argument_group("noise")
+    noise.add_argument("--noise", type=Path, action="append", default=[], metavar="DIR", help="recordings of noise")
+    noise.add_argument("--noise-only", metavar="A,B,...", help="of these, only such folders or files")
+    noise.add_argument(
+        "--speech", type=Path, action="append", default=[], metavar="DIR", help="talk that takes turns with the noise"
+    )
+    noise.add_argument(
+        "--snr",
+        type=float,
+        default=10.0,
+        metavar="DB",
+        help="from each word to the noise under it, root mean squares (default: %(default)g)",
+    )
+    noise.add_argument("--clean", action="store_true", help="no noise at all, each clip as loud as it was recorded")
+    parser.add_argument("--seed", type=int, default=0, help="another one makes another stream (default: %(default)s)")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    from rich.console import Console  # noqa: PLC0415
+    from rich.progress import Progress  # noqa: PLC0415
+
+    from kws.evaluation.labels import write_labels  # noqa: PLC0415
+    from kws.evaluation.mix import find_clips, find_noise, mix  # noqa: PLC0415
+
+    _check(options)
+    clips = find_clips(options.folders, _names(options.words, "--words"))
+    backgrounds = []
+    if options.noise:
+        backgrounds.append(find_noise(options.noise, _names(options.noise_only, "--noise-only")))
+    if options.speech:
+        backgrounds.append(find_noise(options.speech))
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("Mixing", total=None)
+        stream = mix(
+            clips,
+            backgrounds=backgrounds,
+            snr=options.snr,
+            gap=_gap(options.gap),
+            count=options.count,
+            seed=options.seed,
+            progress=lambda done, total: progress.update(task, completed=done, total=total),
+        )
+    labels = options.labels or options.out.with_suffix(".tsv")
+    _write(options.out, stream)
+    write_labels(labels, stream.labels)
+    _note_shortage(clips, options.count)
+    seconds = len(stream.samples) / 16000
+    print(f"{options.out}: {seconds:.1f} s with {len(stream.labels)} words; labels in {labels}", file=sys.stderr)
+    return 0
+
+
+def _check(options: argparse.Namespace) -> None:
+    if options.out.suffix.lower() not in (".wav", ".flac"):
+        raise UsageError(f"--out {options.out}: the name must end in .wav or .flac")
+    if options.clean and (options.noise or options.speech):
+        raise UsageError("--clean asks for no noise; leave out --noise and --speech")
+    if not (options.clean or options.noise or options.speech):
+        raise UsageError("say what lies under the words: --noise DIR, --speech DIR or --clean")
+    if options.noise_only and not options.noise:
+        raise UsageError("--noise-only chooses among the recordings of --noise; name a folder there")
+    if options.count is not None and options.count < 1:
+        raise UsageError(f"--count {options.count}: at least 1")
+    if not -60 <= options.snr <= 60:
+        raise UsageError(f"--snr {options.snr:g}: between -60 and 60 decibels")
+    if options.seed < 0:
+        raise UsageError(f"--seed {options.seed}: at least 0")
+
+
+def _names(text: str | None, option: str) -> list[str] | None:
+    if text is None:
+        return None
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    if not names:
+        raise UsageError(f"{option} names nothing")
+    return names
+
+
+def _gap(text: str) -> tuple[float, float]:
+    least, _, most = text.partition(":")
+    try:
+        return float(least), float(most or least)
+    except ValueError:
+        raise UsageError(f"--gap {text}: give seconds, least and most: 1:3") from None
+
+
+def _write(path: Path, stream: Stream) -> None:
+    import soundfile  # noqa: PLC0415
+
+    try:
+        with path.open("wb") as file:
+            soundfile.write(file, stream.samples, 16000, format=path.suffix[1:].upper(), subtype="PCM_16")
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from error
+
+
+def _note_shortage(clips: list[Clip], count: int | None) -> None:
+    fewer = {word: n for word, n in Counter(clip.word for clip in clips).items() if count and n < count}
+    if fewer:
+        print(f"fewer than {count} clips: {', '.join(f'{word} {n}' for word, n in fewer.items())}", file=sys.stderr)
