@@ -29,6 +29,9 @@ _EXAMPLES = """\
   kws listen --wake-word computer              commands count for 5 s after "computer"
 """
 
+#: Every keyword, said by synthetic voices; ``demo.tsv`` beside it tells where.
+DEMO = Path(__file__).parent.parent / "data" / "demo.flac"
+
 _log = logging.getLogger(__name__)
 
 
@@ -40,6 +43,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar="INPUT",
         help="an audio file (WAV, FLAC, Ogg), or - for standard input (WAV or raw PCM); without it the microphone",
     )
+    parser.add_argument("--demo", action="store_true", help="listen to the demo recording that ships with kws")
     parser.add_argument(
         "--format", choices=("json", "text", "tsv"), default="json", help="of the lines (default: %(default)s)"
     )
@@ -79,6 +83,10 @@ def make_source(options: argparse.Namespace) -> Source:
 
 
 def run(options: argparse.Namespace) -> int:
+    if options.demo:
+        if options.input is not None:
+            raise UsageError(f"--demo is a recording of its own; leave out {options.input}")
+        options.input = str(DEMO)
     from kws.output import FORMATS  # noqa: PLC0415
     from kws.pipeline import Pipeline  # noqa: PLC0415
 
