@@ -63,7 +63,9 @@ class FrontEnd:
             raise UsageError(
                 f"front-end: fft_length {self.fft_length} is shorter than frame_length {self.frame_length}"
             )
-        if self.log_offset < 0:
+        if self.sample_rate < 1 or self.mel_bins < 0:
+            raise UsageError("front-end: sample_rate must be positive, and mel_bins 0 (linear bins) or positive")
+        if not self.log_offset >= 0:  # so that nan fails too
             raise UsageError("front-end: log_offset must be 0 (no logarithm) or positive")
         if self.mel_bins and not 0 <= self.mel_low < self.mel_high <= self.sample_rate / 2:
             raise UsageError("front-end: mel_low and mel_high must lie in order between 0 and half the sample rate")

@@ -7,6 +7,7 @@ tflite-runtime 2.14 is the one for 32-bit Arm; tensorflow is there where somebod
 from __future__ import annotations
 
 import importlib
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kws.errors import ModelError, UsageError
+from kws.stderr import silenced
 from kws.values import Float32Array
 
 #: Name of the distribution -> module that has ``Interpreter``, in the order in which they are tried.
@@ -59,18 +61,23 @@ class Network:
     """
 
     def __init__(self, path: Path, *, interpreter: str | None = None, threads: int = 1) -> None:
-        self.interpreter, module = load_interpreter(interpreter)
-        try:
-            self._interpreter = module.Interpreter(model_path=str(path), num_threads=threads)
-            self._interpreter.allocate_tensors()
-        except (ValueError, RuntimeError) as error:
-            reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-            raise ModelError(f"{path}: {self.interpreter} cannot load this network ({reason})") from error
+        # All three greet on standard error, which no setting of theirs prevents; tensorflow warns of its age too.
+        with silenced(), warnings.catch_warnings(action="ignore"):
+            self.interpreter, module = load_interpreter(interpreter)
+            try:
+                self._interpreter = module.Interpreter(model_path=str(path), num_threads=threads)
+                self._interpreter.allocate_tensors()
+            except (ValueError, RuntimeError) as error:
+                reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+                raise ModelError(f"{path}: {self.interpreter} cannot load this network ({reason})") from error
         inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
         if len(inputs) != 1 or len(outputs) != 1:
             raise ModelError(f"{path}: has {len(inputs)} inputs and {len(outputs)} outputs; one of each is expected")
         self._input, self._output = inputs[0], outputs[0]
-        self._store, self._load = _quantisation(self._input), _quantisation(self._output)
+        try:
+            self._store, self._load = _quantisation(self._input), _quantisation(self._output)
+        except ValueError as error:
+            raise ModelError(f"{path}: {error}") from error
 
     @property
     def input_shape(self) -> tuple[int, ...]:
@@ -87,7 +94,7 @@ class Network:
         stored = self._store.store(image) if self._store else image
         self._interpreter.set_tensor(self._input["index"], stored[np.newaxis])
         self._interpreter.invoke()
-        answer: Float32Array = self._interpreter.get_tensor(self._output["index"])[0]
+        answer: Float32Array = self._interpreter.get_tensor(self._output["index"]).reshape(-1)
         return self._load.load(answer) if self._load else answer
 
 
@@ -112,9 +119,15 @@ def load_interpreter(name: str | None = None) -> tuple[str, Any]:
 
 
 def _quantisation(tensor: dict[str, Any]) -> Quantisation | None:
-    """The quantisation of a tensor; None for float32."""
+    """The quantisation of a tensor; None for float32.
+
+    Raises:
+        ValueError: the tensor is neither float32 nor quantised integers.
+    """
     dtype = np.dtype(tensor["dtype"])
     if dtype == np.float32:
         return None
     scale, zero_point = tensor["quantization"]
+    if dtype.kind not in "iu" or scale <= 0:
+        raise ValueError(f"its {tensor['name']} is {dtype}; float32 or quantised integers are expected")
     return Quantisation(float(scale), int(zero_point), dtype)

@@ -7,15 +7,18 @@ does not fit together is an error that names it, not a wrong answer.
 from __future__ import annotations
 
 import hashlib
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from kws.errors import ModelError
+from kws.decision import read_options, resolve
+from kws.errors import ModelError, UsageError
 from kws.frontend import FrontEnd
 from kws.interpreter import Network
 from kws.values import SILENCE, UNKNOWN, Float32Array
+from kws.windows import check_hop
 
 MODEL_FILE = "model.json"
 DEFAULT_MODEL = "commands"
@@ -111,20 +114,35 @@ def read_description(folder: Path) -> Description:
     """
     path = folder / MODEL_FILE
     try:
-        description = msgspec.json.decode(path.read_bytes(), type=Description)
+        data = path.read_bytes()
+        description = msgspec.json.decode(data, type=Description)
     except FileNotFoundError as error:
         raise ModelError(f"{folder}: no model here ({MODEL_FILE} is missing)") from error
     except NotADirectoryError as error:
         raise ModelError(f"{folder}: not a model folder") from error
     except OSError as error:
         raise ModelError(f"{path}: {error.strerror}") from error
-    except msgspec.DecodeError as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, UsageError) as error:  # the last from the front-end
         raise ModelError(f"{path}: {error}") from error
+    _check(path, description, msgspec.json.decode(data)["front_end"])
+    return description
+
+
+def _check(path: Path, description: Description, front_end: dict[str, Any]) -> None:
+    """What msgspec does not: whether the parts of a description fit together."""
     if description.format != _FORMAT:
         raise ModelError(f"{path}: format {description.format}; this version of kws reads format {_FORMAT}")
-    if not description.keywords or len(set(description.labels)) != len(description.labels):
-        raise ModelError(f"{path}: labels must be distinct and hold at least one keyword")
-    return description
+    labels = description.labels
+    if labels[:2] != (SILENCE, UNKNOWN) or not description.keywords or len(set(labels)) != len(labels):
+        raise ModelError(f"{path}: labels must be {SILENCE}, {UNKNOWN} and at least one keyword, all distinct")
+    if unknown := front_end.keys() - {field.name for field in fields(FrontEnd)}:
+        raise ModelError(f"{path}: front_end has no {', '.join(sorted(unknown))}")
+    try:
+        settings = resolve(labels, {MODEL_FILE: read_options(description.decision, MODEL_FILE)})
+        if "hop" in description.decision.get("decision", {}):
+            check_hop(description.front_end, round(settings.hop * description.front_end.sample_rate))
+    except UsageError as error:
+        raise ModelError(f"{path.parent}: {error}") from error
 
 
 def _verify(path: Path, description: Description) -> None:
@@ -144,22 +162,29 @@ def _verify(path: Path, description: Description) -> None:
 def find_model(name: str) -> Path:
     """A model by the path of its folder or network, or by the name of one that ships with kws.
 
+    A folder that happens to have the name of a model that ships, but holds none, does not hide it.
+
     Raises:
         ModelError: there is none; the message lists the names that ship.
     """
     path = Path(name)
-    if path.exists():
-        return path
+    shipped = _shipped()
+    first, _, rest = name.partition("/")
+    try:
+        if path.is_file() or (path / MODEL_FILE).is_file():
+            return path
+        if first in shipped and (shipped[first] / rest).exists():
+            return shipped[first] / rest
+        if path.exists():
+            return path  # whoever opens it says what is wrong
+    except OSError as error:
+        raise ModelError(f"{name}: {error.strerror}") from error
+    raise ModelError(f"{name}: no such model folder, and none of this name ships ({', '.join(shipped) or 'none'})")
+
+
+def _shipped() -> dict[str, Path]:
+    """The folders of the models that ship, by name."""
     # Installed, the models lie inside the package; in a checkout, beside it.
     package = Path(__file__).parent
-    shipped = {
-        folder.name: folder
-        for place in (package.parent / "models", package / "models")
-        if place.is_dir()
-        for folder in sorted(place.iterdir())
-        if (folder / MODEL_FILE).is_file()
-    }
-    first, _, rest = name.partition("/")
-    if first in shipped and (shipped[first] / rest).exists():
-        return shipped[first] / rest
-    raise ModelError(f"{name}: no such model folder, and none of this name ships ({', '.join(shipped) or 'none'})")
+    place = next((place for place in (package / "models", package.parent / "models") if place.is_dir()), package)
+    return {folder.name: folder for folder in sorted(place.iterdir()) if (folder / MODEL_FILE).is_file()}

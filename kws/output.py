@@ -39,7 +39,7 @@ def as_tsv(detection: Detection) -> str:
 
 
 def as_text(detection: Detection) -> str:
-    """For people: ``   12.30 s  on  97 %``."""
+    """For people: ``   12.30 s  on  97%``."""
     after = f"  after {detection.wake}" if detection.wake else ""
     return f"{detection.end:8.2f} s  {detection.keyword}  {detection.score:.0%}{after}"
 

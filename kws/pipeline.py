@@ -13,7 +13,7 @@ from kws.model import Model
 from kws.sources.base import Source
 from kws.sources.resample import Resampler
 from kws.values import AudioBlock, Detection, Float32Array
-from kws.windows import WindowStream
+from kws.windows import WindowStream, check_hop
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -64,6 +64,13 @@ def hear(source: Source, model: Model) -> Iterator[AudioBlock]:
 class Pipeline:
     """A model and the decisions that are made on what it says.
 
+    Args:
+        model: to ask.
+        settings: of the decisions.
+
+    Raises:
+        UsageError: the hop does not fit the model's front-end.
+
     Attributes:
         model: that hears.
         decider: that decides; its thresholds may be changed between windows.
@@ -73,13 +80,17 @@ class Pipeline:
         rate = model.front_end.sample_rate
         self.model = model
         self.decider = Decider(model.labels, settings, sample_rate=rate, window=model.front_end.window)
+        check_hop(model.front_end, self.decider.hop)
 
     def run(self, source: Source) -> Iterator[tuple[Scored, Decision]]:
         """Hear an open source to its end: every window and what it led to."""
         return self.decide(score(self.model, self.decider.hop, hear(source, self.model)))
 
     def decide(self, windows: Iterable[Scored]) -> Iterator[tuple[Scored, Decision]]:
-        """Decide on windows that have been scored; what is under way when they end is told with the last."""
+        """Decide on windows that have been scored.
+
+        What is under way when they end is told with the last window, which then comes a second time.
+        """
         scored = None
         for scored in windows:
             # What was under way before a gap ended there; it belongs to no window after it.

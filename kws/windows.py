@@ -48,14 +48,7 @@ class WindowStream:
     """
 
     def __init__(self, front_end: FrontEnd, hop: int) -> None:
-        step = front_end.frame_step
-        if hop < step or hop % step:
-            below = max(step, hop // step * step)
-            raise UsageError(
-                f"a hop of {hop / front_end.sample_rate:g} s is no multiple of the front-end's step of "
-                f"{step / front_end.sample_rate:g} s; the nearest are {below / front_end.sample_rate:g} s and "
-                f"{(below + step) / front_end.sample_rate:g} s"
-            )
+        check_hop(front_end, hop)
         self.front_end = front_end
         self.hop = hop
         self._columns = np.zeros((front_end.frames, front_end.bins), np.float32)
@@ -103,6 +96,19 @@ class WindowStream:
         self._sound = self._sound[keep:]
         self._position += keep
         return spectrogram
+
+
+def check_hop(front_end: FrontEnd, hop: int) -> None:
+    """Raise a UsageError for a hop, in samples, that does not fit the front-end; it names the nearest that do."""
+    step, rate = front_end.frame_step, front_end.sample_rate
+    if hop > front_end.frames * step:
+        raise UsageError(f"a hop of {hop / rate:g} s leaves out sound; it can be {front_end.frames * step / rate:g} s")
+    if hop < step or hop % step:
+        below = max(step, hop // step * step)
+        raise UsageError(
+            f"a hop of {hop / rate:g} s is no multiple of the front-end's step of {step / rate:g} s; "
+            f"the nearest are {below / rate:g} s and {(below + step) / rate:g} s"
+        )
 
 
 def _level(samples: Float32Array) -> float:

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import logging
 import os
 import signal
 import sys
 from collections.abc import Sequence
+from pathlib import Path
+from typing import NoReturn
 
 # OpenBLAS would wake a thread per core for products that take microseconds; it reads this when numpy loads.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from kws import __version__
 from kws.cli import bench, devices, evaluate, export, listen, mix, train
-from kws.errors import KwsError
+from kws.errors import KwsError, UsageError
 
 _COMMANDS = (listen, devices, train, export, evaluate, mix, bench)
+
+#: What an operating system says when a file can take no more.
+_NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 _EPILOGUE = """\
 examples:
@@ -30,11 +36,14 @@ examples:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run a command line; the exit code: 0 done, 1 something failed at run time, 2 wrong usage or configuration."""
-    options = _parser().parse_args(arguments)
-    _log_to_stderr(verbose=getattr(options, "verbose", 0))
+    _replace_missing_streams()
     try:
-        code: int = options.run(options)
-        sys.stdout.flush()
+        try:
+            options = _parser().parse_args(arguments)
+            _log_to_stderr(verbose=getattr(options, "verbose", 0))
+            code: int = options.run(options)
+        finally:
+            sys.stdout.flush()  # here, where it is known what to do if that fails
     except BrokenPipeError:
         # Whoever read our lines has gone: that is how a pipe ends, and nothing is left to say.
         _abandon_stdout()
@@ -45,7 +54,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except KwsError as error:
         print(f"kws: {error}", file=sys.stderr)
         return error.exit_code
+    except OSError as error:
+        if error.errno not in _NO_ROOM:
+            raise
+        _abandon_stdout()
+        print(f"kws: cannot write: {error.strerror}", file=sys.stderr)
+        return 1
     return code
+
+
+def _replace_missing_streams() -> None:
+    """Let a program that was started without standard output or error write them to nobody."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - open to the end
 
 
 def _abandon_stdout() -> None:
@@ -53,8 +75,15 @@ def _abandon_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+class _Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line, like every other error of ours; the commands' parsers are of this kind too."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(UsageError.exit_code, f"kws: {message} (see {self.prog} --help)\n")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = _Parser(
         prog="kws",
         description="A real-time streaming keyword spotter.",
         epilog=_EPILOGUE,

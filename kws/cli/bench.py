@@ -31,8 +31,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(options: argparse.Namespace) -> int:
     from kws.evaluation.bench import measure  # noqa: PLC0415
 
-    if options.seconds < 2 or options.runs < 1:
-        raise UsageError("--seconds must be at least 2 and --runs at least 1")
+    if not 2 <= options.seconds <= 3600 or not 1 <= options.runs <= 1000:
+        raise UsageError("--seconds must be from 2 to 3600 and --runs from 1 to 1000")
     model = load_model(options)
     settings = decision_settings(options, model)
     cost = measure(model, settings, seconds=options.seconds, runs=options.runs)

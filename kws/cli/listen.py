@@ -17,6 +17,7 @@ from kws.errors import UsageError
 
 if TYPE_CHECKING:
     from kws.decision import NearMiss
+    from kws.model import Model
     from kws.pipeline import Scored
     from kws.sources import Source
 
@@ -95,12 +96,14 @@ def run(options: argparse.Namespace) -> int:
     line = FORMATS[options.format]
     with ExitStack() as stack:
         source = stack.enter_context(make_source(options))
-        write_scores = _score_writer(options.scores, model.labels, stack) if options.scores else None
+        write_scores = _score_writer(options.scores, model, stack) if options.scores else None
         if options.input is None:
             _log.info("listening to %s for %s", source.name, ", ".join(model.description.keywords))
+        written = None
         for scored, decision in pipeline.run(source):
-            if write_scores:
+            if write_scores and scored is not written:  # the last comes twice
                 write_scores(scored)
+                written = scored
             for fired in decision.fired:
                 print(line(pipeline.detection(fired)), flush=True)
             for miss in decision.near_misses:
@@ -115,7 +118,7 @@ def _describe(miss: NearMiss, sample_rate: int) -> str:
     )
 
 
-def _score_writer(name: str, labels: tuple[str, ...], stack: ExitStack) -> Callable[[Scored], None]:
+def _score_writer(name: str, model: Model, stack: ExitStack) -> Callable[[Scored], None]:
     file: TextIO
     if name == "-":
         file = sys.stderr
@@ -126,12 +129,12 @@ def _score_writer(name: str, labels: tuple[str, ...], stack: ExitStack) -> Calla
             raise UsageError(f"--scores {name}: {error.strerror}") from error
 
     def values(scored: Scored) -> dict[str, float]:
-        posteriors = zip(labels, scored.posteriors.tolist(), strict=True)
-        head = {"end": scored.end / 16000, "level": round(scored.level, 1)}
+        posteriors = zip(model.labels, scored.posteriors.tolist(), strict=True)
+        head = {"end": scored.end / model.front_end.sample_rate, "level": round(scored.level, 1)}
         return head | {label: round(value, 4) for label, value in posteriors}
 
     if name.endswith(".csv"):
-        table = csv.DictWriter(file, ["end", "level", *labels], lineterminator="\n")
+        table = csv.DictWriter(file, ["end", "level", *model.labels], lineterminator="\n")
         table.writeheader()
         return lambda scored: table.writerow(values(scored))
     return lambda scored: print(json.dumps(values(scored)), file=file)

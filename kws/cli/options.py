@@ -84,8 +84,8 @@ def load_model(options: argparse.Namespace) -> Model:
     """
     from kws.model import Model, find_model  # noqa: PLC0415
 
-    if options.threads < 1:
-        raise UsageError(f"--threads {options.threads}: at least 1")
+    if not 1 <= options.threads <= 256:
+        raise UsageError(f"--threads {options.threads}: from 1 to 256")
     return Model(find_model(options.model), interpreter=options.interpreter, threads=options.threads)
 
 

@@ -61,7 +61,9 @@ def labelled_clips(folder: Path, labels: tuple[str, ...]) -> list[tuple[Path, in
     """
     clips = []
     for path in audio_files(folder):
-        word = path.relative_to(folder).parts[0]
+        word, *rest = path.relative_to(folder).parts
+        if not rest:  # beside the folders of words, not in one
+            continue
         if word in labels:
             clips.append((path, labels.index(word)))
         elif not word.startswith("_"):

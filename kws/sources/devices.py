@@ -6,11 +6,9 @@ PortAudio looks for devices once, when it starts; a microphone that is plugged i
 
 from __future__ import annotations
 
-import os
 import re
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from types import ModuleType
 from weakref import WeakSet
@@ -139,24 +137,6 @@ def load_portaudio() -> ModuleType:
         raise AudioError(f"microphones need PortAudio (Debian: apt install libportaudio2): {error}") from None
     module: ModuleType = sounddevice
     return module
-
-
-@contextmanager
-def silenced() -> Iterator[None]:
-    """Drop what goes to standard error meanwhile: PortAudio prints every setting that a device refuses."""
-    try:
-        kept = os.dup(2)
-    except OSError:  # there is no standard error
-        yield
-        return
-    null = os.open(os.devnull, os.O_WRONLY)
-    os.dup2(null, 2)
-    os.close(null)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
 
 
 def _whole_names(device: Device) -> set[str]:

@@ -15,9 +15,10 @@ from types import TracebackType
 from typing import Any, Protocol, Self
 
 from kws.errors import AudioError, UsageError
-from kws.sources.devices import Device, find_device, load_portaudio, open_streams, silenced
+from kws.sources.devices import Device, find_device, load_portaudio, open_streams
 from kws.sources.resample import RATE
 from kws.sources.samples import check_channel, decode, mono
+from kws.stderr import silenced
 from kws.values import AudioBlock, Float32Array
 
 log = logging.getLogger(__name__)
@@ -148,7 +149,7 @@ class Microphone:
         check_channel(self._channel, device.channels, name=device.name)
         self._channels = _channels_to_open(device, self._channel)
         try:
-            with silenced():
+            with silenced():  # PortAudio prints every setting that a device refuses
                 self.rate = self._choose_rate(device, sounddevice)
                 stream = self._stream = sounddevice.RawInputStream(
                     device=device.index,
