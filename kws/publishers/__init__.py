@@ -1,0 +1,23 @@
+"""Where detections go: to an MQTT broker, to a command that is run, to lines of text; several at once.
+
+Each publisher works in a thread of its own behind a :class:`Dispatcher`, so that one that fails or hangs delays
+neither the others nor the listening. ``docs/mqtt.md`` tells what is published over MQTT.
+"""
+
+from kws.publishers.base import Publisher, PublishError, UnconfirmedError, UnreachableError
+from kws.publishers.command import CommandPublisher, ExecOptions
+from kws.publishers.dispatcher import Dispatcher, Lane
+from kws.publishers.lines import LineOptions, LinePublisher
+
+__all__ = [
+    "CommandPublisher",
+    "Dispatcher",
+    "ExecOptions",
+    "Lane",
+    "LineOptions",
+    "LinePublisher",
+    "PublishError",
+    "Publisher",
+    "UnconfirmedError",
+    "UnreachableError",
+]
