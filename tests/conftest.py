@@ -147,3 +147,12 @@ def sound_server() -> Iterator[SoundServer]:
             yield server
         finally:
             server.stop()
+
+
+@pytest.fixture(scope="session")
+def model_folder() -> Path:
+    """The model that ships; the environment variable KWS_TEST_MODEL names the folder of another."""
+    folder = Path(os.environ.get("KWS_TEST_MODEL") or ROOT / "models" / "commands").resolve()
+    if not (folder / "model.json").is_file():
+        pytest.skip(f"no model in {folder}")
+    return folder
