@@ -7,6 +7,7 @@ bands rounds differently for other group sizes.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -102,7 +103,9 @@ def check_hop(front_end: FrontEnd, hop: int) -> None:
     """Raise a UsageError for a hop, in samples, that does not fit the front-end; it names the nearest that do."""
     step, rate = front_end.frame_step, front_end.sample_rate
     if hop > front_end.frames * step:
-        raise UsageError(f"a hop of {hop / rate:g} s leaves out sound; it can be {front_end.frames * step / rate:g} s")
+        raise UsageError(
+            f"a hop of {hop / rate:g} s leaves out sound; it can be at most {front_end.frames * step / rate:g} s"
+        )
     if hop < step or hop % step:
         below = max(step, hop // step * step)
         raise UsageError(
@@ -112,4 +115,4 @@ def check_hop(front_end: FrontEnd, hop: int) -> None:
 
 
 def _level(samples: Float32Array) -> float:
-    return float(10 * np.log10(np.dot(samples, samples) / len(samples) + _SILENT))
+    return 10 * math.log10(float(np.dot(samples, samples)) / len(samples) + _SILENT)
