@@ -1,16 +1,189 @@
-"""``kws evaluate stream``: misses, false accepts and latency on long recordings."""
+"""``kws evaluate stream``: misses, false accepts and latency on long recordings, and what each threshold would cost."""
 
 from __future__ import annotations
 
 import argparse
+import json
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from kws.cli.options import add_command
+from kws.cli.options import add_command, add_decision_options, add_model_options, decision_settings, load_model
+from kws.errors import UsageError
+
+if TYPE_CHECKING:
+    from rich.progress import Progress
+
+    from kws.evaluation.heard import Heard, Listener
+    from kws.evaluation.stream import Evaluation
+    from kws.model import Model
+
+_EXAMPLES = """\
+  kws evaluate stream living_room.flac living_room.tsv
+  kws evaluate stream stream.flac stream.tsv --negative librispeech --report report.html
+  kws evaluate stream stream.flac stream.tsv --negative radio/ --budget 0.5 --write-thresholds kws-thresholds.toml
+  kws evaluate stream stream.flac stream.tsv --settings kws-thresholds.toml --threshold stop=0.9
+  kws evaluate stream stream.flac stream.tsv --negative speech/[1-4]* --hold-out speech/[5-9]*
+"""
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = add_command(commands, "stream", summary="misses, false accepts and latency on long recordings")
+    parser = add_command(
+        commands,
+        "stream",
+        summary="misses, false accepts and latency on long recordings, and the threshold for each keyword",
+        examples=_EXAMPLES,
+    )
+    parser.add_argument(
+        "recordings",
+        type=Path,
+        nargs="*",
+        metavar="AUDIO LABELS",
+        help="recordings, each followed by its labels: lines of start, end (seconds) and word, separated by tabs, "
+        "as Audacity exports them and kws mix writes them",
+    )
+    parser.add_argument(
+        "--negative",
+        type=Path,
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="DIR",
+        help="speech or other sound without labels, in which a keyword is a false accept; where there are transcripts "
+        "(*.trans.txt as in LibriSpeech), a word that was said is not",
+    )
+    parser.add_argument(
+        "--hold-out",
+        type=Path,
+        nargs="+",
+        action="extend",
+        default=[],
+        metavar="DIR",
+        help="more of the like, on which no threshold is chosen: the recommended ones are checked on it",
+    )
+    parser.add_argument(
+        "--budget",
+        type=float,
+        default=1.0,
+        metavar="N",
+        help="false accepts an hour, of all keywords together, for which thresholds are recommended "
+        "(default: %(default)g)",
+    )
+    parser.add_argument(
+        "--tolerance",
+        type=float,
+        default=0.75,
+        metavar="S",
+        help="seconds after the end of a word in which its detection may come (default: %(default)g)",
+    )
+    output = parser.add_argument_group("output")
+    output.add_argument("--json", action="store_true", help="machine-readable, on stdout")
+    output.add_argument("--report", type=Path, metavar="FILE", help="one page of HTML with pictures")
+    output.add_argument(
+        "--write-thresholds", type=Path, metavar="FILE", help="the recommended thresholds in TOML, for --settings"
+    )
+    output.add_argument("--cache", type=Path, metavar="DIR", help="keeps what the model said, for the next time")
+    add_model_options(parser)
+    add_decision_options(parser)
     parser.set_defaults(run=run)
 
 
-def run(options: argparse.Namespace) -> int:  # noqa: ARG001
-    raise NotImplementedError
+def run(options: argparse.Namespace) -> int:
+    from rich.console import Console  # noqa: PLC0415
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn  # noqa: PLC0415
+
+    from kws.evaluation.heard import Listener  # noqa: PLC0415
+    from kws.evaluation.stream import evaluate  # noqa: PLC0415
+
+    _check(options)
+    model = load_model(options)
+    settings = decision_settings(options, model)
+    listener = Listener(model, settings.hop, cache=options.cache)
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        streams, held_out = _hear(listener, options, progress)
+        task = progress.add_task("Deciding", total=len(settings.keywords))
+        evaluation = evaluate(
+            streams,
+            settings,
+            held_out=held_out,
+            budget=options.budget,
+            tolerance=options.tolerance,
+            progress=lambda done, total: progress.update(task, completed=done, total=total),
+        )
+    _write(evaluation, model, options)
+    return 0
+
+
+def _check(options: argparse.Namespace) -> None:
+    if len(options.recordings) % 2:
+        raise UsageError("give each recording before its labels: AUDIO LABELS.tsv [AUDIO LABELS.tsv ...]")
+    if not (options.recordings or options.negative):
+        raise UsageError("nothing to hear: give recordings with labels, or --negative DIR")
+    if not 0 < options.budget < float("inf"):
+        raise UsageError(f"--budget {options.budget:g}: must be above 0")
+    if not 0 <= options.tolerance <= 10:
+        raise UsageError(f"--tolerance {options.tolerance:g}: between 0 and 10 seconds")
+    if options.write_thresholds and not options.recordings:
+        raise UsageError("--write-thresholds: thresholds are weighed against misses; give a recording with labels")
+    for path in (options.report, options.write_thresholds):
+        if path and not path.absolute().parent.is_dir():
+            raise UsageError(f"{path}: no such folder")
+    both = {path.resolve() for path in options.negative} & {path.resolve() for path in options.hold_out}
+    if both:
+        raise UsageError(f"{min(both)}: in both --negative and --hold-out; what is held out must be unknown")
+
+
+def _hear(listener: Listener, options: argparse.Namespace, progress: Progress) -> tuple[list[Heard], list[Heard]]:
+    pairs = list(zip(options.recordings[::2], options.recordings[1::2], strict=True))
+    folders = [*options.negative, *options.hold_out]
+    whole = progress.add_task("Listening", total=len(pairs) + len(folders))
+    heard = []
+    for number, (first, second) in enumerate([*pairs, *((folder, None) for folder in folders)]):
+
+        def note(done: float, total: float, number: int = number) -> None:
+            progress.update(whole, completed=number + done / total)
+
+        progress.update(whole, description=f"Listening to {first.name}", completed=number)
+        heard.append(listener.labelled(first, second, note) if second else listener.plain(first, note))
+    progress.update(whole, description="Listening", completed=len(heard))
+    count = len(pairs) + len(options.negative)
+    return heard[:count], heard[count:]
+
+
+def _write(evaluation: Evaluation, model: Model, options: argparse.Namespace) -> None:
+    from rich.console import Console  # noqa: PLC0415
+
+    from kws.evaluation.report import page  # noqa: PLC0415
+    from kws.evaluation.stream_json import as_dict  # noqa: PLC0415
+    from kws.evaluation.stream_text import print_evaluation  # noqa: PLC0415
+    from kws.evaluation.thresholds import as_toml, describe  # noqa: PLC0415
+
+    about = {
+        "model": model.name,
+        "version": model.description.version,
+        "network": model.path.name,
+        "interpreter": model.network.interpreter,
+    }
+    if options.report:
+        _save(options.report, page(evaluation, about))
+    if options.write_thresholds:
+        choice = evaluation.choice
+        if not choice.picks:
+            raise UsageError("--write-thresholds: none of the model's keywords is said in the recordings")
+        _save(options.write_thresholds, as_toml(choice, describe(choice, evaluation.as_set.total.hours)))
+    if options.json:
+        print(json.dumps(about | as_dict(evaluation), indent=2))
+    else:
+        console = Console(width=None if sys.stdout.isatty() else 100)
+        console.print(
+            f"{about['model']} {about['version']}, {about['network']} ({about['interpreter']})", highlight=False
+        )
+        print_evaluation(evaluation, console)
+
+
+def _save(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from error

@@ -1,0 +1,198 @@
+"""What a model says of whole recordings, kept: everything after is counted from it again and again.
+
+Recordings of plain speech are short and many. They are heard as one stream, with a second of silence before, between
+and after, so that each word in them stands in the middle of sound like any other; only their own time counts as
+heard.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from kws.decision import Stretch
+from kws.errors import UsageError
+from kws.evaluation.labels import Label, read_labels
+from kws.evaluation.transcripts import transcripts
+from kws.model import Model
+from kws.pipeline import hear, score
+from kws.recordings import audio_files, read_audio
+from kws.sources import FileSource
+from kws.values import AudioBlock
+
+#: Is told how much is done, of how much.
+Progress: TypeAlias = Callable[[float, float], None]
+Arrays: TypeAlias = dict[str, npt.NDArray[Any]]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Utterance:
+    """One recording of plain speech within a stream.
+
+    Attributes:
+        path: its file.
+        start, end: of its sound in the stream, in seconds.
+        said: how often each word is in its transcript; empty without one.
+    """
+
+    path: Path
+    start: float
+    end: float
+    said: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Heard:
+    """A stream, heard to its end.
+
+    Attributes:
+        name: of the recording or the folder.
+        seconds: of sound.
+        stretch: the posteriors of its windows.
+        labels: the words that were said in it, by start.
+        utterances: the recordings of plain speech that it is made of; empty where it has labels.
+    """
+
+    name: str
+    seconds: float
+    stretch: Stretch
+    labels: tuple[Label, ...] = ()
+    utterances: tuple[Utterance, ...] = ()
+
+    def utterance(self, time: float) -> Utterance | None:
+        """The recording that was playing at a time, or had last played."""
+        if not self.utterances:
+            return None
+        return self.utterances[max(0, bisect_right(self.utterances, time, key=lambda each: each.start) - 1)]
+
+
+class Listener:
+    """Asks a model about every window of recordings.
+
+    Args:
+        model: to ask.
+        hop: seconds from one window to the next.
+        cache: a folder that keeps what the model said, for the next time.
+    """
+
+    def __init__(self, model: Model, hop: float, *, cache: Path | None = None) -> None:
+        self._model = model
+        self._rate = model.front_end.sample_rate
+        self._hop = round(hop * self._rate)
+        self._cache = cache
+
+    def labelled(self, audio: Path, labels: Path, progress: Progress | None = None) -> Heard:
+        """Hear a recording whose words are labelled.
+
+        Raises:
+            UsageError: the labels cannot be read or belong to a longer recording.
+            AudioError: the recording cannot be read.
+        """
+        said = read_labels(labels)
+        with FileSource(audio) as source:
+            seconds = source.length or 0.0
+            if said and (last := max(label.end for label in said)) > seconds + 0.1:
+                raise UsageError(
+                    f"{labels}: a word ends at {last:.2f} s, but {audio} is {seconds:.2f} s long; "
+                    "give each recording before its own labels"
+                )
+            blocks = _reporting(hear(source, self._model), seconds * self._rate, progress)
+            arrays = self._remember([audio], lambda: self._score(blocks))
+        return Heard(str(audio), seconds, self._stretch(arrays), labels=said)
+
+    def plain(self, folder: Path, progress: Progress | None = None) -> Heard:
+        """Hear a folder of plain speech, or of anything else in which a keyword is false unless a transcript has it.
+
+        Raises:
+            UsageError: no such folder, or no recordings in it.
+            AudioError: a recording cannot be read.
+        """
+        files = audio_files(folder)
+        if not files:
+            raise UsageError(f"{folder}: no recordings (.wav, .flac or .ogg)")
+        arrays = self._remember(files, lambda: self._hear_all(files, progress))
+        said = transcripts(folder)
+        utterances = tuple(
+            Utterance(path, start / self._rate, end / self._rate, Counter(said.get(path.stem, ())))
+            for path, (start, end) in zip(files, arrays["extents"].tolist(), strict=True)
+        )
+        seconds = sum(utterance.end - utterance.start for utterance in utterances)
+        return Heard(str(folder), seconds, self._stretch(arrays), utterances=utterances)
+
+    def _hear_all(self, files: Sequence[Path], progress: Progress | None) -> Arrays:
+        """Hear recordings as one stream; adds their extents, int64 ``(files, 2)``, in samples."""
+        silence = np.zeros(self._model.front_end.window, np.float32)
+        extents = []
+
+        def blocks() -> Iterator[AudioBlock]:
+            yield AudioBlock(silence, 0)
+            position = len(silence)
+            for done, path in enumerate(files, 1):
+                sound = read_audio(path)
+                extents.append((position, position + len(sound)))
+                yield AudioBlock(np.concatenate((sound, silence)), position)
+                position += len(sound) + len(silence)
+                if progress:
+                    progress(done, len(files))
+
+        return {**self._score(blocks()), "extents": np.array(extents, np.int64)}
+
+    def _stretch(self, arrays: Arrays) -> Stretch:
+        window = self._model.front_end.window
+        return Stretch(
+            self._model.labels,
+            arrays["posteriors"],
+            first_end=window,
+            levels=arrays["levels"].tolist(),
+            sample_rate=self._rate,
+            window=window,
+        )
+
+    def _remember(self, files: Sequence[Path], compute: Callable[[], Arrays]) -> Arrays:
+        """What was computed for these files before, or now."""
+        if self._cache is None:
+            return compute()
+        stored = self._cache / f"{self._key(files)}.npz"
+        if stored.exists():
+            with np.load(stored) as arrays:
+                return dict(arrays)
+        computed = compute()
+        stored.parent.mkdir(parents=True, exist_ok=True)
+        unfinished = stored.with_suffix(".tmp.npz")
+        np.savez(unfinished, allow_pickle=False, **computed)
+        unfinished.replace(stored)
+        return computed
+
+    def _score(self, blocks: Iterable[AudioBlock]) -> Arrays:
+        """The posteriors of all windows, float32 ``(windows, labels)``, and the levels of their newest hops."""
+        rows, levels = [], []
+        for scored in score(self._model, self._hop, blocks):
+            rows.append(scored.posteriors)
+            levels.append(scored.level)
+        posteriors = np.array(rows, np.float32).reshape(-1, len(self._model.labels))
+        return {"posteriors": posteriors, "levels": np.array(levels, np.float64)}
+
+    def _key(self, files: Sequence[Path]) -> str:
+        """What the posteriors depend on, as the name of a file."""
+        description, network = self._model.description, self._model.network
+        key = hashlib.sha256(f"{description.front_end} {network.interpreter} {self._hop}\0".encode())
+        key.update(description.sha256[self._model.path.name].encode())
+        for path in files:
+            status = path.stat()
+            key.update(f"{path.resolve()}\0{status.st_size}\0{status.st_mtime_ns}\0".encode())
+        return key.hexdigest()[:32]
+
+
+def _reporting(blocks: Iterator[AudioBlock], samples: float, progress: Progress | None) -> Iterator[AudioBlock]:
+    for block in blocks:
+        yield block
+        if progress:
+            progress(min(block.end, samples), samples)

@@ -1,0 +1,82 @@
+"""Labels: which word was said when, one line each, as ``kws mix`` writes them and Audacity exports them.
+
+A line holds start, end and word, separated by tabs; seconds since the beginning of the recording. The first line
+may be a header. Nothing else may stand there: a label that is skipped quietly is a word that is never missed.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from pathlib import Path
+
+from kws.errors import UsageError
+
+HEADER = ("start", "end", "word")
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Label:
+    """A word that was said.
+
+    Attributes:
+        start, end: of the word, in seconds since the beginning of the recording.
+        word: perhaps a keyword.
+    """
+
+    start: float
+    end: float
+    word: str
+
+
+def read_labels(path: Path) -> tuple[Label, ...]:
+    """The labels of a file, by start.
+
+    Raises:
+        UsageError: it cannot be read, or a line is no label; the message has the number of the line.
+    """
+    try:
+        lines = path.read_text(encoding="utf-8-sig").splitlines()
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from error
+    except UnicodeDecodeError:
+        raise UsageError(f"{path}: not a text file in UTF-8; labels are lines of start, end and word") from None
+    labels = []
+    for number, line in enumerate(lines, 1):
+        fields = tuple(field.strip() for field in line.split("\t"))
+        if number == 1 and tuple(field.lower() for field in fields) in (HEADER, (*HEADER[:2], "label")):
+            continue
+        if line.strip():
+            labels.append(_label(fields, f"{path}, line {number}"))
+    return tuple(sorted(labels))
+
+
+def _label(fields: tuple[str, ...], place: str) -> Label:
+    if len(fields) != len(HEADER):
+        raise UsageError(f"{place}: has {len(fields)} columns; start, end and word, separated by tabs, are expected")
+    seconds = []
+    for name, field in zip(HEADER, fields[:2], strict=False):
+        try:
+            seconds.append(float(field))
+        except ValueError:
+            raise UsageError(f"{place}: {name} {field!r} is no number of seconds") from None
+    start, end = seconds
+    if not (math.isfinite(end) and 0 <= start < end):
+        raise UsageError(f"{place}: from {start:g} s to {end:g} s is no stretch of time; start must lie before end")
+    if not fields[2]:
+        raise UsageError(f"{place}: names no word")
+    return Label(start, end, fields[2])
+
+
+def write_labels(path: Path, labels: Iterable[Label]) -> None:
+    """Write labels with a header; seconds to a tenth of a millisecond.
+
+    Raises:
+        UsageError: the file cannot be written.
+    """
+    lines = ["\t".join(HEADER), *(f"{label.start:.4f}\t{label.end:.4f}\t{label.word}" for label in labels)]
+    try:
+        path.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    except OSError as error:
+        raise UsageError(f"{path}: {error.strerror}") from error

@@ -1,0 +1,157 @@
+"""The figures of merit: what was said, what fired, and how late."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from kws.decision import DecisionSettings
+from kws.evaluation.heard import Heard
+from kws.evaluation.labels import Label
+from kws.evaluation.matching import Fire, Judge, Kind, Verdict
+
+_Z = 1.959964  # 95 % of a normal distribution lie within so many deviations
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Figures:
+    """Counts of one keyword, or of all.
+
+    Attributes:
+        said: labelled words that are the keyword.
+        hits: of these, the detected ones.
+        doubles: further detections of a word that was hit.
+        wrong: detections of the keyword where another keyword was said.
+        false: detections of the keyword where no keyword was said.
+        excused: detections in plain speech that its transcript has.
+        hours: of sound.
+        latencies: of the hits, in seconds from the word's labelled end to the decision.
+    """
+
+    said: int
+    hits: int
+    doubles: int
+    wrong: int
+    false: int
+    excused: int
+    hours: float
+    latencies: tuple[float, ...] = ()
+
+    @property
+    def misses(self) -> int:
+        return self.said - self.hits
+
+    @property
+    def miss_rate(self) -> float | None:
+        """Share of the words said that were missed; None where none was said."""
+        return self.misses / self.said if self.said else None
+
+    @property
+    def miss_range(self) -> tuple[float, float] | None:
+        """The miss rate's 95 % confidence interval (Wilson's); None where none was said."""
+        return wilson(self.misses, self.said) if self.said else None
+
+    @property
+    def false_rate(self) -> float:
+        """False accepts per hour."""
+        return self.false / self.hours if self.hours else 0.0
+
+    @property
+    def false_range(self) -> tuple[float, float]:
+        """The 95 % confidence interval of the false accepts per hour."""
+        low, high = poisson(self.false)
+        return (low / self.hours, high / self.hours) if self.hours else (0.0, float("inf"))
+
+    def latency(self, percent: float) -> float | None:
+        """A percentile of the latencies in seconds; None without hits."""
+        return float(np.percentile(self.latencies, percent)) if self.latencies else None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Judged:
+    """One stream with everything that was detected in it.
+
+    Attributes:
+        heard: the stream.
+        verdicts: on each detection, by time.
+        missed: the labelled keywords that were not detected.
+    """
+
+    heard: Heard
+    verdicts: tuple[Verdict, ...]
+    missed: tuple[Label, ...]
+
+
+def judge(
+    heard: Heard, keywords: Iterable[str], fires: Mapping[str, Sequence[Fire]], tolerance: Mapping[str, float]
+) -> Judged:
+    """Judge what fired in a stream: ``fires`` for each keyword, ``tolerance`` in seconds after the word."""
+    keywords = tuple(keywords)
+    ask = Judge(heard, keywords, tolerance)
+    verdicts = [verdict for keyword in keywords for verdict in ask(keyword, fires.get(keyword, ()))]
+    hit = [verdict.label for verdict in verdicts if verdict.kind is Kind.HIT]
+    missed = [label for label in heard.labels if label.word in keywords]
+    for label in hit:
+        if label:
+            missed.remove(label)
+    return Judged(heard, tuple(sorted(verdicts, key=lambda verdict: verdict.time)), tuple(missed))
+
+
+def decide(heard: Heard, settings: DecisionSettings) -> dict[str, list[Fire]]:
+    """What the decision layer makes of a stream, by keyword."""
+    rate = heard.stretch.sample_rate
+    fires: dict[str, list[Fire]] = {keyword: [] for keyword in settings.keywords}
+    for decision in heard.stretch.decide(settings):
+        for fired in decision.fired:
+            fires[fired.keyword].append(Fire(fired.end / rate, fired.score))
+    return fires
+
+
+def figures(judged: Iterable[Judged], keywords: Collection[str]) -> Figures:
+    """Count the verdicts on streams.
+
+    Args:
+        judged: the streams.
+        keywords: those to count.
+    """
+    judged = tuple(judged)
+    verdicts = [v for each in judged for v in each.verdicts if v.keyword in keywords]
+    missed = [label for each in judged for label in each.missed if label.word in keywords]
+    count = {kind: sum(verdict.kind is kind for verdict in verdicts) for kind in Kind}
+    return Figures(
+        said=count[Kind.HIT] + len(missed),
+        hits=count[Kind.HIT],
+        doubles=count[Kind.DOUBLE],
+        wrong=count[Kind.WRONG],
+        false=count[Kind.FALSE],
+        excused=count[Kind.EXCUSED],
+        hours=sum(each.heard.seconds for each in judged) / 3600,
+        latencies=tuple(verdict.latency for verdict in verdicts if verdict.kind is Kind.HIT),
+    )
+
+
+def percent(share: float) -> str:
+    """A share as people write it."""
+    return f"{100 * share:.1f} %"
+
+
+def wilson(count: int, total: int) -> tuple[float, float]:
+    """The 95 % confidence interval of a share: E. B. Wilson, J. Am. Stat. Assoc. 22 (1927) 209."""
+    share, spread = count / total, _Z**2 / total
+    middle = share + spread / 2
+    half = _Z * np.sqrt(share * (1 - share) / total + spread / (4 * total))
+    low, high = (middle - half) / (1 + spread), (middle + half) / (1 + spread)
+    return max(0.0, float(low)), min(1.0, float(high))
+
+
+def poisson(count: int) -> tuple[float, float]:
+    """The 95 % confidence interval of a Poisson mean by Byar's approximation, within 2 % of the exact one.
+
+    Breslow and Day, Statistical Methods in Cancer Research II (1987), equation 2.10.
+    """
+    low = count * (1 - 1 / (9 * count) - _Z / (3 * np.sqrt(count))) ** 3 if count else 0.0
+    more = count + 1
+    high = more * (1 - 1 / (9 * more) + _Z / (3 * np.sqrt(more))) ** 3
+    return float(low), float(high)

@@ -1,0 +1,99 @@
+"""The evaluation of streams as a whole: heard, judged as set, swept, and thresholds recommended and checked."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+
+from kws.decision import DecisionSettings
+from kws.evaluation.choose import Choice, choose
+from kws.evaluation.curves import Curve, sweep
+from kws.evaluation.heard import Heard, Progress
+from kws.evaluation.matching import TOLERANCE, tolerances
+from kws.evaluation.measure import Figures, Judged, decide, figures, judge
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Operation:
+    """What some settings come to.
+
+    Attributes:
+        settings: that were in force.
+        streams: judged.
+        total: of all keywords.
+        keywords: of each.
+    """
+
+    settings: DecisionSettings
+    streams: tuple[Judged, ...]
+    total: Figures
+    keywords: dict[str, Figures]
+
+    def of(self, keywords: Collection[str]) -> Figures:
+        """The figures of some keywords together."""
+        return figures(self.streams, keywords)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evaluation:
+    """Everything that was measured.
+
+    Attributes:
+        as_set: the settings as they are, gate and all.
+        tolerance: seconds after a word's end in which its detection may come, for each keyword.
+        curves: of each keyword, with the gate left open.
+        choice: the thresholds recommended.
+        recommended: what they come to on the same sound, with the gate left open.
+        held_out: what the settings as they are, and those recommended, come to on sound that nothing was chosen on;
+            None without such sound.
+    """
+
+    as_set: Operation
+    tolerance: dict[str, float]
+    curves: dict[str, Curve]
+    choice: Choice
+    recommended: Operation
+    held_out: tuple[Operation, Operation] | None
+
+
+def evaluate(
+    streams: Sequence[Heard],
+    settings: DecisionSettings,
+    *,
+    held_out: Sequence[Heard] = (),
+    budget: float = 1.0,
+    tolerance: float = TOLERANCE,
+    progress: Progress | None = None,
+) -> Evaluation:
+    """Judge what was heard.
+
+    Args:
+        streams: to measure and to choose thresholds on.
+        settings: as they are.
+        held_out: to check the chosen thresholds on.
+        budget: false accepts per hour that the recommended thresholds may cost in all.
+        tolerance: seconds after a word's end in which its detection may come.
+        progress: is told how many keywords are swept, of how many.
+    """
+    allowed = tolerances(settings, tolerance)
+    curves = sweep(streams, settings, allowed, progress=progress)
+    choice = choose(curves, budget)
+    recommended = replace(settings, gate=None)
+    for keyword, pick in choice.picks.items():
+        recommended = recommended.with_threshold(keyword, pick.threshold)
+    return Evaluation(
+        as_set=_operate(streams, settings, allowed),
+        tolerance=allowed,
+        curves=curves,
+        choice=choice,
+        recommended=_operate(streams, recommended, allowed),
+        held_out=(_operate(held_out, settings, allowed), _operate(held_out, recommended, allowed))
+        if held_out
+        else None,
+    )
+
+
+def _operate(streams: Sequence[Heard], settings: DecisionSettings, tolerance: dict[str, float]) -> Operation:
+    judged = tuple(judge(heard, settings.keywords, decide(heard, settings), tolerance) for heard in streams)
+    each = {keyword: figures(judged, (keyword,)) for keyword in settings.keywords}
+    return Operation(settings, judged, figures(judged, settings.keywords), each)

@@ -1,0 +1,113 @@
+"""An evaluation of streams for programs: one JSON object."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from kws.evaluation.choose import frontier
+from kws.evaluation.curves import Curve
+from kws.evaluation.matching import Kind, Verdict
+from kws.evaluation.measure import Figures, Judged
+from kws.evaluation.moments import confusion
+from kws.evaluation.stream import Evaluation, Operation
+
+
+def as_dict(evaluation: Evaluation) -> dict[str, Any]:
+    """Everything that was measured; seconds, shares of one, and false accepts per hour."""
+    choice, held_out = evaluation.choice, evaluation.held_out
+    return {
+        "hop": evaluation.as_set.settings.hop,
+        "tolerance": evaluation.tolerance,
+        "streams": [_stream(judged) for judged in evaluation.as_set.streams],
+        "as_set": _operation(evaluation.as_set),
+        "recommended": {
+            "budget": choice.budget,
+            "kept": choice.kept,
+            "expected_false_rate": _round(choice.false_rate),
+            "thresholds": {keyword: pick.threshold for keyword, pick in choice.picks.items()},
+            "not_said": choice.unsaid,
+            **_operation(evaluation.recommended),
+        },
+        "held_out": held_out and {"as_set": _operation(held_out[0]), "recommended": _operation(held_out[1])},
+        "confusion": confusion(evaluation.as_set),
+        "det": {
+            "keywords": {keyword: _curve(curve) for keyword, curve in evaluation.curves.items()},
+            "own_thresholds": [
+                {"false_rate": _round(rate), "miss_rate": _round(share)} for rate, share in frontier(evaluation.curves)
+            ],
+        },
+    }
+
+
+def _operation(operation: Operation) -> dict[str, Any]:
+    return {
+        "total": _figures(operation.total),
+        "keywords": {
+            keyword: {"threshold": operation.settings.keywords[keyword].threshold, **_figures(figures)}
+            for keyword, figures in operation.keywords.items()
+        },
+    }
+
+
+def _figures(figures: Figures) -> dict[str, Any]:
+    return {
+        "said": figures.said,
+        "hits": figures.hits,
+        "misses": figures.misses,
+        "miss_rate": _round(figures.miss_rate),
+        "miss_rate_95": figures.miss_range and [_round(bound) for bound in figures.miss_range],
+        "doubles": figures.doubles,
+        "wrong_words": figures.wrong,
+        "false_accepts": figures.false,
+        "excused": figures.excused,
+        "hours": _round(figures.hours),
+        "false_rate": _round(figures.false_rate),
+        "false_rate_95": [_round(bound) for bound in figures.false_range],
+        "latency_median": _round(figures.latency(50)),
+        "latency_95": _round(figures.latency(95)),
+    }
+
+
+def _stream(judged: Judged) -> dict[str, Any]:
+    heard = judged.heard
+    return {
+        "name": heard.name,
+        "seconds": _round(heard.seconds),
+        "words": len(heard.labels),
+        "recordings": len(heard.utterances),
+        "with_transcript": sum(bool(utterance.said) for utterance in heard.utterances),
+        "detections": [_verdict(verdict) for verdict in judged.verdicts],
+        "missed": [{"start": label.start, "end": label.end, "word": label.word} for label in judged.missed],
+    }
+
+
+def _verdict(verdict: Verdict) -> dict[str, Any]:
+    fields: dict[str, Any] = {
+        "keyword": verdict.keyword,
+        "time": _round(verdict.time),
+        "score": _round(verdict.score),
+        "verdict": verdict.kind,
+    }
+    if verdict.label:
+        fields["said"] = verdict.label.word
+    if verdict.kind is Kind.HIT:
+        fields["latency"] = _round(verdict.latency)
+    if verdict.utterance:
+        fields["recording"] = str(verdict.utterance.path)
+        fields["recording_time"] = _round(verdict.time - verdict.utterance.start)
+    return fields
+
+
+def _curve(curve: Curve) -> dict[str, Any]:
+    return {
+        "thresholds": curve.thresholds.tolist(),
+        "said": curve.said,
+        "misses": curve.misses.tolist(),
+        "doubles": curve.doubles.tolist(),
+        "wrong_words": curve.wrong.tolist(),
+        "false_accepts": curve.false.tolist(),
+    }
+
+
+def _round(value: float | None) -> float | None:
+    return None if value is None else round(value, 4)

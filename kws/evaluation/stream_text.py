@@ -1,0 +1,191 @@
+"""An evaluation of streams for people: tables on a terminal."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from kws.evaluation.curves import compared, together
+from kws.evaluation.heard import Heard
+from kws.evaluation.measure import Figures, percent
+from kws.evaluation.stream import Evaluation, Operation
+from kws.evaluation.thresholds import as_toml, describe
+
+#: Thresholds of the short table; the report and --json have them all.
+_SOME = (0.3, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98, 0.99)
+#: As many false accepts as make a rate worth talking about: with three, it may still be off by a factor of three.
+_ENOUGH = 3
+
+
+def print_evaluation(evaluation: Evaluation, console: Console) -> None:
+    """Everything, in the order in which it is asked for."""
+    operation = evaluation.as_set
+    heard = [judged.heard for judged in operation.streams]
+    for line in summary(heard):
+        console.print(line, soft_wrap=True, highlight=False)
+    console.print(_figures_table(operation))
+    for line in remarks(evaluation):
+        console.print(line, soft_wrap=True, highlight=False)
+    console.print("\nOne threshold for all keywords", highlight=False)
+    console.print(_sweep_table(evaluation))
+    if evaluation.choice.picks:
+        console.print(f"Thresholds for {false_accepts(evaluation.choice.budget)} an hour", highlight=False)
+        console.print(_choice_table(evaluation))
+        for line in choice_remarks(evaluation):
+            console.print(line, soft_wrap=True, highlight=False)
+        toml = as_toml(evaluation.choice, describe(evaluation.choice, operation.total.hours))
+        console.print(f"\n{toml}", soft_wrap=True, highlight=False, markup=False, end="")
+
+
+def summary(heard: Sequence[Heard]) -> list[str]:
+    """What was heard, a line for each labelled recording and one for all plain sound."""
+    lines = [
+        f"{each.name}: {each.seconds / 60:.1f} min, {len(each.labels)} words" for each in heard if not each.utterances
+    ]
+    plain = [each for each in heard if each.utterances]
+    if plain:
+        recordings = [utterance for each in plain for utterance in each.utterances]
+        folders = plain[0].name if len(plain) == 1 else f"{len(plain)} folders"
+        lines.append(
+            f"{folders}: {sum(each.seconds for each in plain) / 3600:.2f} h without labels, "
+            f"{len(recordings)} recordings, {sum(bool(each.said) for each in recordings)} with a transcript"
+        )
+    return lines
+
+
+def remarks(evaluation: Evaluation) -> list[str]:
+    """What the table of figures cannot say."""
+    operation = evaluation.as_set
+    total = operation.total
+    lines = []
+    if total.miss_range:
+        share, (least, most) = percent(total.miss_rate or 0.0), map(percent, total.miss_range)
+        lines.append(f"missed {share} of {total.said} words ({least} to {most} at 95 % confidence)")
+    low, high = total.false_range
+    lines.append(f"{false_accepts(total.false_rate)} an hour ({low:.2g} to {high:.2g} at 95 % confidence)")
+    if total.excused:
+        lines.append(f"{total.excused} detections in plain speech are excused: its transcripts have the words")
+    keywords = operation.keywords
+    others = Counter(label.word for each in operation.streams for label in each.heard.labels)
+    others = Counter({word: count for word, count in others.items() if word not in keywords})
+    if others:
+        words = ", ".join(f"{word} {count}" for word, count in others.most_common(10))
+        lines.append(f"labelled words that are no keywords of the model: {words}{' ...' if len(others) > 10 else ''}")
+    return lines
+
+
+def choice_remarks(evaluation: Evaluation) -> list[str]:
+    """How far the recommended thresholds are to be trusted."""
+    choice, total = evaluation.choice, evaluation.recommended.total
+    lines = []
+    if not choice.kept:
+        lines.append("no thresholds keep within the budget; these are the highest")
+    if choice.unsaid:
+        lines.append(f"nobody said {', '.join(choice.unsaid)}: no threshold can be chosen, and none is counted")
+    if choice.budget * total.hours < _ENOUGH:
+        lines.append(
+            f"{total.hours:.2g} h of sound say little of {false_accepts(choice.budget)} an hour; "
+            f"{_ENOUGH / choice.budget:.2g} h or more would"
+        )
+    if evaluation.held_out:
+        held_out = evaluation.held_out[1].total
+        low, high = held_out.false_range
+        lines.append(
+            f"checked on {held_out.hours:.2f} h of other sound: {false_accepts(held_out.false_rate)} an hour "
+            f"({low:.2g} to {high:.2g} at 95 % confidence); {evaluation.held_out[0].total.false_rate:.2g} as set"
+        )
+    return lines
+
+
+def false_accepts(number: float) -> str:
+    return f"{number:.3g} false accept{'' if number == 1 else 's'}"
+
+
+def _figures_table(operation: Operation) -> Table:
+    table = Table(box=box.SIMPLE, header_style="", show_footer=True)
+    total = operation.total
+    rows = [(keyword, *_row(figures)) for keyword, figures in operation.keywords.items()]
+    heads = ("", "said", "hits", "missed", "", "wrong", "doubles", "false", "an hour", "latency", "95 %")
+    for head, foot in zip(heads, ("in all", *_row(total)), strict=True):
+        table.add_column(head, foot, justify="left" if not head and not table.columns else "right")
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def _row(figures: Figures) -> tuple[str, ...]:
+    return (
+        str(figures.said),
+        str(figures.hits),
+        str(figures.misses),
+        "" if figures.miss_rate is None else percent(figures.miss_rate),
+        str(figures.wrong),
+        str(figures.doubles),
+        str(figures.false),
+        f"{figures.false_rate:.2f}",
+        _seconds(figures.latency(50)),
+        _seconds(figures.latency(95)),
+    )
+
+
+def _seconds(value: float | None) -> str:
+    return "" if value is None else f"{value:.2f} s"
+
+
+def _sweep_table(evaluation: Evaluation) -> Table:
+    curve = together(list(compared(evaluation.curves).values()))
+    table = _table("threshold", "missed", "", "wrong", "doubles", "false", "an hour")
+    for threshold in _SOME:
+        place = curve.at(threshold)
+        table.add_row(
+            f"{threshold:g}",
+            str(curve.misses[place]),
+            percent(curve.miss_rate[place]) if curve.said else "",
+            str(curve.wrong[place]),
+            str(curve.doubles[place]),
+            str(curve.false[place]),
+            f"{curve.false_rate[place]:.2f}",
+        )
+    return table
+
+
+def _choice_table(evaluation: Evaluation) -> Table:
+    columns = ["", "as set", "recommended", "missed", "", "wrong", "false", "expected an hour"]
+    table = _table(*columns)
+    operation = evaluation.recommended
+    for keyword, pick in evaluation.choice.picks.items():
+        figures = operation.keywords[keyword]
+        table.add_row(
+            keyword,
+            f"{evaluation.as_set.settings.keywords[keyword].threshold:g}",
+            f"{pick.threshold:g}",
+            str(figures.misses),
+            percent(figures.miss_rate or 0.0),
+            str(figures.wrong),
+            str(figures.false),
+            f"{pick.false_rate:.2f}",
+        )
+    table.add_section()
+    total = operation.of(evaluation.choice.picks)
+    table.add_row(
+        "in all",
+        "",
+        "",
+        str(total.misses),
+        percent(total.miss_rate or 0.0),
+        str(total.wrong),
+        str(total.false),
+        f"{evaluation.choice.false_rate:.2f}",
+    )
+    return table
+
+
+def _table(*heads: str) -> Table:
+    table = Table(box=box.SIMPLE, header_style="")
+    for place, head in enumerate(heads):
+        table.add_column(head, justify="right" if place else "left")
+    return table

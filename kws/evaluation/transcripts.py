@@ -1,0 +1,27 @@
+"""What was said in recordings of speech, as far as transcripts tell."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from kws.errors import AudioError
+
+
+def transcripts(folder: Path) -> dict[str, tuple[str, ...]]:
+    """The words said in each utterance of a folder of speech, in order and lower case, by file name without suffix.
+
+    Read from LibriSpeech's ``*.trans.txt`` (``UTTERANCE WORD WORD ...`` a line) wherever they stand.
+
+    Raises:
+        AudioError: a transcript cannot be read.
+    """
+    said = {}
+    for path in sorted(folder.rglob("*.trans.txt")):
+        try:
+            lines = path.read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise AudioError(f"{path}: no transcript in UTF-8 ({error})") from None
+        for line in lines:
+            utterance, _, text = line.partition(" ")
+            said[utterance] = tuple(text.lower().split())
+    return said

@@ -1,0 +1,50 @@
+"""Streams as a model would have heard them, made by hand: no model is needed to count what it says."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from kws.decision import DecisionOptions, DecisionSettings, Options, Stretch, resolve
+from kws.evaluation.heard import Heard, Utterance
+from kws.evaluation.labels import Label
+from kws.values import SILENCE, UNKNOWN
+
+KEYWORDS = ("on", "off", "stop")
+HOP = 0.05
+
+
+class Hump(NamedTuple):
+    """A keyword's posterior is high: in the windows that end from ``time`` on, for ``seconds``."""
+
+    keyword: str
+    time: float
+    score: float = 0.95
+    seconds: float = 0.2
+
+
+def settings(keywords: Sequence[str] = KEYWORDS, **options: Any) -> DecisionSettings:
+    """An average is a posterior, so that a hump of 0.95 fires at its first window unless the threshold is higher."""
+    plain: dict[str, Any] = {"threshold": 0.8, "smoothing": HOP, "refractory": 0.3}
+    return resolve((SILENCE, UNKNOWN, *keywords), {"test": Options(decision=DecisionOptions(**(plain | options)))})
+
+
+def heard(
+    humps: Iterable[Hump],
+    labels: Iterable[Label] = (),
+    *,
+    seconds: float = 60.0,
+    name: str = "made.wav",
+    utterances: Iterable[Utterance] = (),
+    keywords: Sequence[str] = KEYWORDS,
+) -> Heard:
+    """A stream of silence with these humps in it, the first window after a second."""
+    names = (SILENCE, UNKNOWN, *keywords)
+    posteriors = np.zeros((round(seconds / HOP) + 1, len(names)), np.float32)
+    for keyword, time, score, length in humps:
+        first = round((time - 1) / HOP)
+        posteriors[first : first + round(length / HOP), names.index(keyword)] = score
+    posteriors[:, 0] = 1 - posteriors[:, 1:].sum(axis=1)
+    return Heard(name, seconds, Stretch(names, posteriors), tuple(sorted(labels)), tuple(utterances))
