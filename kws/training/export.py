@@ -12,6 +12,7 @@ import numpy as np
 
 from kws import __version__
 from kws.errors import UsageError
+from kws.frontend import FrontEnd
 from kws.model import MODEL_FILE, Description
 from kws.training.card import write_card
 from kws.training.recipe import Recipe
@@ -22,6 +23,8 @@ import tensorflow as tf  # isort: skip - after kws.training.network, which sets 
 
 #: File in the model folder -> how its numbers are stored.
 NETWORKS = {"model.tflite": "int8", "model-float32.tflite": "float32", "model-dynamic.tflite": "dynamic-range"}
+
+_SHORTEST_HOP = 0.05
 
 
 def load_run(run: Path) -> Trainer:
@@ -98,7 +101,7 @@ def export(run: Path, folder: Path, *, recipe: Recipe | None = None, version: st
         labels=trainer.labels,
         front_end=trainer.front_end,
         sha256=digests,
-        decision=recipe.decision,
+        decision=_with_hop(recipe.decision, trainer.front_end),
         licence=recipe.licence,
         attribution=recipe.attribution,
         training={
@@ -112,3 +115,10 @@ def export(run: Path, folder: Path, *, recipe: Recipe | None = None, version: st
     )
     (folder / MODEL_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(description), indent=2) + b"\n")
     write_card(folder, description, parameters=trainer.averaged.count_params())
+
+
+def _with_hop(decision: dict[str, Any], front_end: FrontEnd) -> dict[str, Any]:
+    """Decision settings with a hop that the front-end can do: the least multiple of its step from 50 ms on."""
+    hop = -(-_SHORTEST_HOP * front_end.sample_rate // front_end.frame_step) * front_end.frame_step
+    tables = {"hop": hop / front_end.sample_rate, **decision.get("decision", {})}
+    return {**decision, "decision": tables}

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from kws.errors import UsageError
+from kws.stderr import silenced
 from kws.training.recipe import Network
 from kws.values import Float32Array
 
@@ -16,8 +17,13 @@ os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 try:
-    import tf_keras as keras
-    from efficientnet.model import DEFAULT_BLOCKS_ARGS, EfficientNet
+    # TensorFlow greets before anybody could tell it not to, and complains when it finds no graphics card.
+    with silenced():
+        import tensorflow as tf
+        import tf_keras as keras
+        from efficientnet.model import DEFAULT_BLOCKS_ARGS, EfficientNet
+
+        tf.config.list_logical_devices()
 except ImportError as error:  # pragma: no cover - depends on the installation
     raise UsageError(f"training needs the extra 'train': pip install 'kws[train]' ({error})") from error
 

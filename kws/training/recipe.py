@@ -127,7 +127,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     def check(self) -> None:
         """Raise a UsageError for what cannot be trained."""
-        if not all(self.keywords) or len(set(self.keywords)) != len(self.keywords):
+        if not self.keywords or not all(self.keywords) or len(set(self.keywords)) != len(self.keywords):
             raise UsageError("keywords: name at least one word, and each once")
         if {SILENCE, UNKNOWN} & set(self.keywords):
             raise UsageError(f"keywords: {SILENCE} and {UNKNOWN} are labels already")

@@ -20,7 +20,8 @@ from kws.training.augment import mask_spectrogram
 from kws.training.mixing import Mixer
 from kws.training.network import build_network, decayed, set_normalisation
 from kws.training.prepare import Folders, labels_of, prepare
-from kws.training.recipe import Mix, Optimiser, Recipe
+from kws.training.recipe import Mix, Recipe
+from kws.training.schedule import learning_rate
 from kws.values import Float32Array
 
 import tf_keras as keras  # isort: skip
@@ -31,13 +32,6 @@ HISTORY_FILE = "history.jsonl"
 EXAMPLES_FILE = "examples.npy"
 _CLIPS_PER_CHECK = 25_600
 _EXAMPLES = 1_000
-
-
-def learning_rate(optimiser: Optimiser, clips: int) -> float:
-    """The rate after ``clips`` windows: up in a line, level, down in a line to zero."""
-    up = min(1.0, (clips + optimiser.batch) / max(1, optimiser.warmup))
-    down = (optimiser.clips - clips) / max(1.0, optimiser.decay * optimiser.clips)
-    return optimiser.rate * max(0.0, min(up, down, 1.0))
 
 
 def batches(

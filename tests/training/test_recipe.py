@@ -1,0 +1,79 @@
+"""Recipes: what they may say, and what is wrong with the rest."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from kws.errors import UsageError
+from kws.frontend import ARTICLE, LOG_MEL
+from kws.training.recipe import Recipe, read_recipe
+from kws.training.schedule import learning_rate
+
+ROOT = Path(__file__).parents[2]
+
+
+@pytest.mark.parametrize("path", sorted(ROOT.glob("models/*/recipe.toml")), ids=lambda path: path.parent.name)
+def test_the_recipes_that_ship_are_right(path: Path) -> None:
+    assert read_recipe(path).name == path.parent.name
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "recipe.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def test_a_front_end_is_a_preset_or_a_table(tmp_path: Path) -> None:
+    recipe = read_recipe(write(tmp_path, 'name = "a"\nkeywords = ["on"]\nfront_end = "article"'))
+    assert recipe.resolved_front_end == ARTICLE
+    recipe = read_recipe(write(tmp_path, 'name = "a"\nkeywords = ["on"]\n[front_end]\nmel_low = 100.0'))
+    assert recipe.resolved_front_end == msgspec.structs.replace(recipe).resolved_front_end
+    assert recipe.resolved_front_end.mel_low == 100.0
+    assert recipe.resolved_front_end.mel_high == LOG_MEL.mel_high
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name = 1", "Expected `str`"),
+        ('name = "a"\nkeywords = []', "at least one word"),
+        ('name = "a"\nkeywords = ["on", "on"]', "each once"),
+        ('name = "a"\nkeywords = ["_unknown_"]', "labels already"),
+        ('name = "a"\nkeywords = ["on"]\nfront_end = "mel"', "no preset 'mel'; there are log-mel"),
+        ('name = "a"\nkeywords = ["on"]\ncolour = 1', "unknown field `colour`"),
+        ('name = "a"\nkeywords = ["on"]\n[network]\nwidth = 0.0', "width and depth"),
+        ('name = "a"\nkeywords = ["on"]\n[optimiser]\nclips = 0', "clips and batch"),
+        ('name = "a"\nkeywords = ["on"]\n[front_end]\nmel_bins = 20\nimage = [96, 20]', "at least 32 x 32"),
+        ("name = ", "Invalid"),
+    ],
+)
+def test_what_is_wrong_is_said_with_the_file(tmp_path: Path, text: str, message: str) -> None:
+    path = write(tmp_path, text)
+    with pytest.raises(UsageError) as error:
+        read_recipe(path)
+    assert str(path) in str(error.value)
+    assert message in str(error.value)
+
+
+def test_only_what_training_does_not_hear_of_may_change() -> None:
+    recipe = Recipe(name="a", keywords=("on",))
+    longer = msgspec.structs.replace(recipe.optimiser, clips=10)
+    assert msgspec.structs.replace(recipe, name="b", licence="MIT", optimiser=longer).trains_like(recipe)
+    assert not msgspec.structs.replace(recipe, keywords=("off",)).trains_like(recipe)
+    faster = msgspec.structs.replace(recipe.optimiser, rate=1.0)
+    assert not msgspec.structs.replace(recipe, optimiser=faster).trains_like(recipe)
+
+
+def test_the_rate_rises_stays_and_falls_to_nothing() -> None:
+    optimiser = msgspec.structs.replace(
+        Recipe(name="a", keywords=("on",)).optimiser, clips=1000, batch=10, rate=1.0, warmup=100, decay=0.5
+    )
+    rates = [learning_rate(optimiser, clips) for clips in range(0, 1001, 10)]
+    assert rates[0] == pytest.approx(0.1)
+    assert rates[9] == pytest.approx(1.0)
+    assert rates[9:51] == pytest.approx([1.0] * 42)
+    assert rates[75] == pytest.approx(0.5)
+    assert rates[100] == 0.0

@@ -1,0 +1,129 @@
+"""From a folder of words to a model that spots them, through the command line."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from kws.frontend import ARTICLE
+from kws.model import Model, read_description
+from tests.training.sounds import PITCHES, RATE, tone, write_words
+
+pytest.importorskip("tensorflow", reason="training needs the extra 'train'")
+pytestmark = pytest.mark.training
+
+SMALL = """
+name = "tones"
+keywords = ["low", "high"]
+front_end = "log-mel-small"
+[network]
+variant = "lite"
+width = 0.2
+depth = 0.3
+drop_connect = 0.0
+[mix]
+unknown = 0.25
+speech = 0.0
+silence = 0.1
+[optimiser]
+clips = 9600
+batch = 32
+rate = 3e-3
+warmup = 960
+averaging = 20
+label_smoothing = 0.0
+"""
+
+
+def kws(*arguments: object, fails: int = 0) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "kws", *map(str, arguments)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=500)
+    assert done.returncode == fails, done.stderr
+    assert "Traceback" not in done.stderr
+    return done
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with words, a run that was stopped and resumed, and the model that it became."""
+    folder = tmp_path_factory.mktemp("tones")
+    write_words(folder / "words", speakers=40)
+    (folder / "recipe.toml").write_text(SMALL, encoding="utf-8")
+    arguments = ["train", "--recipe", folder / "recipe.toml", "--data", folder / "words", "--run", folder / "run"]
+    kws(*arguments, "--clips", 512)
+    kws(*arguments)
+    kws("export", folder / "run", folder / "model")
+    return folder
+
+
+def test_a_stopped_run_goes_on_and_keeps_its_history(trained: Path) -> None:
+    history = [json.loads(line) for line in (trained / "run/history.jsonl").read_text().splitlines()]
+    assert [entry["clips"] for entry in history] == [512, 9600]
+    assert history[1]["accuracy"] > 0.9
+
+
+def test_a_run_of_another_recipe_is_not_touched(trained: Path) -> None:
+    arguments = ["--recipe", trained / "recipe.toml", "--data", trained / "words", "--run", trained / "run"]
+    done = kws("train", *arguments, "--width", 0.3, fails=2)
+    assert done.stderr.startswith(f"kws: {trained / 'run'} holds a run of another recipe")
+
+
+@pytest.mark.parametrize("network", ["model.tflite", "model-float32.tflite", "model-dynamic.tflite"])
+def test_every_network_of_the_export_hears_the_words(trained: Path, network: str) -> None:
+    model = Model(trained / "model" / network)
+    assert model.labels == ("_silence_", "_unknown_", "low", "high")
+    for word, label in (("low", "low"), ("high", "high"), ("other", "_unknown_")):
+        clip = np.pad(tone(PITCHES[word], 0.4), (6000, 3600)).astype(np.float32)
+        posteriors = model.posteriors(model.front_end.columns(clip))
+        assert posteriors.sum() == pytest.approx(1.0, abs=0.02)
+        assert model.labels[posteriors.argmax()] == label
+
+
+def test_the_model_listens(trained: Path) -> None:
+    silence = np.zeros(RATE, np.float32)
+    stream = np.concatenate([silence, tone(300, 0.4), silence, tone(2400, 0.4), silence, tone(900, 0.4), silence])
+    stream += np.random.default_rng(0).standard_normal(len(stream)).astype(np.float32) * np.float32(1e-3)
+    soundfile.write(trained / "stream.wav", stream, RATE)
+    done = kws("listen", trained / "stream.wav", "--model", trained / "model", "--threshold", 0.6)
+    heard = [json.loads(line) for line in done.stdout.splitlines()]
+    assert [detection["keyword"] for detection in heard] == ["low", "high"]
+    assert heard[0]["end"] == pytest.approx(1.4, abs=0.4)
+    assert heard[1]["end"] == pytest.approx(2.8, abs=0.4)
+
+
+def test_the_card_tells_what_it_is(trained: Path) -> None:
+    card = (trained / "model/README.md").read_text(encoding="utf-8")
+    for part in ("*low*, *high*", "9,600 one-second windows", "640 samples every 320", "40 mel bands"):
+        assert part in card
+
+
+def test_the_articles_preset_trains_and_exports(tmp_path: Path) -> None:
+    write_words(tmp_path / "words", speakers=4)
+    # One step with a narrow network; the front-end, the image and the three channels are the article's.
+    (tmp_path / "recipe.toml").write_text(
+        'name = "article"\nkeywords = ["low", "high"]\nfront_end = "article"\n'
+        "[network]\nwidth = 0.2\ndepth = 0.3\n[optimiser]\nclips = 8\nbatch = 8\n",
+        encoding="utf-8",
+    )
+    kws("train", "--recipe", tmp_path / "recipe.toml", "--data", tmp_path / "words", "--run", tmp_path / "run")
+    kws("export", tmp_path / "run", tmp_path / "model")
+    assert read_description(tmp_path / "model").front_end == ARTICLE
+    model = Model(tmp_path / "model" / "model-float32.tflite")
+    assert model.network.input_shape == (128, 128, 3)
+    posteriors = model.posteriors(ARTICLE.columns(tone(1000, 1.0)))
+    assert posteriors.shape == (4,)
+    assert posteriors.sum() == pytest.approx(1.0, abs=1e-4)
+
+
+def test_mistakes_of_a_user_are_one_line(tmp_path: Path) -> None:
+    assert "no such folder" in kws("train", "--data", tmp_path / "no", "--run", tmp_path / "run", fails=2).stderr
+    assert "no training run here" in kws("export", tmp_path, tmp_path / "model", fails=2).stderr
+    write_words(tmp_path / "words", speakers=2)
+    arguments = ["--data", tmp_path / "words", "--run", tmp_path / "run", "--keywords", "low,middle"]
+    assert "no recording of 'middle'" in kws("train", *arguments, fails=2).stderr
