@@ -138,11 +138,14 @@ def _check(path: Path, description: Description, front_end: dict[str, Any]) -> N
     if unknown := front_end.keys() - {field.name for field in fields(FrontEnd)}:
         raise ModelError(f"{path}: front_end has no {', '.join(sorted(unknown))}")
     try:
-        settings = resolve(labels, {MODEL_FILE: read_options(description.decision, MODEL_FILE)})
-        if "hop" in description.decision.get("decision", {}):
-            check_hop(description.front_end, round(settings.hop * description.front_end.sample_rate))
+        settings = resolve(labels, {str(path): read_options(description.decision, str(path))})
     except UsageError as error:
-        raise ModelError(f"{path.parent}: {error}") from error
+        raise ModelError(str(error)) from error
+    if "hop" in description.decision.get("decision", {}):
+        try:
+            check_hop(description.front_end, round(settings.hop * description.front_end.sample_rate))
+        except UsageError as error:
+            raise ModelError(f"{path}: {error}") from error
 
 
 def _verify(path: Path, description: Description) -> None:
