@@ -1,0 +1,249 @@
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from itertools import pairwise
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any, Self
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from kws.decision import DecisionSettings, Fired, GateSettings, KeywordSettings, NearMiss, Reason
+from kws.errors import UsageError
+from kws.frontend import FrontEnd
+from kws.model import Model
+from kws.pipeline import Pipeline, Scored, hear, score
+from kws.values import SILENCE, UNKNOWN, AudioBlock, Float32Array
+from tests.sources.sounds import tone
+
+HOP = 800
+ON, OFF = 1000, 3000  # hertz
+
+#: Magnitudes of 50 ms frames without overlap; 1 kHz is bin 64.
+FRONT_END = FrontEnd(
+    frame_length=800, frame_step=800, fft_length=1024, mel_bins=0, log_offset=0.0, image=(20, 513)
+)  # fmt: skip
+
+
+class Whistles:
+    """Stands for a model: 1 kHz means "on" and 3 kHz means "off", the more of the last half second the likelier."""
+
+    name = "whistles"
+    labels = (SILENCE, UNKNOWN, "on", "off")
+    front_end = FRONT_END
+    description = SimpleNamespace(keywords=("on", "off"))
+
+    def posteriors(self, columns: Float32Array) -> Float32Array:
+        # A tone of amplitude 0.5 has the magnitude 0.5 / 2 * 400 in its bin.
+        on, off = (np.minimum(columns[10:, hertz * 1024 // 16000] / 100, 1).mean() for hertz in (ON, OFF))
+        return np.array([max(0, 1 - on - off), 0, on, off], np.float32)
+
+
+class Sound:
+    """A source of these blocks."""
+
+    name = "test"
+    live = False
+    length = None
+
+    def __init__(self, *blocks: AudioBlock, rate: int = 16000) -> None:
+        self.rate = rate
+        self._blocks = blocks
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def blocks(self) -> Iterator[AudioBlock]:
+        return iter(self._blocks)
+
+
+def make_pipeline(gate: GateSettings | None = None, **keyword: Any) -> Pipeline:
+    model: Any = Whistles()
+    one = KeywordSettings(**{"threshold": 0.75, "release": 0.45, "near": 0.6, "smoothing": 0.05} | keyword)
+    return Pipeline(model, DecisionSettings(hop=HOP / 16000, keywords={"on": one, "off": one}, gate=gate))
+
+
+def quiet(seconds: float, rate: int = 16000) -> Float32Array:
+    return np.zeros(round(seconds * rate), np.float32)
+
+
+def whistle(hertz: float = ON, seconds: float = 0.5, amplitude: float = 0.5, rate: int = 16000) -> Float32Array:
+    return tone(hertz, rate, seconds, amplitude)
+
+
+def cut(sound: Float32Array, cuts: Sequence[int], position: int = 0) -> list[AudioBlock]:
+    places = [0, *sorted(min(place, len(sound)) for place in cuts), len(sound)]
+    return [AudioBlock(sound[first:last], position + first) for first, last in pairwise(places)]
+
+
+def heard(pipeline: Pipeline, *blocks: AudioBlock, rate: int = 16000) -> tuple[list[Fired], list[NearMiss]]:
+    decisions = [decision for _, decision in pipeline.run(Sound(*blocks, rate=rate))]
+    fired = [fired for decision in decisions for fired in decision.fired]
+    return fired, [miss for decision in decisions for miss in decision.near_misses]
+
+
+def words(fired: Sequence[Fired]) -> list[tuple[str, float]]:
+    return [(one.keyword, one.end / 16000) for one in fired]
+
+
+def test_keywords_come_out_where_they_were_said() -> None:
+    sound = np.concatenate((quiet(1), whistle(ON), quiet(1), whistle(OFF), quiet(1)))
+    fired, misses = heard(make_pipeline(), AudioBlock(sound, 0))
+    # The first window of which eight of the last ten frames hold the tone ends 0.4 s after its beginning.
+    assert words(fired) == [("on", 1.4), ("off", 2.9)]
+    assert [one.score for one in fired] == pytest.approx([0.8, 0.8], abs=0.02)
+    assert not misses
+
+
+def test_every_window_is_told_with_its_level() -> None:
+    sound = np.concatenate((quiet(1), whistle(seconds=0.5)))
+    scored = [scored for scored, _ in make_pipeline().run(Sound(AudioBlock(sound, 0)))]
+    assert [window.end for window in scored] == list(range(16000, 24000 + 16000 + 1, HOP))
+    assert [window.fresh for window in scored] == [True] + [False] * (len(scored) - 1)
+    assert scored[0].level == -120
+    assert scored[5].level == pytest.approx(20 * np.log10(0.5 / np.sqrt(2)), abs=0.01)
+    assert scored[8].posteriors == pytest.approx([0.2, 0, 0.8, 0], abs=0.02)
+    assert scored[8].posteriors.dtype == np.float32
+
+
+@pytest.mark.parametrize("before", [0.0, 0.2, 0.3])
+def test_a_recording_that_is_shorter_than_a_window(before: float) -> None:
+    sound = np.concatenate((quiet(before), whistle(seconds=0.5)))
+    fired, _ = heard(make_pipeline(), AudioBlock(sound, 0))
+    assert [word for word, _ in words(fired)] == ["on"]
+
+
+def test_a_single_sample() -> None:
+    results = list(make_pipeline().run(Sound(AudioBlock(np.ones(1, np.float32), 0))))
+    assert [scored.end for scored, _ in results] == [16000]
+
+
+def test_a_word_in_the_last_moments_is_decided_like_any_other() -> None:
+    sound = np.concatenate((quiet(1), whistle(seconds=0.41)))
+    fired, _ = heard(make_pipeline(patience=3), AudioBlock(sound, 0))
+    assert words(fired) == words(heard(make_pipeline(patience=3), AudioBlock(np.append(sound, quiet(2)), 0))[0])
+    assert fired[0].end > len(sound)
+
+
+def test_nothing_is_heard_across_a_gap() -> None:
+    # What two thirds of a second would make a word lies on both sides of a gap; so does a whole word after it.
+    half = whistle(seconds=0.3)
+    before = AudioBlock(np.concatenate((quiet(1), half)), 0)
+    joined = AudioBlock(np.concatenate((half, quiet(1))), before.end)
+    apart = AudioBlock(joined.samples, before.end + 1)
+    assert words(heard(make_pipeline(), before, joined)[0]) == [("on", 1.4)]
+    assert heard(make_pipeline(), before, apart)[0] == []
+    later = AudioBlock(np.concatenate((quiet(0.6), whistle(), quiet(1))), before.end + 4000)
+    results = list(make_pipeline().run(Sound(before, later)))
+    assert [scored.end for scored, _ in results if scored.fresh] == [16000, later.position + 16000]
+    fired = [fired for _, decision in results for fired in decision.fired]
+    assert words(fired) == [("on", (later.position + 16000) / 16000)]
+
+
+@pytest.mark.parametrize("rate", [16000, 44100, 8000])
+@settings(max_examples=12)
+@given(data=st.data())
+def test_how_the_sound_is_cut_changes_nothing(rate: int, data: st.DataObject) -> None:
+    parts = (
+        quiet(0.8, rate),
+        whistle(rate=rate),
+        quiet(0.7, rate),
+        whistle(OFF, rate=rate),
+        whistle(seconds=0.3, rate=rate),
+    )
+    sound = np.concatenate(parts)
+    cuts = data.draw(st.lists(st.integers(0, len(sound)), max_size=30))
+    gap = data.draw(st.sampled_from([0, 5, rate]))
+
+    def run(*blocks: AudioBlock) -> list[tuple[int, list[float], object]]:
+        results = make_pipeline().run(Sound(*blocks, rate=rate))
+        return [(scored.end, scored.posteriors.tolist(), decision) for scored, decision in results]
+
+    second = 2 * len(sound) + gap
+    whole = run(AudioBlock(sound, 0), AudioBlock(sound, len(sound)), AudioBlock(sound, second))
+    assert whole == run(*cut(sound, cuts), *cut(sound, cuts, len(sound)), *cut(sound, cuts, second))
+
+
+def test_a_near_miss_is_told_when_it_is_over() -> None:
+    sound = np.concatenate((quiet(1), whistle(amplitude=0.33), quiet(1)))
+    results = list(make_pipeline().run(Sound(AudioBlock(sound, 0))))
+    [(scored, miss)] = [(scored, miss) for scored, decision in results for miss in decision.near_misses]
+    assert (miss.keyword, miss.reason, miss.end) == ("on", Reason.BELOW_THRESHOLD, 24000)
+    assert miss.score == pytest.approx(0.66, abs=0.02)
+    assert scored.end > miss.end
+
+
+def test_what_is_under_way_when_the_windows_end_is_told_with_the_last() -> None:
+    pipeline = make_pipeline()
+    sound = np.concatenate((quiet(1), whistle(amplitude=0.33)))
+    model: Any = Whistles()
+    windows = list(score(model, HOP, [AudioBlock(sound, 0)]))
+    results = list(pipeline.decide(windows))
+    assert [scored for scored, _ in results] == [*windows, windows[-1]]
+    assert [miss.keyword for miss in results[-1][1].near_misses] == ["on"]
+    assert not any(decision for _, decision in results[:-1])
+
+
+def test_what_is_under_way_at_a_gap_is_told_with_the_first_window_after_it() -> None:
+    before = AudioBlock(np.concatenate((quiet(1), whistle(amplitude=0.33))), 0)
+    after = AudioBlock(quiet(1.5), before.end + 1000)
+    results = list(make_pipeline().run(Sound(before, after)))
+    [(scored, miss)] = [(scored, miss) for scored, decision in results for miss in decision.near_misses]
+    assert scored.fresh
+    assert (scored.end, miss.end) == (after.position + 16000, before.end)
+
+
+def test_no_windows_no_decisions() -> None:
+    assert list(make_pipeline().decide([])) == []
+
+
+def test_the_end_of_a_source_is_followed_by_a_second_of_silence() -> None:
+    model: Any = Whistles()
+    blocks = list(hear(Sound(AudioBlock(np.ones(100, np.float32), 50)), model))
+    assert [(block.position, len(block.samples)) for block in blocks] == [(50, 100), (150, 16000)]
+    assert not blocks[1].samples.any()
+
+
+def test_a_detection_is_in_seconds_with_the_time_of_day() -> None:
+    before = datetime.now(UTC)
+    detection = make_pipeline().detection(Fired(keyword="on", score=0.9, start=8000, end=24000, wake="off"))
+    assert before <= detection.time <= datetime.now(UTC)
+    assert (detection.start, detection.end) == (0.5, 1.5)
+    assert (detection.keyword, detection.score, detection.model, detection.wake) == ("on", 0.9, "whistles", "off")
+
+
+def test_a_gate_counts_in_the_time_of_the_sound() -> None:
+    gate = GateSettings(wake_words=("off",), seconds=2)
+    sound = np.concatenate((quiet(1), whistle(), quiet(1), whistle(OFF), quiet(1), whistle(), quiet(2), whistle()))
+    fired, misses = heard(make_pipeline(gate), AudioBlock(sound, 0))
+    assert [(one.keyword, one.end / 16000, one.wake) for one in fired] == [("off", 2.9, None), ("on", 4.4, "off")]
+    assert [(miss.keyword, miss.reason) for miss in misses] == [("on", Reason.GATE_CLOSED)] * 2
+
+
+def test_a_hop_that_does_not_fit_is_refused_before_anything_is_heard() -> None:
+    model: Any = Whistles()
+    keywords = dict.fromkeys(("on", "off"), KeywordSettings())
+    with pytest.raises(UsageError, match=r"a hop of 0\.06 s is no multiple of the front-end's step of 0\.05 s"):
+        Pipeline(model, DecisionSettings(hop=0.06, keywords=keywords))
+
+
+def test_the_real_model_hears_the_same_however_the_sound_is_cut(model_folder: Path) -> None:
+    model = Model(model_folder)
+    rng = np.random.default_rng(3)
+    sound = rng.standard_normal(32000, np.float32) * np.float32(0.05)
+
+    def posteriors(size: int) -> list[tuple[int, list[float]]]:
+        blocks = cut(sound, range(size, len(sound), size))
+        scored: Iterator[Scored] = score(model, HOP, blocks)
+        return [(one.end, one.posteriors.tolist()) for one in scored]
+
+    whole = posteriors(len(sound))
+    assert len(whole) == 21
+    assert whole == posteriors(333) == posteriors(1)
