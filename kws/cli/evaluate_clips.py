@@ -25,7 +25,14 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "folder", type=Path, metavar="DIR", help="DIR/WORD/*.wav, .flac or .ogg; words that are no labels are unknown"
     )
-    parser.add_argument("--noise", type=Path, metavar="DIR", help="recordings from which seconds of silence are cut")
+    parser.add_argument(
+        "--noise",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="recordings from which seconds of silence are cut, a tenth as many as there are clips; may be repeated",
+    )
     parser.add_argument("--mistakes", action="store_true", help="list every clip heard wrongly")
     parser.add_argument("--json", action="store_true", help="machine-readable")
     add_model_options(parser)
@@ -59,6 +66,7 @@ def _as_dict(result: ClipResult, model: str, *, mistakes: bool) -> dict[str, Any
         "model": model,
         "clips": result.clips,
         "accuracy": result.accuracy,
+        "worst": result.worst(),
         "recall": {label: result.recall(i) for i, label in enumerate(result.labels)},
         "labels": result.labels,
         "confusion": result.confusion.tolist(),

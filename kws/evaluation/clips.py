@@ -94,7 +94,7 @@ def evaluate_clips(
     model: Model,
     folder: Path,
     *,
-    noise: Path | None = None,
+    noise: Sequence[Path] = (),
     silence_share: float = 0.1,
     progress: Callable[[int, int], None] | None = None,
 ) -> ClipResult:
@@ -103,7 +103,7 @@ def evaluate_clips(
     Args:
         model: to ask.
         folder: ``WORD/*.wav``, .flac, .ogg; ``_silence_`` and ``_unknown_`` may be folders as well.
-        noise: a folder of noise from which silence is cut.
+        noise: folders of noise from which silence is cut.
         silence_share: seconds of silence to cut, as a share of the clips.
         progress: is told how many clips are done, of how many.
 
@@ -114,9 +114,12 @@ def evaluate_clips(
     labels = model.labels
     clips = labelled_clips(folder, labels)
     window = model.front_end.window
-    noises = audio_files(noise) if noise is not None else []
-    if noise is not None and not noises:
-        raise UsageError(f"{noise}: no recordings of noise")
+    noises = []
+    for source in noise:
+        found = audio_files(source)
+        if not found:
+            raise UsageError(f"{source}: no recordings of noise")
+        noises += found
     count = round(silence_share * len(clips)) if noises else 0
     confusion = np.zeros((len(labels), len(labels)), np.int64)
     mistakes = []

@@ -76,6 +76,14 @@ Sound is processed in memory and forgotten; the model identifies nobody and was 
     )
 
 
+def put_measured_section(folder: Path, text: str) -> None:
+    """Replace what stands between the marks of a model folder's card."""
+    path = folder / CARD_FILE
+    before, _, rest = path.read_text(encoding="utf-8").partition(BEGIN)
+    _, _, after = rest.partition(END)
+    path.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", encoding="utf-8")
+
+
 def measured_section(card: str) -> str:
     """What stands between the marks of a card; a line that says so where there is nothing."""
     _, begin, rest = card.partition(BEGIN)
