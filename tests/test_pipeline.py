@@ -48,7 +48,7 @@ class Sound:
 
     name = "test"
     live = False
-    length = None
+    length: float | None = None
 
     def __init__(self, *blocks: AudioBlock, rate: int = 16000) -> None:
         self.rate = rate
@@ -113,11 +113,12 @@ def test_every_window_is_told_with_its_level() -> None:
     assert scored[8].posteriors.dtype == np.float32
 
 
-@pytest.mark.parametrize("before", [0.0, 0.2, 0.3])
+@pytest.mark.parametrize("before", [0.4, 0.45, 0.49])
 def test_a_recording_that_is_shorter_than_a_window(before: float) -> None:
     sound = np.concatenate((quiet(before), whistle(seconds=0.5)))
     fired, _ = heard(make_pipeline(), AudioBlock(sound, 0))
     assert [word for word, _ in words(fired)] == ["on"]
+    assert len(sound) < 16000
 
 
 def test_a_single_sample() -> None:
@@ -151,14 +152,8 @@ def test_nothing_is_heard_across_a_gap() -> None:
 @settings(max_examples=12)
 @given(data=st.data())
 def test_how_the_sound_is_cut_changes_nothing(rate: int, data: st.DataObject) -> None:
-    parts = (
-        quiet(0.8, rate),
-        whistle(rate=rate),
-        quiet(0.7, rate),
-        whistle(OFF, rate=rate),
-        whistle(seconds=0.3, rate=rate),
-    )
-    sound = np.concatenate(parts)
+    on, off, half = whistle(rate=rate), whistle(OFF, rate=rate), whistle(seconds=0.3, rate=rate)
+    sound = np.concatenate((quiet(0.8, rate), on, quiet(0.7, rate), off, half))
     cuts = data.draw(st.lists(st.integers(0, len(sound)), max_size=30))
     gap = data.draw(st.sampled_from([0, 5, rate]))
 
