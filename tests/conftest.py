@@ -22,6 +22,8 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+from tests.broker import broker, stopped_broker, subscriber  # noqa: F401 - fixtures
+
 # How long an example takes tells of the machine, not of the program.
 hypothesis.settings.register_profile("kws", deadline=None)
 hypothesis.settings.load_profile("kws")

@@ -118,7 +118,8 @@ class Lane:
     def _publish(self, detection: Detection, deadline: float) -> None:
         if time.monotonic() >= deadline:
             with self._changed:
-                self._drop(f"they waited for more than {self._max_age:g} s")
+                # Whatever kept the lane busy for so long is told by itself.
+                self._drop(f"it waited for more than {self._max_age:g} s", told=True)
             return
         try:
             self.publisher.publish(detection, deadline)

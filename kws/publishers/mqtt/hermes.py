@@ -1,0 +1,65 @@
+"""Rhasspy's Hermes protocol: what its hotword service says and hears.
+
+https://rhasspy.readthedocs.io/en/latest/reference/#mqtt-api
+"""
+
+from __future__ import annotations
+
+import json
+
+import msgspec
+
+from kws.publishers.mqtt.topics import Message, level
+from kws.values import Detection
+
+TOGGLE_ON, TOGGLE_OFF = "hermes/hotword/toggleOn", "hermes/hotword/toggleOff"
+
+_LONGEST = 4096
+
+
+class HermesOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The table ``hermes``.
+
+    Attributes:
+        enabled: whether to speak it at all.
+        site: ``siteId``; None for the site of MQTT.
+    """
+
+    enabled: bool = False
+    site: str | None = None
+
+
+def detected(detection: Detection, *, site: str, version: str, threshold: float) -> Message:
+    """``hotwordDetected`` for a detection.
+
+    Args:
+        detection: what was heard.
+        site: ``siteId``.
+        version: of the model.
+        threshold: of the keyword; what Hermes calls sensitivity grows as it falls.
+    """
+    payload = {
+        "modelId": detection.model,
+        "modelVersion": version,
+        "modelType": "universal",
+        "currentSensitivity": round(1 - threshold, 3),
+        "siteId": site,
+        "sessionId": None,
+        "sendAudioCaptured": None,
+        "lang": None,
+        "customEntities": None,
+    }
+    return Message(f"hermes/hotword/{level(detection.keyword)}/detected", json.dumps(payload), qos=0)
+
+
+def toggled(topic: str, payload: bytes, *, site: str) -> bool | None:
+    """Whether to listen from now on; None where the message means nothing or another site."""
+    if topic not in (TOGGLE_ON, TOGGLE_OFF) or len(payload) > _LONGEST:
+        return None
+    try:
+        fields = json.loads(payload)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(fields, dict) or fields.get("siteId", "default") != site:
+        return None
+    return topic == TOGGLE_ON

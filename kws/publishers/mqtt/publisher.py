@@ -1,0 +1,277 @@
+"""Detections over MQTT, with everything around them: status, state, health, discovery and control."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import secrets
+import socket
+import threading
+import time
+from collections.abc import Callable, Sequence
+
+from kws import __version__
+from kws.output import as_json
+from kws.publishers.base import PublishError, UnconfirmedError, UnreachableError
+from kws.publishers.mqtt import control, hermes, homeassistant, topics
+from kws.publishers.mqtt.health import Health
+from kws.publishers.mqtt.hermes import HermesOptions
+from kws.publishers.mqtt.homeassistant import HomeAssistantOptions
+from kws.publishers.mqtt.link import Backoff, Link
+from kws.publishers.mqtt.session import NotSentError, Session
+from kws.publishers.mqtt.settings import MqttOptions, parse_broker, read_password, site_name
+from kws.publishers.mqtt.tls import make_tls
+from kws.publishers.mqtt.topics import OFFLINE, ONLINE, Message, Topics
+from kws.values import Detection
+
+_log = logging.getLogger(__name__)
+
+#: Seconds that the broker has to confirm what is not a detection.
+_PATIENCE = 10.0
+
+#: Seconds that are kept for the confirmation of a detection, if it may be so old.
+_CONFIRM = 1.0
+
+#: Seconds for the last words.
+_FAREWELL = 1.0
+
+
+class MqttPublisher:
+    """Keeps a connection up and tells over it what is heard and how the service is.
+
+    Args:
+        options: the broker, the site and the limits.
+        keywords: of the model.
+        model, model_version: its name and version.
+        on_command: gets what others ask for, in a thread of the connection; must not wait. None takes no requests.
+        home_assistant: None for no discovery.
+        hermes_options: None for no Hermes.
+        backoff: between attempts to connect.
+
+    Raises:
+        UsageError: an option that cannot be, a file that cannot be read.
+    """
+
+    def __init__(
+        self,
+        options: MqttOptions,
+        *,
+        keywords: Sequence[str],
+        model: str,
+        model_version: str = "",
+        on_command: Callable[[control.Command], None] | None = None,
+        home_assistant: HomeAssistantOptions | None = None,
+        hermes_options: HermesOptions | None = None,
+        backoff: Backoff | None = None,
+    ) -> None:
+        self._options = options
+        self._broker = parse_broker(options)
+        self._password = read_password(options)
+        self._tls = make_tls(options, self._broker)
+        self.topics = Topics(options.prefix, site_name(options))
+        self.name = str(self._broker)
+        self._keywords = tuple(keywords)
+        self._model = model
+        self._model_version = model_version
+        self._on_command = on_command
+        self._home_assistant = home_assistant if home_assistant and home_assistant.discovery else None
+        self._hermes_site = None
+        if hermes_options and hermes_options.enabled:
+            self._hermes_site = hermes_options.site or self.topics.site
+        self._thresholds: dict[str, float] = {}
+        self._instance = secrets.token_hex(4)
+        self._lock = threading.Lock()
+        self._state: dict[str, Message] = {}  # what the broker shall retain, besides status and discovery
+        self._pending: dict[str, Message] = {}  # to be sent, the newest of each topic
+        self._others: dict[str, str] = {}  # services of the same site, by instance: where they run
+        self._link = Link(
+            self.name, connect=self._connect, serve=self._serve, farewell=self._say_farewell, backoff=backoff
+        )
+
+    def start(self) -> None:
+        """Begin to connect, in the background; a broker that is not there yet is waited for."""
+        self._link.start()
+
+    @property
+    def connected(self) -> bool:
+        return self._link.connected
+
+    @property
+    def others(self) -> tuple[str, ...]:
+        """Where other services run that use the same site."""
+        with self._lock:
+            return tuple(self._others.values())
+
+    def publish(self, detection: Detection, deadline: float) -> None:
+        """See :class:`~kws.publishers.base.Publisher`; returns when the broker has confirmed it."""
+        payload = as_json(detection)
+        messages = [
+            Message(self.topics.detection(), payload),
+            Message(self.topics.detection(detection.keyword), payload),
+        ]
+        if self._hermes_site is not None:
+            threshold = self._thresholds.get(detection.keyword, 0.5)
+            messages.append(
+                hermes.detected(detection, site=self._hermes_site, version=self._model_version, threshold=threshold)
+            )
+        # Sent at the last moment, it could not be confirmed any more, and the connection would be given up for that.
+        last = deadline - min(_CONFIRM, self._options.max_age / 4)
+        while (session := self._link.session(last)) is not None and time.monotonic() < last:
+            try:
+                session.publish(messages, deadline=deadline, expire=True)
+            except NotSentError:
+                continue
+            return
+        raise UnreachableError("the broker was not there in time")
+
+    def show_listening(self, *, on: bool) -> None:
+        """Tell whether sound is heard."""
+        self._show(Message(self.topics.state(topics.LISTENING), control.ON if on else control.OFF, retain=True))
+
+    def show_threshold(self, keyword: str, threshold: float) -> None:
+        """Tell a keyword's threshold."""
+        self._thresholds[keyword] = threshold
+        self._show(Message(self.topics.state(topics.threshold(keyword)), f"{threshold:.4g}", retain=True))
+
+    def show_health(self, health: Health) -> None:
+        """Tell how the service is."""
+        payload = health.as_json(other_instances=self.others)
+        self._show(Message(self.topics.health, payload, qos=0, retain=True))
+
+    def close(self) -> None:
+        """Say that the site is offline, and disconnect."""
+        self._link.close()
+
+    def _show(self, message: Message) -> None:
+        with self._lock:
+            self._state[message.topic] = message
+        self._send(message)
+
+    def _send(self, *messages: Message) -> None:
+        """Have messages sent by the link's thread; without a connection only what is retained outlives the wait."""
+        with self._lock:
+            self._pending.update((message.topic, message) for message in messages)
+        self._link.wake()
+
+    # The link's thread.
+
+    def _connect(self) -> Session:
+        return Session(
+            self._options,
+            self._broker,
+            password=self._password,
+            tls=self._tls,
+            # Of its own for every process: two of one name would throw each other out for ever.
+            client_id=f"kws-{self.topics.site[:10]}-{self._instance}",
+            will=Message(self.topics.status, OFFLINE, retain=True),
+            hear=self._hear,
+            on_lost=self._link.wake,
+        )
+
+    def _serve(self, session: Session, fresh: bool) -> None:
+        if fresh:
+            session.subscribe(self._filters(), deadline=time.monotonic() + _PATIENCE)
+            for refusal in session.refused:
+                _log.warning("%s: the broker refuses us %s", self.name, refusal)
+            with self._lock:
+                state = list(self._state.values())
+                self._pending.clear()
+            messages = [*self._discovery(), *state, self._hello(), self._status(ONLINE)]
+        else:
+            with self._lock:
+                messages = list(self._pending.values())
+                self._pending.clear()
+        try:
+            session.publish(messages, deadline=time.monotonic() + _PATIENCE)
+        except (NotSentError, UnconfirmedError):
+            raise
+        except PublishError as error:
+            _log.warning("%s: %s", self.name, error)
+
+    def _say_farewell(self, session: Session) -> None:
+        session.publish([self._status(OFFLINE)], deadline=time.monotonic() + _FAREWELL)
+
+    def _filters(self) -> list[str]:
+        filters = [self.topics.status, self.topics.instance]
+        if self._on_command:
+            filters.append(self.topics.set("#"))
+        if self._home_assistant:
+            filters.append(homeassistant.birth_topic(self._home_assistant))
+        if self._hermes_site is not None:
+            filters += [hermes.TOGGLE_ON, hermes.TOGGLE_OFF]
+        return filters
+
+    def _status(self, status: str) -> Message:
+        return Message(self.topics.status, status, retain=True)
+
+    def _hello(self) -> Message:
+        where = f"{socket.gethostname()}, process {os.getpid()}"
+        return Message(self.topics.instance, json.dumps({"instance": self._instance, "where": where}))
+
+    def _discovery(self) -> list[Message]:
+        if self._home_assistant is None:
+            return []
+        return homeassistant.discovery(
+            self._home_assistant, self.topics, self._keywords, model=self._model, version=__version__
+        )
+
+    # The connection's thread: nothing here waits.
+
+    def _hear(self, topic: str, payload: bytes, retained: bool) -> None:
+        if topic == self.topics.status:
+            # The last will of a connection of ours that the broker held for alive, or another service that ended.
+            if payload == OFFLINE.encode() and not retained and self.connected:
+                self._send(self._status(ONLINE))
+        elif topic == self.topics.instance:
+            self._meet(payload)
+        elif topic.startswith(self.topics.set("")):
+            self._control(topic, payload, retained=retained)
+        elif self._home_assistant and topic == homeassistant.birth_topic(self._home_assistant):
+            if payload == homeassistant.BIRTH.encode() and not retained:
+                with self._lock:
+                    state = tuple(self._state.values())
+                self._send(*self._discovery(), *state, self._status(ONLINE))
+        elif self._hermes_site is not None and self._on_command:
+            on = hermes.toggled(topic, payload, site=self._hermes_site)
+            if on is not None:
+                self._on_command(control.SetListening(on))
+
+    def _control(self, topic: str, payload: bytes, *, retained: bool) -> None:
+        if self._on_command is None:
+            return
+        if retained:
+            _log.warning(
+                "%s: refused on %s: a retained request; it would be obeyed anew with each connection",
+                self.name,
+                _printable(topic),
+            )
+            return
+        try:
+            command = control.parse(topic.removeprefix(self.topics.set("")), payload, self._keywords)
+        except control.ControlError as error:
+            _log.warning("%s: refused on %s: %s", self.name, _printable(topic), error)
+        else:
+            self._on_command(command)
+
+    def _meet(self, payload: bytes) -> None:
+        """Another service of this site says hello: that is told, and it is told of us, once each."""
+        try:
+            fields = json.loads(payload[:1000])
+            instance, where = str(fields["instance"])[:40], _printable(str(fields["where"]))
+        except (ValueError, LookupError, TypeError, RecursionError):
+            return
+        with self._lock:
+            if instance == self._instance or instance in self._others or len(self._others) >= 100:
+                return
+            self._others[instance] = where
+        _log.warning(
+            '%s: another kws (%s) uses the site "%s" too; give each a site of its own (mqtt.site)',
+            self.name, where, self.topics.site,
+        )  # fmt: skip
+        self._send(self._hello())
+
+
+def _printable(text: str) -> str:
+    """The beginning of a text from outside, fit for a line of a log."""
+    return "".join(character if character.isprintable() else "?" for character in text[:80])

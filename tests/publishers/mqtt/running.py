@@ -1,0 +1,74 @@
+"""A publisher that runs, for tests."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from queue import SimpleQueue
+
+from kws.publishers import Lane
+from kws.publishers.dispatcher import Counts
+from kws.publishers.mqtt import Command, HermesOptions, HomeAssistantOptions, MqttOptions, MqttPublisher
+from kws.publishers.mqtt.link import Backoff
+from kws.publishers.mqtt.session import Session
+from tests.broker import Broker
+
+KEYWORDS = ("on", "off")
+
+
+class Running:
+    """A publisher with its lane, and the commands that it took.
+
+    Attributes:
+        publisher, lane: to be used by a test.
+        commands: as they came.
+    """
+
+    def __init__(self, options: MqttOptions, keywords: tuple[str, ...], **more: object) -> None:
+        self.commands: SimpleQueue[Command] = SimpleQueue()
+        self.publisher = MqttPublisher(
+            options,
+            keywords=keywords,
+            model="commands",
+            model_version="1",
+            on_command=self.commands.put,
+            backoff=Backoff(first=0.05, limit=0.2),
+            **more,  # type: ignore[arg-type]
+        )
+        self.lane = Lane(self.publisher, max_age=options.max_age, queue=options.queue)
+
+    def session(self) -> Session:
+        """The connection, once there is one."""
+        session = self.publisher._link.session(time.monotonic() + 10)
+        assert session
+        return session
+
+    def wait_settled(self, total: int) -> Counts:
+        """Wait until it is known of so many detections what became of them."""
+        end = time.monotonic() + 20
+        while (counts := self.lane.counts).published + counts.dropped + counts.unconfirmed < total:
+            assert time.monotonic() < end, counts
+            time.sleep(0.005)
+        return counts
+
+
+@contextmanager
+def running(
+    broker: Broker,
+    *,
+    url: str | None = None,
+    site: str = "kitchen",
+    keywords: tuple[str, ...] = KEYWORDS,
+    home_assistant: HomeAssistantOptions | None = None,
+    hermes: HermesOptions | None = None,
+    **more: object,
+) -> Iterator[Running]:
+    """Run a publisher for as long as the block lasts."""
+    options = MqttOptions(url=url or broker.url, site=site, **more)  # type: ignore[arg-type]
+    service = Running(options, keywords, home_assistant=home_assistant, hermes_options=hermes)
+    service.publisher.start()
+    try:
+        yield service
+    finally:
+        service.lane.close()
