@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -100,7 +101,8 @@ def run(options: argparse.Namespace) -> int:
     settings = decision_settings(options, model)
     listener = Listener(model, settings.hop, cache=options.cache)
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+    console = Console(stderr=True)
+    with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         streams, held_out = _hear(listener, options, progress)
         task = progress.add_task("Deciding", total=len(settings.keywords))
         evaluation = evaluate(
@@ -129,9 +131,10 @@ def _check(options: argparse.Namespace) -> None:
     for path in (options.report, options.write_thresholds):
         if path and not path.absolute().parent.is_dir():
             raise UsageError(f"{path}: no such folder")
-    both = {path.resolve() for path in options.negative} & {path.resolve() for path in options.hold_out}
-    if both:
-        raise UsageError(f"{min(both)}: in both --negative and --hold-out; what is held out must be unknown")
+    for known, unknown in product(options.negative, options.hold_out):
+        first, second = known.resolve(), unknown.resolve()
+        if first.is_relative_to(second) or second.is_relative_to(first):
+            raise UsageError(f"--hold-out {unknown}: shares recordings with --negative {known}, and must not")
 
 
 def _hear(listener: Listener, options: argparse.Namespace, progress: Progress) -> tuple[list[Heard], list[Heard]]:

@@ -70,19 +70,21 @@ def run(options: argparse.Namespace) -> int:
     from kws.evaluation.mix import find_clips, find_noise, mix  # noqa: PLC0415
 
     _check(options)
+    gap = _gap(options.gap)
     clips = find_clips(options.folders, _names(options.words, "--words"))
     backgrounds = []
     if options.noise:
         backgrounds.append(find_noise(options.noise, _names(options.noise_only, "--noise-only")))
     if options.speech:
         backgrounds.append(find_noise(options.speech))
-    with Progress(console=Console(stderr=True), transient=True) as progress:
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("Mixing", total=None)
         stream = mix(
             clips,
             backgrounds=backgrounds,
             snr=options.snr,
-            gap=_gap(options.gap),
+            gap=gap,
             count=options.count,
             seed=options.seed,
             progress=lambda done, total: progress.update(task, completed=done, total=total),

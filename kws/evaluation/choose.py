@@ -35,8 +35,10 @@ _UNSEEN = 0.5
 _LEAST_EXCESS, _USUAL_EXCESS = 0.2, 1.0
 #: Steps of the budget in which rates are counted, each rounded up.
 _STEPS = 1000
-#: Log odds over which the misses are averaged, so that no threshold stands at the edge of a single word.
-_BLUR = 0.25
+#: Log odds over which misses are averaged, so that no threshold stands at the edge of a single word.
+_BLUR = 0.5
+#: Share of the words said that the whole budget must save; where it would save less, a threshold stays higher.
+_WORTH = 0.002
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +79,8 @@ class Choice:
 def choose(curves: Mapping[str, Curve], budget: float) -> Choice:
     """Choose the thresholds with the fewest misses and wrong words within a budget.
 
+    Where more false accepts would save next to nothing, thresholds stay where both kinds of error are far.
+
     Args:
         curves: of all keywords, on the same sound.
         budget: false accepts per hour, of all keywords together.
@@ -88,7 +92,8 @@ def choose(curves: Mapping[str, Curve], budget: float) -> Choice:
     thresholds = curves[said[0]].thresholds
     rates = expected_rates([curves[keyword] for keyword in said])
     errors = np.array([smoothed_errors(curves[keyword]) for keyword in said])
-    places = fewest_errors(rates, errors, budget)
+    price = _WORTH * sum(curves[keyword].said for keyword in said) / budget
+    places = fewest_errors(rates, errors + price * rates, budget)
     kept = places is not None
     if places is None:
         places = [len(thresholds) - 1] * len(said)
@@ -128,11 +133,18 @@ def _first_at_most(counts: Float64Array, most: float) -> int:
 
 
 def smoothed_errors(curve: Curve) -> Float64Array:
-    """Misses and wrong words of a keyword at each threshold, averaged over thresholds nearby."""
+    """Misses and wrong words of a keyword at each threshold, averaged over log odds nearby.
+
+    Thresholds beyond the last one are taken to miss every word, those before the first to be like it.
+    """
     odds = log_odds(curve.thresholds)
-    weights = np.exp(-(((odds[:, None] - odds) / _BLUR) ** 2) / 2) * np.gradient(odds)
-    blurred: Float64Array = weights @ (curve.misses + curve.wrong) / weights.sum(axis=1)
-    return blurred
+    steps = np.gradient(odds)
+    errors = (curve.misses + curve.wrong).astype(np.float64)
+    weights = np.exp(-(((odds[:, None] - odds) / _BLUR) ** 2) / 2) * steps
+    beyond = np.exp(-(((odds - odds[-1]) / _BLUR) ** 2) / 2)
+    blurred = weights @ errors / weights.sum(axis=1)
+    smoothed: Float64Array = blurred + beyond * (curve.said - blurred) / 2
+    return smoothed
 
 
 def fewest_errors(rates: Float64Array, errors: Float64Array, budget: float) -> list[int] | None:

@@ -8,17 +8,15 @@ from xml.etree.ElementTree import Element
 from kws import __version__
 from kws.evaluation.choose import frontier
 from kws.evaluation.curves import compared, together
-from kws.evaluation.markup import Content, el, render
+from kws.evaluation.markup import el, render
 from kws.evaluation.measure import Figures, percent
-from kws.evaluation.moments import MISSED, Moment, confusion, moments
-from kws.evaluation.pictures import DetPlane, Mark, scores
+from kws.evaluation.pictures import DetPlane, Mark
+from kws.evaluation.report_mistakes import matrix, mistakes
+from kws.evaluation.report_parts import key, remark, section
 from kws.evaluation.report_style import STYLE
 from kws.evaluation.stream import Evaluation
-from kws.evaluation.stream_text import choice_remarks, false_accepts, remarks, summary
+from kws.evaluation.stream_text import choice_remarks, false_accepts, remarks, spread, summary
 from kws.evaluation.thresholds import as_toml
-
-#: Pictures of what went wrong, at most.
-MOMENTS = 60
 
 _LEGEND_STROKES = {
     "one threshold for all keywords": "curve",
@@ -40,8 +38,8 @@ def page(evaluation: Evaluation, about: Mapping[str, str]) -> str:
         _keywords(evaluation),
         _curves(evaluation),
         _thresholds(evaluation),
-        _matrix(evaluation),
-        _moments(evaluation),
+        matrix(evaluation),
+        mistakes(evaluation),
         _footer(evaluation),
     )
     head = el(
@@ -77,7 +75,6 @@ def _header(evaluation: Evaluation, about: Mapping[str, str]) -> Element:
 
 def _tiles(total: Figures) -> Element:
     miss_low, miss_high = total.miss_range or (0.0, 0.0)
-    low, high = total.false_range
     median, late = total.latency(50), total.latency(95)
     tiles = [
         _tile(
@@ -88,7 +85,9 @@ def _tiles(total: Figures) -> Element:
             if total.miss_rate is None
             else f"{total.misses} of {total.said}; {100 * miss_low:.1f} to {100 * miss_high:.1f}\u00a0%",
         ),
-        _tile("false accepts", f"{total.false_rate:.2f}", "an hour", f"{total.false} heard; {low:.2g} to {high:.2g}"),
+        _tile(
+            "false accepts", f"{total.false_rate:.2f}", "an hour", f"{total.false} heard; {spread(total.false_range)}"
+        ),
         _tile("wrong words", str(total.wrong), "", "taken for another keyword"),
         _tile("doubles", str(total.doubles), "", "one word, detected again"),
         _tile(
@@ -109,14 +108,6 @@ def _tile(name: str, value: str, unit: str, under: str) -> Element:
         el("div", under, class_="range"),
         class_="tile",
     )
-
-
-def _section(title: str, under: str, *content: Content) -> Element:
-    return el("section", el("h2", title), el("p", under, class_="under"), content)
-
-
-def _remark(line: str) -> Element:
-    return el("p", line[0].upper() + line[1:], class_="remark")
 
 
 def _keywords(evaluation: Evaluation) -> Element:
@@ -140,11 +131,11 @@ def _keywords(evaluation: Evaluation) -> Element:
         el("tbody", rows),
         el("tfoot", _row("in all", None, operation.total, None, None)),
     )
-    return _section(
+    return section(
         "Keywords, as they are set",
         "Ranges are 95 % confidence intervals: another recording of the same kind may well come out anywhere in them.",
         el("div", table, class_="card scroll"),
-        [_remark(line) for line in remarks(evaluation)],
+        [remark(line) for line in remarks(evaluation)],
     )
 
 
@@ -213,11 +204,11 @@ def _curves(evaluation: Evaluation) -> Element | None:
         )
         for keyword, curve in curves.items()
     ]
-    legend = [_key(name, el("polyline", points="1,6 25,6", class_=style)) for name, style in _LEGEND_STROKES.items()]
-    legend.append(_key("as set", el("g", el("circle", cx=13, cy=6, r=5), class_="mark set")))
+    legend = [key(name, el("polyline", points="1,6 25,6", class_=style)) for name, style in _LEGEND_STROKES.items()]
+    legend.append(key("as set", el("g", el("circle", cx=13, cy=6, r=5), class_="mark set")))
     diamond = el("rect", x=9, y=2, width=8, height=8, transform="rotate(45 13 6)")
-    legend.append(_key("recommended", el("g", diamond, class_="mark best")))
-    return _section(
+    legend.append(key("recommended", el("g", diamond, class_="mark best")))
+    return section(
         "What each threshold would cost",
         "Lower thresholds miss fewer words and accept more that nobody said: to the left and down is better. Both axes "
         "are logarithmic, with room for none. Point at the curve for its thresholds.",
@@ -228,10 +219,6 @@ def _curves(evaluation: Evaluation) -> Element | None:
 
 def _mark(figures: Figures, name: str, style: str) -> Mark:
     return Mark(figures.false_rate, figures.miss_rate or 0.0, name, style)
-
-
-def _key(name: str, sample: Element) -> Element:
-    return el("span", el("svg", sample, viewBox="0 0 26 12", aria_hidden="true"), name)
 
 
 def _thresholds(evaluation: Evaluation) -> Element | None:
@@ -263,106 +250,18 @@ def _thresholds(evaluation: Evaluation) -> Element | None:
         el("tbody", rows),
         el("tfoot", el("tr", [el("td", text) for text in foot])),
     )
-    return _section(
+    return section(
         f"Thresholds for {false_accepts(choice.budget)} an hour",
         "Chosen for the fewest misses and wrong words within the budget of all keywords together. What is expected an "
         "hour is estimated from the tail of the scores, because counts that a threshold was chosen on flatter it.",
         el("div", table, class_="card scroll"),
-        [_remark(line) for line in choice_remarks(evaluation)],
+        [remark(line) for line in choice_remarks(evaluation)],
         el(
             "div",
             [el("pre", f"{table}\n") for table in as_toml(choice).strip().split("\n\n")],
             class_="card toml",
             style="margin-top: 12px",
         ),
-    )
-
-
-def _matrix(evaluation: Evaluation) -> Element:
-    counts = confusion(evaluation.as_set)
-    keywords = list(evaluation.as_set.keywords)
-    columns = [*keywords, MISSED]
-    rows = [(said, row) for said, row in counts.items() if said in keywords or any(row.values())]
-    head = el(
-        "tr",
-        el("th", "said ↓ detected →", class_="corner"),
-        [el("th", name, class_="apart" if name == MISSED else "") for name in columns],
-    )
-    body = [
-        el(
-            "tr",
-            el("th", said, class_="" if said in keywords else "apart"),
-            [_cell(said, name, row) for name in columns],
-        )
-        for said, row in rows
-    ]
-    return _section(
-        "Who is taken for whom",
-        "Each word said is in its own column or under missed; whatever else was detected on it stands beside.",
-        el("div", el("table", el("thead", head), el("tbody", body), class_="matrix"), class_="card scroll"),
-    )
-
-
-def _cell(said: str, detected: str, row: Mapping[str, int]) -> Element:
-    count = row[detected]
-    if not count:
-        return el("td", "0", class_="zero")
-    whole = row.get(said, 0) + row[MISSED] or max(row.values())
-    colour = "--heat" if said == detected else "--heat-bad"
-    strength = min(1.0, count / whole)
-    shade = 0.10 + 0.55 * strength if said == detected else 0.14 + 0.5 * strength**0.5
-    return el("td", str(count), style=f"background: rgb(var({colour}) / {shade:.2f})")
-
-
-def _moments(evaluation: Evaluation) -> Element:
-    every = moments(evaluation.as_set, evaluation.tolerance)
-    shown = every[:MOMENTS]
-    if not every:
-        return _section("What went wrong", "Nothing: no miss, no double, no wrong word and no false accept.")
-    kinds: dict[str, int] = {}
-    for moment in every:
-        kinds[moment.kind] = kinds.get(moment.kind, 0) + 1
-    many = ", ".join(_many(kind, count) for kind, count in kinds.items())
-    which = "All of them" if len(shown) == len(every) else f"The worst {len(shown)} of {len(every)}"
-    legend = [
-        _key("average, decided on", el("polyline", points="1,6 25,6", class_="mean")),
-        _key("posterior", el("polyline", points="1,6 25,6", class_="raw")),
-        _key("its strongest rival", el("polyline", points="1,6 25,6", class_="rival")),
-        _key("threshold", el("line", x1=1, x2=25, y1=6, y2=6, class_="threshold")),
-        _key("release", el("line", x1=1, x2=25, y1=6, y2=6, class_="release")),
-        _key("decision", el("g", el("circle", cx=13, cy=6, r=4), class_="fired")),
-        _key("labelled word", el("rect", x=3, y=0, width=20, height=12, class_="word mine")),
-    ]
-    cards = [_card(moment, evaluation) for moment in shown]
-    return _section(
-        "What went wrong",
-        f"{which}, surest first: {many}. Scores stand at the end of the second of sound that they are of.",
-        el("div", legend, class_="legend"),
-        el("div", cards, class_="moments"),
-    )
-
-
-def _many(kind: str, count: int) -> str:
-    return f"{count} {kind}" if count == 1 else f"{count} {kind}{'es' if kind == 'miss' else 's'}"
-
-
-def _card(moment: Moment, evaluation: Evaluation) -> Element:
-    settings = evaluation.as_set.settings
-    threshold = settings.keywords[moment.keyword].threshold
-    detail = f"{moment.peak:.2f}" if moment.verdict else f"came to {moment.peak:.2f} of {threshold:g}"
-    said = moment.label.word if moment.verdict and moment.label and moment.label.word != moment.keyword else None
-    return el(
-        "div",
-        el(
-            "h3",
-            moment.keyword,
-            el("span", moment.kind, class_=f"kind {moment.kind.split()[0]}"),
-            el("span", detail, class_="soft", style="font-weight: 400"),
-            el("span", f"said: {said}", class_="soft", style="font-weight: 400") if said else None,
-        ),
-        el("p", moment.place, class_="place"),
-        scores(moment, settings),
-        class_="card",
     )
 
 

@@ -65,8 +65,7 @@ def remarks(evaluation: Evaluation) -> list[str]:
     if total.miss_range:
         share, (least, most) = percent(total.miss_rate or 0.0), map(percent, total.miss_range)
         lines.append(f"missed {share} of {total.said} words ({least} to {most} at 95 % confidence)")
-    low, high = total.false_range
-    lines.append(f"{false_accepts(total.false_rate)} an hour ({low:.2g} to {high:.2g} at 95 % confidence)")
+    lines.append(f"{false_accepts(total.false_rate)} an hour ({spread(total.false_range)} at 95 % confidence)")
     if total.excused:
         lines.append(f"{total.excused} detections in plain speech are excused: its transcripts have the words")
     keywords = operation.keywords
@@ -92,17 +91,25 @@ def choice_remarks(evaluation: Evaluation) -> list[str]:
             f"{_ENOUGH / choice.budget:.2g} h or more would"
         )
     if evaluation.held_out:
-        held_out = evaluation.held_out[1].total
-        low, high = held_out.false_range
+        before, after = (operation.of(choice.picks) for operation in evaluation.held_out)
         lines.append(
-            f"checked on {held_out.hours:.2f} h of other sound: {false_accepts(held_out.false_rate)} an hour "
-            f"({low:.2g} to {high:.2g} at 95 % confidence); {evaluation.held_out[0].total.false_rate:.2g} as set"
+            f"checked on {after.hours:.2f} h of other sound: {false_accepts(after.false_rate)} an hour "
+            f"({spread(after.false_range)} at 95 % confidence); {rough(before.false_rate)} as set"
         )
     return lines
 
 
 def false_accepts(number: float) -> str:
-    return f"{number:.3g} false accept{'' if number == 1 else 's'}"
+    return f"{rough(number)} false accept{'' if number == 1 else 's'}"
+
+
+def spread(bounds: tuple[float, float]) -> str:
+    return f"{rough(bounds[0])} to {rough(bounds[1])}"
+
+
+def rough(number: float) -> str:
+    """Two digits, and never a power of ten."""
+    return f"{number:.0f}" if number >= 10 else f"{number:.2g}"
 
 
 def _figures_table(operation: Operation) -> Table:

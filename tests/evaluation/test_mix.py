@@ -1,0 +1,255 @@
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from kws.cli import main
+from kws.errors import AudioError, UsageError
+from kws.evaluation.labels import read_labels
+from kws.evaluation.mix import Clip, find_clips, find_noise, mix
+from kws.speech import word_extent
+
+from .toy import PITCHES, RATE, tone, write_clips
+
+#: Where the tone of a clip of ``toy`` begins and ends in it.
+BEGIN, END = 3840, 11840
+
+
+@pytest.fixture
+def clips(tmp_path: Path) -> Path:
+    return write_clips(tmp_path / "clips")
+
+
+@pytest.fixture
+def noise(tmp_path: Path) -> Path:
+    """Hums of 7 kHz, louder and quieter, in folders of their own, and one with silence round it."""
+    time = np.arange(3 * RATE) / RATE
+    for number, level in enumerate((0.3, 0.01, 0.1)):
+        folder = tmp_path / "noise" / f"kind{number}"
+        folder.mkdir(parents=True)
+        hum = level * np.sin(2 * np.pi * 7000 * time)
+        if number == 2:
+            hum = np.concatenate((np.zeros(RATE), hum, np.zeros(RATE)))
+        soundfile.write(folder / f"hum{number}.flac", hum, RATE)
+    return tmp_path / "noise"
+
+
+def power(sound: np.ndarray, low: float, high: float) -> float:
+    """The mean square of what lies between two frequencies: by the spectrum, not by what ``mix`` measures."""
+    spectrum = np.abs(np.fft.rfft(sound * np.hanning(len(sound)))) ** 2
+    hertz = np.fft.rfftfreq(len(sound), 1 / RATE)
+    return float(spectrum[(hertz >= low) & (hertz < high)].sum())
+
+
+@pytest.mark.parametrize("snr", [-5.0, 0.0, 10.0, 25.0])
+def test_each_word_stands_out_of_the_noise_by_the_ratio(clips: Path, noise: Path, snr: float) -> None:
+    stream = mix(find_clips([clips]), backgrounds=[find_noise([noise])], snr=snr, seed=3)
+    assert len(stream.labels) == 12
+    # Told apart by their pitch, not by what the mixer knows.
+    spectrum = np.fft.rfft(stream.samples / 32768)
+    high = np.fft.rfftfreq(len(stream.samples), 1 / RATE) > 5500
+    noises = np.fft.irfft(np.where(high, spectrum, 0), len(stream.samples))
+    words = np.fft.irfft(np.where(high, 0, spectrum), len(stream.samples))
+    for label in stream.labels:
+        extent = slice(round(label.start * RATE), round(label.end * RATE))
+        ratio = np.mean(words[extent] ** 2) / np.mean(noises[extent] ** 2)
+        assert 10 * np.log10(ratio) == pytest.approx(snr, abs=0.1)
+
+
+def test_the_noise_is_at_its_level_and_never_stops(clips: Path, noise: Path) -> None:
+    stream = mix(find_clips([clips], ["on"]), backgrounds=[find_noise([noise])], snr=-30, gap=(5, 5), seed=1)
+    sound = stream.samples / 32768
+    frames = sound[: len(sound) // 400 * 400].reshape(-1, 400)
+    levels = 10 * np.log10(np.mean(frames**2, axis=1))
+    assert np.median(levels) == pytest.approx(-35, abs=0.2)
+    # Crossfades of equal power: where both hums meet in phase or out of phase, they differ by a few decibels at most.
+    assert levels[1:].min() > -47
+    assert levels.max() < -30
+
+
+def test_labels_lie_on_the_words(clips: Path) -> None:
+    chosen = find_clips([clips])
+    stream = mix(chosen, gap=(0.5, 2.0), seed=5)
+    start, end = word_extent(soundfile.read(chosen[0].path, dtype="float32")[0])
+    assert (start, end) == (BEGIN - 320, END + 320)
+    gaps = []
+    before = 0.0
+    for label in stream.labels:
+        first, last = label.start * RATE, label.end * RATE
+        assert first == pytest.approx(round(first), abs=1e-6)
+        assert last - first == pytest.approx(end - start)
+        sound = stream.samples[round(first) : round(last)]
+        # A burst of dither alone, then the tone from its first sample to its last, then dither alone.
+        assert np.abs(sound[:320]).max() <= 1
+        assert np.abs(sound[320:340]).max() > 100
+        assert np.abs(sound[-340:-320]).max() > 100
+        assert np.abs(sound[-319:]).max() <= 1
+        gaps.append(label.start - before)
+        before = label.end
+    gaps.append(len(stream.samples) / RATE - before)
+    assert min(gaps) >= 0.5
+    assert max(gaps) <= 2.0
+    assert max(gaps) - min(gaps) > 0.5
+
+
+def test_without_noise_clips_stay_as_loud_as_they_are(clips: Path) -> None:
+    stream = mix(find_clips([clips], ["on"]), seed=1)
+    peaks = [
+        np.abs(stream.samples[round(each.start * RATE) : round(each.end * RATE)]).max() / 32768
+        for each in stream.labels
+    ]
+    assert sorted(peaks, reverse=True) == pytest.approx([0.2 * np.sqrt(2) * 0.8**i for i in range(4)], abs=1e-3)
+    quiet = stream.samples[: round(stream.labels[0].start * RATE)]
+    assert set(np.unique(quiet)) == {-1, 0, 1}
+    assert np.mean(quiet.astype(np.float64) ** 2) == pytest.approx(1 / 4, abs=0.05)
+
+
+def test_each_clip_once_in_an_order_of_its_own(clips: Path) -> None:
+    chosen = find_clips([clips])
+    orders = {tuple(label.word for label in mix(chosen, seed=seed).labels) for seed in range(5)}
+    assert len(orders) == 5
+    for order in orders:
+        assert Counter(order) == {"on": 4, "off": 4, "stop": 4}
+    few = mix(chosen, count=3, seed=1)
+    assert Counter(label.word for label in few.labels) == {"on": 3, "off": 3, "stop": 3}
+    assert Counter(label.word for label in mix(chosen, count=9, seed=1).labels)["on"] == 4
+
+
+def test_the_same_seed_makes_the_same_stream(clips: Path, noise: Path) -> None:
+    chosen, backgrounds = find_clips([clips]), [find_noise([noise])]
+    one, again, other = (mix(chosen, backgrounds=backgrounds, seed=seed) for seed in (7, 7, 8))
+    assert one.labels == again.labels
+    np.testing.assert_array_equal(one.samples, again.samples)
+    assert one.labels != other.labels
+
+
+def test_what_would_clip_is_turned_down_as_a_whole(clips: Path, noise: Path) -> None:
+    stream = mix(find_clips([clips], ["on"]), backgrounds=[find_noise([noise])], snr=40.0, gap=(0.2, 0.2), seed=0)
+    assert np.abs(stream.samples).max() == pytest.approx(32766, abs=2)
+    sound = stream.samples[round(stream.labels[0].start * RATE) + 640 : round(stream.labels[0].end * RATE) - 640]
+    tone_power, rest = power(sound / 32768, 300, 700), power(sound / 32768, 900, 6000)
+    assert rest < 1e-6 * tone_power
+
+
+def test_neighbours_keep_to_their_half_of_the_gap(tmp_path: Path) -> None:
+    # A clip that hums from end to end, with a word in it: next to another, no more of it than half the gap.
+    for word in ("on", "off"):
+        (tmp_path / word).mkdir()
+        clip = tone(word, 1.0, level=0.001)
+        clip[BEGIN:END] += tone(word)
+        soundfile.write(tmp_path / word / "a.wav", clip, RATE)
+    stream = mix(find_clips([tmp_path]), gap=(0.1, 0.1), seed=0)
+    first, second = stream.labels
+    middle = round((first.end + second.start) / 2 * RATE)
+    before, after = (round((first.end - 0.02) * RATE), middle), (middle, round((second.start + 0.02) * RATE))
+    for (begin, end), own, other in ((before, first, second), (after, second, first)):
+        sound = stream.samples[begin + 100 : end - 100] / 32768
+        near = power(sound, PITCHES[own.word] - 250, PITCHES[own.word] + 250)
+        far = power(sound, PITCHES[other.word] - 250, PITCHES[other.word] + 250)
+        assert near > 100 * far
+
+
+def test_where_noise_pauses_words_stay_audible(clips: Path, tmp_path: Path) -> None:
+    # A knock every two seconds, and nothing between.
+    (tmp_path / "knocks").mkdir()
+    knocks = np.zeros(10 * RATE)
+    for second in range(0, 10, 2):
+        knocks[second * RATE : second * RATE + 4000] = tone("stop", 0.25)
+    soundfile.write(tmp_path / "knocks" / "a.wav", knocks, RATE)
+    stream = mix(find_clips([clips]), backgrounds=[find_noise([tmp_path / "knocks"])], gap=(1.3, 1.3), seed=0)
+    levels = []
+    for label in stream.labels:
+        sound = stream.samples[round(label.start * RATE) : round(label.end * RATE)] / 32768
+        levels.append(10 * np.log10(np.mean(sound**2)))
+    assert min(levels) == pytest.approx(-40, abs=0.1)
+    assert max(levels) > -30
+
+
+def test_talk_takes_turns_with_the_noise(clips: Path, noise: Path, tmp_path: Path) -> None:
+    (tmp_path / "talk").mkdir()
+    soundfile.write(tmp_path / "talk" / "a.wav", 0.1 * np.sin(2 * np.pi * 200 * np.arange(3 * RATE) / RATE), RATE)
+    backgrounds = [find_noise([noise]), find_noise([tmp_path / "talk"])]
+    stream = mix(find_clips([clips]), backgrounds=backgrounds, snr=-20, gap=(20, 20), seed=0)
+    talk, hum = power(stream.samples, 100, 300), power(stream.samples, 6900, 7100)
+    assert 0.4 < talk / hum < 2.5
+
+
+def test_clips_and_noise_are_found_by_name(clips: Path, noise: Path) -> None:
+    (clips / "_background_noise_").mkdir()
+    soundfile.write(clips / "_background_noise_" / "a.wav", np.zeros(100), RATE)
+    assert find_clips([clips], ["off"]) == [Clip("off", clips / "off" / f"{i}.wav") for i in range(4)]
+    assert [clip.word for clip in find_clips([clips, clips], ["off"])] == ["off"] * 8
+    assert [path.name for path in find_noise([noise], ["kind1", "hum2"])] == ["hum1.flac", "hum2.flac"]
+    with pytest.raises(UsageError, match=r"^no clips of 'of'; there are off, on, stop$"):
+        find_clips([clips], ["of"])
+    with pytest.raises(UsageError, match=r"^no noise called 'kind9': name folders or files of"):
+        find_noise([noise], ["kind9"])
+    with pytest.raises(UsageError, match=r"no clips in folders of words"):
+        find_clips([clips / "on"])
+    (clips.parent / "empty").mkdir()
+    with pytest.raises(UsageError, match="empty: no recordings"):
+        find_noise([noise, clips.parent / "empty"])
+
+
+def test_silent_clips_and_silent_noise(clips: Path, tmp_path: Path) -> None:
+    (tmp_path / "mute" / "on").mkdir(parents=True)
+    soundfile.write(tmp_path / "mute" / "on" / "a.wav", np.zeros(RATE), RATE)
+    with pytest.raises(AudioError, match=r"a\.wav: is silent"):
+        mix(find_clips([tmp_path / "mute"]))
+    with pytest.raises(AudioError, match="the noise is silent"):
+        mix(find_clips([clips]), backgrounds=[find_noise([tmp_path / "mute"])])
+
+
+def run(*arguments: object) -> int:
+    return main(["mix", *map(str, arguments)])
+
+
+@pytest.mark.parametrize("suffix", [".wav", ".flac"])
+def test_the_command_writes_sound_and_labels(
+    clips: Path, noise: Path, tmp_path: Path, suffix: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / f"stream{suffix}"
+    assert (
+        run(clips, "--noise", noise, "--words", "on,stop", "--count", 9, "--seed", 4, "--gap", "0.5", "--out", out) == 0
+    )
+    said, told = capsys.readouterr()
+    assert said == ""
+    assert "fewer than 9 clips: on 4, stop 4" in told
+    assert f"with 8 words; labels in {tmp_path / 'stream.tsv'}" in told
+    labels = read_labels(tmp_path / "stream.tsv")
+    assert Counter(label.word for label in labels) == {"on": 4, "stop": 4}
+    info = soundfile.info(out)
+    assert (info.samplerate, info.channels, info.subtype) == (16000, 1, "PCM_16")
+    assert info.duration == pytest.approx(8 * (labels[0].end - labels[0].start) + 9 * 0.5)
+    before = (out.read_bytes(), (tmp_path / "stream.tsv").read_bytes())
+    assert (
+        run(clips, "--noise", noise, "--words", "on,stop", "--count", 9, "--seed", 4, "--gap", "0.5", "--out", out) == 0
+    )
+    assert before == (out.read_bytes(), (tmp_path / "stream.tsv").read_bytes())
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--out", "s.mp3", "--clean"], "--out s.mp3: the name must end in .wav or .flac"),
+        (["--out", "s.wav"], "say what lies under the words: --noise DIR, --speech DIR or --clean"),
+        (["--out", "s.wav", "--clean", "--noise", "n"], "--clean asks for no noise; leave out --noise and --speech"),
+        (["--out", "s.wav", "--clean", "--noise-only", "n"],
+         "--noise-only chooses among the recordings of --noise; name a folder there"),
+        (["--out", "s.wav", "--clean", "--count", "0"], "--count 0: at least 1"),
+        (["--out", "s.wav", "--clean", "--snr", "nan"], "--snr nan: between -60 and 60 decibels"),
+        (["--out", "s.wav", "--clean", "--seed", "-1"], "--seed -1: at least 0"),
+        (["--out", "s.wav", "--clean", "--gap", "1-3"], "--gap 1-3: give seconds, least and most: 1:3"),
+        (["--out", "s.wav", "--clean", "--gap", "3:1"],
+         "a gap of 3 to 1 s cannot be; give at least and at most, from 0"),
+        (["--out", "s.wav", "--clean", "--words", ", "], "--words names nothing"),
+        (["--out", "nowhere/s.wav", "--clean"], "nowhere/s.wav: No such file or directory"),
+    ],
+)  # fmt: skip
+def test_wrong_usage(clips: Path, arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(clips, *arguments) == 2
+    assert capsys.readouterr().err == f"kws: {message}\n"
