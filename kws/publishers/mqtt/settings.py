@@ -116,6 +116,7 @@ def parse_broker(options: MqttOptions) -> Broker:
 
 def _split(url: str) -> SplitResult:
     """The parts of a URL; no error repeats what may be a password."""
+    shown = url.rpartition("@")[2]
     try:
         parts = urlsplit(url)
         if parts.password is not None:
@@ -123,13 +124,12 @@ def _split(url: str) -> SplitResult:
                 f"mqtt.url: takes no password; write it to a file and name that in password_file, "
                 f"or put it into ${PASSWORD_VARIABLE}"
             )
-        shown = url.rpartition("@")[2]
         if parts.scheme not in _SCHEMES or "://" not in url:
             raise UsageError(f"mqtt.url: {shown!r} must begin with {', '.join(f'{name}://' for name in _SCHEMES)}")
         if not parts.hostname or parts.port == 0:
             raise UsageError(f"mqtt.url: {shown!r} needs a host and, where it is not the usual one, a port")
-    except ValueError as error:
-        raise UsageError(f"mqtt.url: {error}") from None
+    except ValueError:
+        raise UsageError(f"mqtt.url: {shown!r} has no host or port that can be") from None
     if parts.query or parts.fragment or (parts.path not in ("", "/") and not parts.scheme.startswith("ws")):
         raise UsageError(f"mqtt.url: {shown!r} goes on after the host; the site is a setting of its own")
     return parts

@@ -1,0 +1,37 @@
+"""From a decision to a subscriber, in milliseconds: ``python -m tests.publishers.mqtt.latency``."""
+
+from __future__ import annotations
+
+import tempfile
+import time
+from pathlib import Path
+
+import numpy as np
+
+from tests.broker import Broker, Subscriber
+from tests.publishers.doubles import detection
+from tests.publishers.mqtt.running import running
+
+TOPIC = "kws/kitchen/detection"
+
+
+def measure(count: int = 200) -> list[float]:
+    """Milliseconds of each of some detections, in a row and not in a hurry."""
+    with tempfile.TemporaryDirectory() as folder:
+        broker = Broker(Path(folder))
+        broker.start()
+        times = []
+        with Subscriber(broker, TOPIC) as subscriber, running(broker) as service:
+            service.session()
+            for number in range(count):
+                begun = time.monotonic()
+                service.lane.put(detection("on"))
+                times.append(1000 * (subscriber.wait(TOPIC, count=number + 1).at - begun))
+                time.sleep(0.02)
+        broker.stop()
+    return times
+
+
+if __name__ == "__main__":
+    median, most, worst = np.percentile(measure(), [50, 95, 100])
+    print(f"median {median:.2f} ms, 95 % within {most:.2f} ms, worst {worst:.2f} ms")

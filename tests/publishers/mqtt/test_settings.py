@@ -1,0 +1,123 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kws.errors import UsageError
+from kws.publishers.mqtt.settings import MqttOptions, parse_broker, read_password, site_name
+
+
+def broker(url: str, **more: str) -> str:
+    parsed = parse_broker(MqttOptions(url=url, **more))  # type: ignore[arg-type]
+    return f"{parsed} {parsed.user} {'TLS' if parsed.tls else 'plain'}"
+
+
+@pytest.mark.parametrize(
+    ("url", "means"),
+    [
+        ("mqtt://home", "mqtt://home:1883 None plain"),
+        ("mqtts://home/", "mqtts://home:8883 None TLS"),
+        ("mqtt://me@home:1884", "mqtt://home:1884 me plain"),
+        ("ws://home", "ws://home:80/mqtt None plain"),
+        ("wss://home:9001/there", "wss://home:9001/there None TLS"),
+        ("mqtt://[fe80::1]:99", "mqtt://[fe80::1]:99 None plain"),
+    ],
+)
+def test_a_url_names_the_broker(url: str, means: str) -> None:
+    assert broker(url) == means
+
+
+def test_the_user_may_be_in_the_table() -> None:
+    assert broker("mqtt://home", user="me") == "mqtt://home:1883 me plain"
+
+
+@pytest.mark.parametrize(
+    ("url", "problem"),
+    [
+        ("home", "'home' must begin with mqtt://, mqtts://, ws://, wss://"),
+        ("http://home", "must begin with mqtt://"),
+        ("mqtt:home", "must begin with mqtt://"),
+        ("mqtt://", "needs a host"),
+        ("mqtt://home:0", "needs a host"),
+        ("mqtt://home:99999", "has no host or port that can be"),
+        ("mqtt://home:x", "has no host or port that can be"),
+        ("mqtt://[::1", "has no host or port that can be"),
+        ("mqtt://home/kitchen", "'mqtt://home/kitchen' goes on after the host; the site is a setting of its own"),
+        ("ws://home?x=1", "goes on after the host"),
+    ],
+)
+def test_what_is_wrong_with_a_url_is_said(url: str, problem: str) -> None:
+    with pytest.raises(UsageError) as error:
+        broker(url)
+    assert str(error.value).startswith("mqtt.url: ")
+    assert problem in str(error.value)
+
+
+@pytest.mark.parametrize("url", ["mqtt://me:SECRET@home", "mqtt://:SECRET@home:x", "http://me:SECRET@home"])
+def test_a_password_in_a_url_is_refused_and_not_repeated(url: str) -> None:
+    with pytest.raises(
+        UsageError, match="takes no password; write it to a file and name that in password_file"
+    ) as error:
+        broker(url)
+    assert "SECRET" not in str(error.value)
+
+
+@given(st.sampled_from(["mqtt", "http", "", "x y"]), st.text("abc:/@?#[]%", max_size=8), st.text("/:x1[]", max_size=5))
+def test_whatever_is_before_the_at_is_never_repeated(scheme: str, user: str, rest: str) -> None:
+    said = ""
+    try:
+        broker(f"{scheme}://{user}S3CRET@home{rest}")
+    except UsageError as error:
+        said = str(error)
+    assert "S3CRET" not in said
+
+
+@pytest.mark.parametrize(
+    ("options", "problem"),
+    [
+        (MqttOptions(url="mqtt://me@home", user="you"), "mqtt.user: the URL names another user"),
+        (MqttOptions(url="mqtt://home", ca="ca.pem"), "mqtt.url: ca, .* the URL must begin with mqtts://"),
+        (MqttOptions(url="ws://home", certificate="c.pem"), "must begin with wss://"),
+        (MqttOptions(url="mqtts://home", key="k.pem"), "mqtt.key: goes with a certificate"),
+    ],
+)
+def test_settings_must_go_together(options: MqttOptions, problem: str) -> None:
+    with pytest.raises(UsageError, match=problem):
+        parse_broker(options)
+
+
+def test_the_password_comes_from_a_file_before_a_credential_before_the_environment(tmp_path: Path) -> None:
+    file = tmp_path / "file"
+    file.write_text(" of the file \r\n")
+    credentials = tmp_path / "credentials"
+    credentials.mkdir()
+    environment = {"KWS_MQTT_PASSWORD": "of the environment", "CREDENTIALS_DIRECTORY": str(credentials)}
+    assert read_password(MqttOptions(), {}) is None
+    assert read_password(MqttOptions(), environment) == "of the environment"
+    (credentials / "mqtt-password").write_text("of systemd\n")
+    assert read_password(MqttOptions(), environment) == "of systemd"
+    assert read_password(MqttOptions(password_file=str(file)), environment) == " of the file "
+
+
+def test_a_password_file_that_cannot_be_read_is_said(tmp_path: Path) -> None:
+    path = tmp_path / "none"
+    with pytest.raises(UsageError, match=f"mqtt.password_file: {path}: No such file or directory"):
+        read_password(MqttOptions(password_file=str(path)), {})
+    path.write_bytes(b"\xff\xfe")
+    with pytest.raises(UsageError, match="is not text in UTF-8"):
+        read_password(MqttOptions(password_file=str(path)), {})
+
+
+def test_the_site_is_the_name_of_the_host_unless_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert site_name(MqttOptions(site="living-room_2")) == "living-room_2"
+    monkeypatch.setattr("socket.gethostname", lambda: "pi größer.local")
+    assert site_name(MqttOptions()) == "pi_gr__er"
+
+
+@pytest.mark.parametrize("site", ["", "a/b", "a b", "+", "ä", "x" * 65, "a\n"])
+def test_a_site_is_one_plain_level(site: str) -> None:
+    with pytest.raises(UsageError, match=r"mqtt\.site: "):
+        site_name(MqttOptions(site=site))
