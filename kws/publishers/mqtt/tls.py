@@ -20,6 +20,7 @@ def make_tls(options: MqttOptions, broker: Broker) -> ssl.SSLContext | None:
         context = ssl.create_default_context(cafile=options.ca)
     except (OSError, ValueError) as error:
         raise UsageError(f"mqtt.ca: {options.ca}: {_reason(error)}") from None
+    context.sslsocket_class = _Socket
     if options.certificate:
         try:
             # Without a function for it, OpenSSL would ask for the key's passphrase on the terminal.
@@ -28,6 +29,17 @@ def make_tls(options: MqttOptions, broker: Broker) -> ssl.SSLContext | None:
             names = " and ".join(filter(None, (options.certificate, options.key)))
             raise UsageError(f"mqtt.certificate: {names}: {_reason(error)}") from None
     return context
+
+
+class _Socket(ssl.SSLSocket):
+    """Closes itself when there is no agreement; paho-mqtt would leave that to the garbage collector."""
+
+    def do_handshake(self, block: bool = False) -> None:
+        try:
+            super().do_handshake(block)
+        except BaseException:
+            self.close()
+            raise
 
 
 def _reason(error: Exception) -> str:
