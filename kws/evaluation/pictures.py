@@ -88,7 +88,7 @@ class DetPlane:
             "svg",
             self._grid(frame, "false accepts an hour", "words missed", fine=True),
             el("line", x1=x_budget, x2=x_budget, y1=frame.top, y2=frame.bottom, class_="budget"),
-            el("text", f"budget {budget:g}", x=x_budget + 6, y=frame.top + 14, class_="note"),
+            el("text", f"budget {budget:g}", x=x_budget + 6, y=frame.bottom - 8, class_="note"),
             _line(own, "own") if own else None,
             _line(points, "curve"),
             [

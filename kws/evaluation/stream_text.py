@@ -19,6 +19,8 @@ from kws.evaluation.thresholds import as_toml, describe
 _SOME = (0.3, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98, 0.99)
 #: As many false accepts as make a rate worth talking about: with three, it may still be off by a factor of three.
 _ENOUGH = 3
+#: Share of a keyword's words that are missed where it might as well not be there.
+_OFF = 0.9
 
 
 def print_evaluation(evaluation: Evaluation, console: Console) -> None:
@@ -83,6 +85,9 @@ def choice_remarks(evaluation: Evaluation) -> list[str]:
     lines = []
     if not choice.kept:
         lines.append("no thresholds keep within the budget; these are the highest")
+    off = [keyword for keyword in choice.picks if (evaluation.recommended.keywords[keyword].miss_rate or 0.0) > _OFF]
+    if off:
+        lines.append(f"{', '.join(off)}: all but switched off, for nothing better fits into the budget")
     if choice.unsaid:
         lines.append(f"nobody said {', '.join(choice.unsaid)}: no threshold can be chosen, and none is counted")
     if choice.budget * total.hours < _ENOUGH:
