@@ -16,10 +16,10 @@ from typing import NoReturn
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from kws import __version__
-from kws.cli import bench, devices, evaluate, export, listen, mix, train
+from kws.cli import bench, check, devices, evaluate, export, listen, mix, run, train
 from kws.errors import KwsError, UsageError
 
-_COMMANDS = (listen, devices, train, export, evaluate, mix, bench)
+_COMMANDS = (listen, run, check, devices, train, export, evaluate, mix, bench)
 
 #: What an operating system says when a file can take no more.
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})

@@ -67,6 +67,9 @@ class CommandPublisher:
     Args:
         options: which commands, and their limits.
 
+    Attributes:
+        programs: that are run; none by name where a shell runs them.
+
     Raises:
         UsageError: a command is empty, cannot be split, or asks for a value that a detection does not have.
     """
@@ -82,6 +85,7 @@ class CommandPublisher:
             raise UsageError("exec: names no command")
         names = [command[2 if options.shell else 0] for command in (self._general, *self._single.values()) if command]
         self.name = f"exec {names[0]}"
+        self.programs = () if options.shell else tuple(dict.fromkeys(names))
         self._slots = threading.Semaphore(options.at_once)
         self._running: set[threading.Thread] = set()
         self._lock = threading.Lock()

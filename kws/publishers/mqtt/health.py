@@ -39,12 +39,6 @@ class Health:
     model: str = ""
     version: str = ""
 
-    @property
-    def news(self) -> tuple[object, ...]:
-        """What is told at once when it changes; the rest can wait for its minute."""
-        troubles = (self.counts.dropped, self.counts.unconfirmed, self.dropped_samples > 0)
-        return (self.listening, self.source, self.last_detection, *troubles)
-
     def as_dict(self) -> dict[str, Any]:
         return {
             "listening": self.listening,

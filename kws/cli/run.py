@@ -1,0 +1,61 @@
+"""``kws run``: the service, as a configuration file says."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import signal
+from types import FrameType
+
+from kws.cli.options import add_command
+from kws.errors import UsageError
+
+_EXAMPLES = """\
+  kws run                          as ~/.config/kws/kws.toml or /etc/kws/kws.toml says
+  kws run --config kitchen.toml    ... another file
+  kws run --forget                 take back what Home Assistant and the broker know of it
+"""
+
+_log = logging.getLogger(__name__)
+
+
+def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
+    parser = add_command(
+        commands, "run", summary="run as a service: listen, and publish what is heard", examples=_EXAMPLES
+    )
+    parser.add_argument("--config", metavar="FILE", help="the configuration (default: the user's, else the system's)")
+    parser.add_argument(
+        "--forget",
+        action="store_true",
+        help="clear all that the broker retains of this site, Home Assistant's discovery included, and end",
+    )
+    parser.add_argument("-v", "--verbose", action="count", default=0, help="log more")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    from kws.config import find_config, read_config  # noqa: PLC0415
+
+    config = read_config(find_config(options.config))
+    if options.forget:
+        from kws.publishers.mqtt.forget import forget  # noqa: PLC0415
+
+        if config.mqtt is None:
+            raise UsageError(f"{config.path}: has no table mqtt, so there is nothing to forget")
+        topics = forget(config.mqtt, config.home_assistant)
+        _log.info("cleared %d retained messages", len(topics))
+        return 0
+    from kws.assembly import make_service  # noqa: PLC0415
+
+    service = make_service(config)
+
+    def end(_number: int, _frame: FrameType | None) -> None:
+        service.stop()
+
+    previous = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
+    try:
+        service.run()
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)
+    return 0
