@@ -246,6 +246,10 @@ class Session:
             raw.close()
         if not already:
             self._on_lost()
+            # The client would hold on to us and we to it, and its sockets would wait for the garbage collector.
+            client = self._client
+            client.on_connect = client.on_publish = client.on_subscribe = client.on_message = None
+            client.on_disconnect = None
 
     # What follows is called by paho in the connection's own thread.
 
