@@ -1,0 +1,125 @@
+from __future__ import annotations
+
+import argparse
+import re
+import shlex
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import kws
+from kws.cli import _parser
+from tests.cli.program import COMMAND, environment, error
+from tests.cli.program import kws as run
+
+#: What a user who only listens to a file must not have to wait for or have installed.
+HEAVY = ("tensorflow", "sounddevice", "soundfile", "soxr", "paho", "rich", "matplotlib")
+
+
+def parsers(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser]:
+    """A parser and those of all commands below it."""
+    yield parser
+    for action in parser._actions:
+        if isinstance(action, argparse._SubParsersAction):
+            for below in action.choices.values():
+                yield from parsers(below)
+
+
+PARSERS = {parser.prog: parser for parser in parsers(_parser())}
+
+
+def examples(text: str) -> list[str]:
+    """The kws commands in the examples of a help text, without what a shell does with them or what they are for."""
+    _, _, after = text.partition("\nexamples:\n")
+    joined = re.sub(r"\\\n\s*", "", re.sub(r'"\$\(.*?\)"', "WORD", after))
+    return re.findall(r"(?:^ *|\| *)(kws (?:[^ |>&#\n]+ ?)*)", joined, re.MULTILINE)
+
+
+def test_the_commands_of_the_design() -> None:
+    wanted = ("listen", "devices", "train", "export", "evaluate clips", "evaluate stream", "bench")
+    assert {f"kws {name}" for name in wanted} <= PARSERS.keys()
+
+
+@pytest.mark.parametrize("name", PARSERS)
+def test_help_says_what_it_does_and_shows_examples(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        _parser().parse_args([*name.split()[1:], "--help"])
+    assert caught.value.code == 0
+    text = capsys.readouterr().out
+    assert text.startswith(f"usage: {name} ")
+    found = examples(text)
+    assert any(example.startswith(name) for example in found)
+    for example in found:
+        _parser().parse_args(shlex.split(example)[1:])  # exits where it is wrong
+
+
+def test_help_and_version_of_the_program() -> None:
+    result = run("--help")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "spot keywords in the microphone" in result.stdout
+    result = run("--version")
+    assert (result.returncode, result.stdout, result.stderr) == (0, f"kws {kws.__version__}\n", "")
+
+
+def test_the_installed_script_is_the_same() -> None:
+    script = Path(sys.executable).with_name("kws")
+    if not script.exists():
+        pytest.skip("kws is not installed here")
+    result = subprocess.run([script, "--version"], check=True, capture_output=True, text=True)
+    assert result.stdout == f"kws {kws.__version__}\n"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "the following arguments are required: COMMAND (see kws --help)"),
+        (["lisen"], "argument COMMAND: invalid choice: 'lisen'"),
+        (["listen", "--loud"], "unrecognized arguments: --loud (see kws --help)"),
+        (["listen", "--rate", "fast"], "argument --rate: invalid int value: 'fast' (see kws listen --help)"),
+        (["listen", "--format", "xml"], "argument --format: invalid choice: 'xml'"),
+        (["evaluate"], "the following arguments are required: KIND (see kws evaluate --help)"),
+    ],
+)
+def test_wrong_usage_is_one_line(arguments: list[str], message: str) -> None:
+    assert error(run(*arguments), 2).startswith(message)
+
+
+def loaded(script: str, *arguments: str | Path) -> list[str]:
+    """What is loaded of the heavy modules after a script."""
+    script += "\nimport sys; print(*sorted({name.split('.')[0] for name in sys.modules}), file=sys.stderr)"
+    result = subprocess.run(
+        [sys.executable, "-c", script, *arguments], check=True, capture_output=True, text=True, env=environment()
+    )
+    return [name for name in HEAVY if name in result.stderr.split()]
+
+
+def test_importing_loads_nothing_heavy() -> None:
+    assert loaded("import kws") == []
+    assert loaded("import kws.cli, kws.pipeline, kws.sources, kws.model, kws.output") == []
+
+
+def test_listening_to_a_file_loads_what_it_needs(model_folder: Path, spoken: Path) -> None:
+    script = "import sys; from kws.cli import main; main(sys.argv[1:])"
+    assert loaded(script, "listen", spoken, "--model", model_folder) == ["soundfile"]
+
+
+def test_a_closed_standard_output_is_nobody_listening(model_folder: Path, spoken: Path) -> None:
+    for streams in (">&-", "2>&-", ">&- 2>&-", "<&-"):
+        command = shlex.join([*COMMAND, "listen", str(spoken), "--model", str(model_folder)])
+        shell = ["sh", "-c", f"{command} {streams}"]
+        result = subprocess.run(shell, check=False, capture_output=True, env=environment())
+        assert (result.returncode, result.stderr) == (0, b"")
+
+
+@pytest.mark.parametrize("arguments", [["listen", "{spoken}"], ["bench", "--seconds", "2", "--runs", "1"]])
+def test_a_full_disk(model_folder: Path, spoken: Path, arguments: list[str]) -> None:
+    filled = [argument.format(spoken=spoken) for argument in arguments]
+    with Path("/dev/full").open("w") as full:
+        result = subprocess.run(
+            [*COMMAND, *filled, "--model", model_folder], check=False, stdout=full, stderr=subprocess.PIPE,
+            env=environment(),
+        )  # fmt: skip
+    assert (result.returncode, result.stderr) == (1, b"kws: cannot write: No space left on device\n")
