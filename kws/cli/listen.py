@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from kws.cli.options import add_command, add_decision_options, add_model_options, decision_settings, load_model
+from kws.cli.publishing import add_publisher_options, publishing
 from kws.errors import UsageError
 
 if TYPE_CHECKING:
@@ -28,6 +29,8 @@ _EXAMPLES = """\
   ffmpeg -v error -i talk.mp4 -f wav - | kws listen -
   arecord -q -t raw -f S16_LE -r 44100 -c 2 | kws listen - --rate 44100 --channels 2
   kws listen --wake-word computer              commands count for 5 s after "computer"
+  kws listen --mqtt mqtt://broker --site desk  publish to a broker too, on kws/desk/detection
+  kws listen --exec 'say {keyword}'            run a command for each detection
 """
 
 #: Every keyword, said by synthetic voices; ``demo.tsv`` beside it tells where.
@@ -57,6 +60,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     add_source_options(parser)
     add_model_options(parser)
     add_decision_options(parser)
+    add_publisher_options(parser)
     parser.set_defaults(run=run)
 
 
@@ -96,6 +100,7 @@ def run(options: argparse.Namespace) -> int:
     line = FORMATS[options.format]
     with ExitStack() as stack:
         source = stack.enter_context(make_source(options))
+        dispatcher = stack.enter_context(publishing(options, model, live=source.live))
         write_scores = _score_writer(options.scores, model, stack) if options.scores else None
         if options.input is None:
             _log.info("listening to %s for %s", source.name, ", ".join(model.description.keywords))
@@ -105,7 +110,9 @@ def run(options: argparse.Namespace) -> int:
                 write_scores(scored)
                 written = scored
             for fired in decision.fired:
-                print(line(pipeline.detection(fired)), flush=True)
+                detection = pipeline.detection(fired)
+                print(line(detection), flush=True)
+                dispatcher.put(detection)
             for miss in decision.near_misses:
                 _log.debug("%s", _describe(miss, model.front_end.sample_rate))
     return 0

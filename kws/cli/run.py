@@ -43,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
         if config.mqtt is None:
             raise UsageError(f"{config.path}: has no table mqtt, so there is nothing to forget")
         topics = forget(config.mqtt, config.home_assistant)
-        _log.info("cleared %d retained messages", len(topics))
+        _log.info("cleared %d retained message%s", len(topics), "" if len(topics) == 1 else "s")
         return 0
     from kws.assembly import make_service  # noqa: PLC0415
 

@@ -1,0 +1,93 @@
+"""Options of commands that publish what they hear without a configuration file."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from kws.errors import UsageError
+
+if TYPE_CHECKING:
+    from kws.model import Model
+    from kws.publishers import Dispatcher, Lane
+
+#: Seconds that the commands for a recording may take.
+_ALL_DAY = 86400.0
+
+
+def add_publisher_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("publishing", "Besides the lines on standard output; more of it: kws run.")
+    group.add_argument(
+        "--mqtt",
+        metavar="URL",
+        help="publish to a broker: mqtt://[USER@]HOST[:PORT], mqtts:// (TLS), ws:// or wss://; "
+        "the password comes from $KWS_MQTT_PASSWORD",
+    )
+    group.add_argument("--site", metavar="NAME", help="of the topics kws/NAME/... (default: the name of this host)")
+    group.add_argument(
+        "--exec",
+        metavar="COMMAND",
+        help="run a command for each detection, without a shell: 'say {keyword} {score}'",
+    )
+
+
+@contextmanager
+def publishing(options: argparse.Namespace, model: Model, *, live: bool) -> Iterator[Dispatcher]:
+    """The publishers that the options ask for, perhaps none, for as long as the block lasts.
+
+    Args:
+        options: of the command line.
+        model: whose keywords are published.
+        live: whether a detection can be late; those of a recording never are, and each has its command run.
+
+    Raises:
+        UsageError: an option cannot be.
+    """
+    from kws.publishers import Dispatcher  # noqa: PLC0415
+    from kws.publishers.dispatcher import MAX_AGE  # noqa: PLC0415
+
+    if options.site is not None and options.mqtt is None:
+        raise UsageError("--site goes with --mqtt")
+    try:
+        lanes = _lanes(options, model, live=live)
+    except UsageError as error:
+        raise UsageError(_by_option(str(error))) from None
+    dispatcher = Dispatcher(lanes)
+    try:
+        yield dispatcher
+    except BaseException:
+        dispatcher.close(timeout=0)
+        raise
+    dispatcher.close(timeout=MAX_AGE if live else _ALL_DAY)
+
+
+def _lanes(options: argparse.Namespace, model: Model, *, live: bool) -> list[Lane]:
+    from kws.publishers import CommandPublisher, ExecOptions, Lane  # noqa: PLC0415
+    from kws.publishers.dispatcher import QUEUE  # noqa: PLC0415
+
+    queue = QUEUE if live else sys.maxsize
+    lanes = []
+    if options.exec is not None:
+        commands = ExecOptions(command=options.exec)
+        lanes.append(Lane(CommandPublisher(commands), max_age=commands.max_age if live else math.inf, queue=queue))
+    if options.mqtt is not None:
+        from kws.publishers.mqtt import MqttOptions, MqttPublisher  # noqa: PLC0415
+
+        broker = MqttOptions(url=options.mqtt, site=options.site)
+        version = model.description.version
+        mqtt = MqttPublisher(broker, keywords=model.description.keywords, model=model.name, model_version=version)
+        mqtt.start()
+        lanes.append(Lane(mqtt, max_age=broker.max_age, queue=queue))
+    return lanes
+
+
+def _by_option(problem: str) -> str:
+    """What is wrong, by the name that it has on the command line."""
+    for setting, option in (("exec.command", "--exec"), ("mqtt.url", "--mqtt"), ("mqtt.site", "--site")):
+        if problem.startswith(setting):
+            return option + problem.removeprefix(setting)
+    return problem

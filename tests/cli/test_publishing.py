@@ -1,0 +1,203 @@
+"""The service and the publishers as a user starts them: processes, signals and exit codes."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from kws.cli.listen import DEMO
+from tests.broker import Broker, Subscriber
+from tests.cli.program import environment, error, kws, lines, start
+
+STATUS = "kws/kitchen/status"
+
+
+@pytest.fixture
+def configure(tmp_path: Path, model_folder: Path) -> Path:
+    """A configuration whose source is a FIFO beside it, as far as it needs no broker."""
+    os.mkfifo(tmp_path / "sound")
+    path = tmp_path / "kws.toml"
+    path.write_text(
+        f'[source]\ninput = "{tmp_path / "sound"}"\nrate = 16000\n[model]\nname = "{model_folder}"\n'
+        f"[exec]\ncommand = 'touch \"{tmp_path}/heard-{{keyword}}\"'\n"
+    )
+    return path
+
+
+def add_mqtt(path: Path, broker: Broker, more: str = "") -> None:
+    path.write_text(f'{path.read_text()}[mqtt]\nurl = "{broker.url}"\nsite = "kitchen"\n{more}')
+
+
+def pcm() -> bytes:
+    """The demo's first six seconds as raw PCM."""
+    import soundfile
+
+    samples, _ = soundfile.read(DEMO, dtype="int16", stop=6 * 16000)
+    return bytes(samples.tobytes())
+
+
+def test_the_service_publishes_and_ends_in_order(broker: Broker, subscriber: Subscriber, configure: Path) -> None:
+    add_mqtt(configure, broker)
+    service = start("run", "--config", configure)
+    with (configure.parent / "sound").open("wb") as sound:
+        subscriber.wait(STATUS, "online")
+        sound.write(pcm())
+        sound.flush()
+        heard = subscriber.wait("kws/kitchen/detection").fields
+        subscriber.wait(f"kws/kitchen/detection/{heard['keyword']}")
+        service.send_signal(signal.SIGTERM)
+        _, log = service.communicate(timeout=20)
+    assert service.returncode == 0, log
+    subscriber.wait(STATUS, "offline")
+    assert (configure.parent / f"heard-{heard['keyword']}").exists()
+    assert b"Traceback" not in log
+
+
+def test_forget_clears_the_broker(broker: Broker, subscriber: Subscriber, configure: Path) -> None:
+    add_mqtt(configure, broker)
+    subscriber.publish("homeassistant/device/kws_kitchen/config", "{}", retain=True)
+    result = kws("run", "--config", configure, "--forget")
+    assert (result.returncode, result.stdout, result.stderr) == (0, "", "kws: cleared 1 retained message\n")
+    subscriber.wait("homeassistant/device/kws_kitchen/config", "")
+
+
+def test_forget_needs_a_broker(configure: Path) -> None:
+    assert error(kws("run", "--config", configure, "--forget"), 2) == (
+        f"{configure}: has no table mqtt, so there is nothing to forget"
+    )
+
+
+def test_run_without_a_configuration_says_where_it_looked(tmp_path: Path) -> None:
+    result = kws("run", env=environment(HOME=str(tmp_path), XDG_CONFIG_HOME=str(tmp_path)))
+    assert error(result, 2).startswith(f"no configuration in {tmp_path}/kws/kws.toml or /etc/kws/kws.toml; ")
+
+
+@pytest.mark.parametrize(
+    ("more", "problem"),
+    [
+        ("[mqtt]\nurl = 'mqtt://me:S3CRET@home'", "mqtt.url: takes no password"),
+        ("[mqtt]\nca = '/no/such'\nurl = 'mqtts://x'", "mqtt.ca: /no/such: No such file or directory"),
+        ("[exec.commands]\nonn = 'x'", "exec.commands: 'onn' is not a keyword of this model; did you mean 'on'?"),
+        ("[keyword.onn]\npatience = 2", "keyword: 'onn' is not a keyword of this model; did you mean 'on'?"),
+        ("[stdout]\nformat = 'xml'", "stdout.format: 'xml' is not one of"),
+    ],
+)
+def test_what_is_wrong_with_the_configuration_is_one_line(configure: Path, more: str, problem: str) -> None:
+    configure.write_text(f"{configure.read_text()}{more}\n")
+    message = error(kws("run", "--config", configure), 2)
+    assert message.startswith(f"{configure}: {problem}")
+    assert "S3CRET" not in message
+
+
+def test_somebody_must_hear_of_detections(tmp_path: Path, model_folder: Path) -> None:
+    path = tmp_path / "kws.toml"
+    path.write_text(f'[model]\nname = "{model_folder}"\n')
+    assert error(kws("run", "--config", path), 2) == (
+        f"{path}: nobody would hear of detections; add a table mqtt, exec or stdout"
+    )
+
+
+def check(path: Path) -> tuple[int, dict[str, dict[str, object]]]:
+    result = kws("check", "--config", path, "--json")
+    assert result.stderr == ""
+    return result.returncode, {part["part"]: part for part in json.loads(result.stdout)}
+
+
+def test_check_tries_every_part(broker: Broker, configure: Path) -> None:
+    add_mqtt(configure, broker)
+    configure.write_text(configure.read_text().replace(f"{configure.parent / 'sound'}", str(DEMO)).replace("rate", "#"))
+    code, parts = check(configure)
+    assert code == 0
+    assert list(parts) == ["configuration", "model", "source", "publishers", "broker"]
+    assert all(part["ok"] for part in parts.values())
+    assert parts["broker"]["detail"] == f"{broker.url}, site kitchen"
+    text = kws("check", "--config", configure)
+    assert text.stdout.splitlines()[0] == f"ok    configuration: {configure}"
+    assert text.returncode == 0
+
+
+def test_check_says_that_a_login_is_refused(stopped_broker: Broker, configure: Path, tmp_path: Path) -> None:
+    passwords = tmp_path / "passwords"
+    subprocess.run(["mosquitto_passwd", "-b", "-c", passwords, "me", "right"], check=True)
+    stopped_broker.lines = [f"password_file {passwords}"]
+    stopped_broker.start()
+    (tmp_path / "secret").write_text("wr0ng")
+    add_mqtt(configure, stopped_broker, 'user = "me"\npassword_file = "secret"\n')
+    configure.write_text(
+        configure.read_text().replace(str(configure.parent / "sound"), "-").replace("touch", "no-such")
+    )
+    code, parts = check(configure)
+    assert code == 2
+    assert parts["source"]["detail"] == "standard input, not tried"
+    assert parts["publishers"]["detail"] == f"{configure}: exec: there is no program 'no-such'"
+    assert parts["broker"]["detail"] == (
+        f"{stopped_broker.url}: refuses the login of user 'me' with this password (not authorized)"
+    )
+    assert not parts["broker"]["ok"]
+
+
+def test_check_ends_with_1_where_only_something_is_not_there(stopped_broker: Broker, configure: Path) -> None:
+    add_mqtt(configure, stopped_broker)
+    configure.write_text(configure.read_text().replace(str(configure.parent / "sound"), "-"))
+    code, parts = check(configure)
+    assert code == 1
+    assert parts["broker"]["detail"] == f"{stopped_broker.url}: nothing listens on this port; is the broker running?"
+
+
+def test_check_stops_at_a_configuration_that_cannot_be(tmp_path: Path) -> None:
+    code, parts = check(tmp_path / "none.toml")
+    assert code == 2
+    assert list(parts) == ["configuration"]
+
+
+def test_listen_publishes_to_a_broker_and_runs_commands(
+    broker: Broker, subscriber: Subscriber, spoken: Path, model_folder: Path, tmp_path: Path
+) -> None:
+    result = kws(
+        "listen", spoken, "--model", model_folder, "--mqtt", broker.url, "--site", "desk",
+        "--exec", f"touch '{tmp_path}/{{keyword}}-{{end}}'",
+    )  # fmt: skip
+    assert result.returncode == 0, result.stderr
+    heard = [json.loads(line) for line in result.stdout.splitlines()]
+    assert heard
+    subscriber.wait("kws/desk/status", "offline")
+    assert [message.fields for message in subscriber.on("kws/desk/detection")] == heard
+    assert {path.name for path in tmp_path.glob("*-*.*")} >= {f"{each['keyword']}-{each['end']}" for each in heard}
+
+
+def test_every_command_of_a_recording_is_run(spoken: Path, model_folder: Path, tmp_path: Path) -> None:
+    heard = lines(
+        kws(
+            "listen",
+            spoken,
+            "--model",
+            model_folder,
+            "--exec",
+            f"sh -c 'sleep 0.1; echo $KWS_KEYWORD >> {tmp_path}/log'",
+        )
+    )
+    words = (tmp_path / "log").read_text().split()
+    assert sorted(words) == sorted(each["keyword"] for each in heard)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (["--mqtt", "mqtt://me:S3CRET@home"], "--mqtt: takes no password; write it to a file"),
+        (["--mqtt", "home"], "--mqtt: 'home' must begin with mqtt://"),
+        (["--mqtt", "mqtt://home", "--site", "a b"], "--site: 'a b' must be"),
+        (["--site", "desk"], "--site goes with --mqtt"),
+        (["--exec", "say {word}"], "--exec: {word} in '{word}' is no value of a detection"),
+    ],
+)
+def test_options_that_cannot_be_are_one_line(
+    arguments: list[str], problem: str, spoken: Path, model_folder: Path
+) -> None:
+    message = error(kws("listen", spoken, "--model", model_folder, *arguments), 2)
+    assert message.startswith(problem)
+    assert "S3CRET" not in message
