@@ -46,7 +46,8 @@ def run(options: argparse.Namespace) -> int:
     from kws.evaluation.clips import evaluate_clips  # noqa: PLC0415
 
     model = load_model(options)
-    with Progress(console=Console(stderr=True), transient=True) as progress:
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("Listening", total=None)
         result = evaluate_clips(
             model,
@@ -90,7 +91,7 @@ def _print(result: ClipResult, *, mistakes: bool) -> None:
         recall = result.recall(i)
         share = "" if recall is None else f"{recall:.1%}"
         table.add_row(label, str(result.confusion[i].sum()), share, *counts)
-    console = Console(width=max(100, 12 * len(result.labels)))
+    console = Console(width=max(100, 12 * len(result.labels)), markup=False, highlight=False)
     console.print(table)
     console.print(f"accuracy {result.accuracy:.2%} of {result.clips} clips")
     if result.worst():
