@@ -16,7 +16,7 @@ from kws.publishers.mqtt.topics import Message, Topics
 #: Seconds for each step.
 _PATIENCE = 5.0
 
-#: Seconds in which retained messages come, where the broker lets us not mark their end.
+#: Seconds in which retained messages come, where their end is not to be seen.
 _SETTLE = 1.0
 
 
@@ -49,12 +49,12 @@ def forget(options: MqttOptions, home_assistant: HomeAssistantOptions) -> list[s
         PublishError: the connection was lost, or the broker refuses.
     """
     topics = Topics(options.prefix, site_name(options))
-    mark = f"{topics.base}/forget/{secrets.token_hex(6)}"
+    mark = secrets.token_hex(6)
     found: dict[str, None] = {}
     done = threading.Event()
 
     def hear(topic: str, payload: bytes, retained: bool) -> None:
-        if topic == mark:
+        if topic == topics.instance and payload == mark.encode():
             done.set()
         elif retained and payload:
             found[topic] = None
@@ -63,8 +63,8 @@ def forget(options: MqttOptions, home_assistant: HomeAssistantOptions) -> list[s
     try:
         filters = [*homeassistant.discovery_filters(home_assistant, topics.site), f"{topics.base}/#"]
         session.subscribe(filters, deadline=time.monotonic() + _PATIENCE)
-        # What is retained comes before the answer to anything that is published later.
-        session.publish([Message(mark, "")], deadline=time.monotonic() + _PATIENCE)
+        # What is retained comes before what is published later, here on a topic where a running service passes it over.
+        session.publish([Message(topics.instance, mark)], deadline=time.monotonic() + _PATIENCE)
         done.wait(_SETTLE)
         messages = [Message(topic, "", retain=True) for topic in found]
         if messages:

@@ -1,0 +1,86 @@
+"""What the documentation shows can be used as it is."""
+
+from __future__ import annotations
+
+import json
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from kws.config import read_config
+from kws.publishers.mqtt import Health, HomeAssistantOptions, MqttOptions
+from kws.publishers.mqtt.forget import forget
+from tests.broker import Broker, Subscriber
+from tests.publishers.doubles import detection
+from tests.publishers.mqtt.running import running
+
+TEXT = (Path(__file__).parents[3] / "docs" / "mqtt.md").read_text(encoding="utf-8")
+
+
+def blocks(language: str) -> list[str]:
+    every = re.findall(r"^```(\w*)\n(.*?)^```$", TEXT, re.MULTILINE | re.DOTALL)
+    return [text for name, text in every if name == language]
+
+
+def test_every_configuration_is_one(tmp_path: Path) -> None:
+    assert len(blocks("toml")) >= 5
+    for text in blocks("toml"):
+        path = tmp_path / "kws.toml"
+        path.write_text(text if "[mqtt]" in text or "hermes" not in text else f"[mqtt]\n{text}")
+        read_config(path)
+        tomllib.loads(text)
+
+
+def test_the_payloads_have_the_fields_that_are_sent() -> None:
+    shown_detection, shown_health, flow = (json.loads(text) for text in blocks("json"))
+    assert (
+        shown_detection
+        == json.loads(Health(listening=True, last_detection=detection("on")).as_json())["last_detection"]
+    )
+    assert list(shown_health) == list(json.loads(Health(listening=True).as_json(other_instances=[])))
+    nodes = {node["id"]: node for node in flow}
+    for node in flow:
+        assert all(target in nodes for output in node.get("wires", []) for target in output)
+        assert node.get("broker", "kws-broker") in ("kws-broker", "broker.local")
+
+
+def test_the_automations_are_yaml() -> None:
+    yaml = pytest.importorskip("yaml")
+    for text in blocks("yaml"):
+        (automation,) = yaml.safe_load(text)["automation"]
+        assert automation["triggers"]
+        assert automation["actions"]
+
+
+def test_the_rights_are_enough_and_no_more(
+    stopped_broker: Broker, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    """With MQTT 5 the broker says what it refuses; nothing may be."""
+    rights = next(text for text in blocks("") if "user kws-kitchen" in text)
+    (tmp_path / "rights").write_text(f"topic readwrite #\n{rights}")
+    stopped_broker.lines += [f"acl_file {tmp_path / 'rights'}"]
+    stopped_broker.start()
+    url = stopped_broker.url.replace("//", "//kws-kitchen@")
+    options = MqttOptions(url=url, site="kitchen")
+    with Subscriber(stopped_broker) as subscriber:
+        with running(stopped_broker, url=url, home_assistant=HomeAssistantOptions()) as service:
+            service.publisher.show_listening(on=True)
+            service.publisher.show_threshold("on", 0.5)
+            service.publisher.show_health(Health(listening=True))
+            service.lane.put(detection("on"))
+            assert service.wait_settled(1).published == 1
+            subscriber.wait("kws/kitchen/detection/on")
+            subscriber.wait("kws/kitchen/health")
+            subscriber.publish("kws/kitchen/set/threshold/on", "0.7")
+            service.commands.get(timeout=10)
+            subscriber.publish("homeassistant/status", "online")
+            subscriber.wait("homeassistant/device/kws_kitchen/config", count=2)
+        subscriber.wait("kws/kitchen/status", "offline")
+        assert "refuses" not in caplog.text
+        cleared = forget(options, HomeAssistantOptions())
+        assert len(cleared) == 5
+        with running(stopped_broker, url=url, site="cellar") as other:
+            other.lane.put(detection("on"))
+            assert other.wait_settled(1).dropped == 1
