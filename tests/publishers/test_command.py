@@ -21,8 +21,8 @@ from tests.publishers.doubles import detection
 LOGGER = "kws.publishers.command"
 REPORT = (
     "import json, os, sys; "
-    "print(json.dumps([sys.argv[2:], {k: v for k, v in os.environ.items() if k.startswith('KWS_')}]), "
-    "file=open(sys.argv[1], 'x'))"
+    "found = {k: v for k, v in os.environ.items() if k.startswith('KWS_') and not k.startswith('KWS_TEST_')}; "
+    "json.dump([sys.argv[2:], found], open(sys.argv[1], 'x'))"
 )
 
 

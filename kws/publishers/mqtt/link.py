@@ -120,18 +120,18 @@ class Link:
         while not self._closing:
             begun = time.monotonic()
             try:
-                session = self._connect()
+                self._hold(self._connect())
             except ConnectError as error:
                 self._tell(str(error))
-            else:
-                self._hold(session)
-                if time.monotonic() - begun > _GOOD:
-                    self._backoff.reset()
+            except Exception:  # noqa: BLE001
+                # A defect of ours or of a library; the next connection may fare better, no connection never does.
+                _log.exception("%s: the connection failed", self._name)
             self._pause(begun)
 
     def _hold(self, session: Session) -> None:
         """Serve a session until it is lost or the end has come."""
         self._trouble = ""
+        begun = time.monotonic()
         _log.info("%s: connected", self._name)
         try:
             fresh = True
@@ -155,6 +155,8 @@ class Link:
             with self._changed:
                 self._session = None
             session.abort()
+            if time.monotonic() - begun > _GOOD:
+                self._backoff.reset()
         if not self._closing:
             _log.warning("%s: the connection is lost", self._name)
 

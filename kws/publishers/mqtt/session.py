@@ -7,6 +7,7 @@ what is not confirmed in time ends the connection in a way that the system too f
 
 from __future__ import annotations
 
+import logging
 import os
 import socket
 import struct
@@ -27,6 +28,8 @@ if TYPE_CHECKING:
 
     from paho.mqtt.client import Client
     from paho.mqtt.reasoncodes import ReasonCode
+
+_log = logging.getLogger(__name__)
 
 #: Seconds that a broker has for each step of letting us in.
 CONNECT_SECONDS = 5.0
@@ -129,11 +132,11 @@ class Session:
             more = {"clean_start": True, "properties": _properties("CONNECT", MaximumPacketSize=LARGEST)}
         try:
             self._client.connect(broker.host, broker.port, options.keepalive, **more)
+            self._take_hold()
         except Exception as error:
             if not isinstance(error, OSError | ValueError):  # a broken answer on websockets is one
                 raise
             raise ConnectError(explain(error, broker)) from None
-        self._take_hold()
         self._client.loop_start()
         with self._changed:
             self._changed.wait_for(lambda: self._answer is not None or self.lost, CONNECT_SECONDS)
@@ -265,7 +268,9 @@ class Session:
         with self._changed:
             self._confirmed[mid] = code
             self._changed.notify_all()
-            if self._raw is not None:
+            if self._raw is None:
+                return
+            with suppress(OSError):  # the connection has just ended
                 # A broker may hold back the next confirmation until this one is acknowledged, which takes 40 ms.
                 self._raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 
@@ -277,8 +282,13 @@ class Session:
             self._changed.notify_all()
 
     def _on_message(self, _client: object, _data: object, message: Any) -> None:
-        with suppress(UnicodeDecodeError):  # a topic that is no text is none of ours
+        try:
             self._hear(message.topic, message.payload, message.retain)
+        except UnicodeDecodeError:  # a topic that is no text is none of ours
+            pass
+        except Exception:  # noqa: BLE001
+            # Raised here it would end the connection's thread, and nobody would notice.
+            _log.exception("a message was not understood")
 
 
 def _properties(packet: str, **values: object) -> Any:

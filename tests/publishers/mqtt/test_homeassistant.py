@@ -16,8 +16,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kws.output import as_json
-from kws.publishers.mqtt import Health, HomeAssistantOptions, MqttOptions
+from kws.output import as_dict, as_json
+from kws.publishers.mqtt import Health, HomeAssistantOptions, MqttOptions, SetListening, SetThreshold
 from kws.publishers.mqtt.forget import forget
 from kws.publishers.mqtt.homeassistant import discovery
 from kws.publishers.mqtt.topics import Message, Topics
@@ -178,6 +178,37 @@ def test_a_home_assistant_takes_it(home_assistant: str) -> None:
     assert event == {**json.loads(as_json(detection("on"))), "event_type": "on"}
     assert answer["rendered"][last] == "on"
     assert answer["rendered"][level] == "-43.2"
+
+
+def test_a_home_assistant_finds_it_hears_it_and_controls_it(home_assistant: str, broker: Broker) -> None:
+    """In the older form: the Home Assistant for this Python does not know discovery by device yet."""
+    with running(broker, home_assistant=HomeAssistantOptions(form="components")) as service:
+        publisher = service.publisher
+        publisher.show_listening(on=True)
+        publisher.show_threshold("on", 0.8)
+        publisher.show_health(Health(listening=True, level=-40.04))
+        instance = subprocess.Popen(
+            [home_assistant, Path(__file__).with_name("ha_instance.py"), str(broker.port)],
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        try:
+            assert instance.stdout
+            assert instance.stdout.readline() == "found\n", instance.communicate()
+            service.lane.put(detection("on", wake="computer"))
+            assert service.commands.get(timeout=20) == SetThreshold("on", 0.77)
+            publisher.show_threshold("on", 0.77)
+            assert service.commands.get(timeout=20) == SetListening(on=False)
+            publisher.show_listening(on=False)
+            answer = json.loads(instance.stdout.readline())
+        finally:
+            instance.kill()
+            instance.communicate()
+    assert answer["device"] == "kws kitchen"
+    assert answer["triggers"] == ["off heard", "on heard"]
+    assert answer["states"]["sensor.kws_kitchen_level"] == "-40.0"
+    assert answer["states"]["sensor.kws_kitchen_last_keyword"] == "none"
+    assert answer["event"]["event_types"] == ["on", "off"]
+    assert answer["event"].items() >= {**as_dict(detection("on", wake="computer")), "event_type": "on"}.items()
 
 
 @pytest.mark.parametrize("form", ["device", "components"])

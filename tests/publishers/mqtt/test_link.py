@@ -1,8 +1,15 @@
 from __future__ import annotations
 
+import time
+
 import pytest
 
+from kws.publishers.mqtt import MqttPublisher, SetListening
 from kws.publishers.mqtt.link import Backoff
+from kws.publishers.mqtt.topics import Message
+from tests.broker import Broker, Subscriber
+from tests.publishers.doubles import detection, past
+from tests.publishers.mqtt.running import running
 
 
 def test_the_wait_doubles_up_to_the_limit_and_half_of_it_is_chance() -> None:
@@ -28,3 +35,37 @@ def test_a_good_connection_begins_it_anew() -> None:
 def test_the_limits_must_make_sense(first: float, limit: float) -> None:
     with pytest.raises(ValueError, match="first must be positive"):
         Backoff(first=first, limit=limit)
+
+
+def test_a_defect_in_whoever_hears_does_not_deafen_the_connection(
+    broker: Broker, subscriber: Subscriber, caplog: pytest.LogCaptureFixture
+) -> None:
+    with running(broker) as service:
+        service.publisher._on_command = lambda _: 1 / 0  # type: ignore[assignment,return-value]
+        service.session()
+        subscriber.publish("kws/kitchen/set/listening", "OFF")
+        service.lane.put(detection("on"))
+        assert service.wait_settled(1).published == 1
+        while "a message was not understood" not in caplog.text:
+            past(time.monotonic() + 0.01)
+        service.publisher._on_command = service.commands.put
+        subscriber.publish("kws/kitchen/set/listening", "OFF")
+        assert service.commands.get(timeout=10) == SetListening(on=False)
+
+
+def test_a_defect_on_the_way_to_the_broker_is_no_reason_to_give_up(
+    broker: Broker, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = iter([1])
+    original = MqttPublisher._hello
+
+    def hello(publisher: MqttPublisher) -> Message:
+        for _ in calls:
+            raise ZeroDivisionError
+        return original(publisher)
+
+    monkeypatch.setattr(MqttPublisher, "_hello", hello)
+    with running(broker) as service:
+        service.lane.put(detection("on"))
+        assert service.wait_settled(1).published == 1
+    assert "the connection failed" in caplog.text
