@@ -48,17 +48,19 @@ def score(model: Model, hop: int, blocks: Iterable[AudioBlock]) -> Iterator[Scor
 
 
 def hear(source: Source, model: Model) -> Iterator[AudioBlock]:
-    """The sound of an open source at the model's rate.
+    """The sound of an open source at the model's rate, between two windows of silence.
 
-    Where the source ends, one window of silence follows, so that a word in its last moments is decided like any
-    other, and a recording shorter than a window is heard at all.
+    So a word in the first or the last moments is decided like any other, and a recording shorter than a window is
+    heard at all. The silence before has negative positions: what the source delivers first is at 0.
     """
     rate = model.front_end.sample_rate
+    silence = np.zeros(model.front_end.window, np.float32)
+    yield AudioBlock(silence, -len(silence))
     end = 0
     for block in Resampler(source.rate, rate).stream(source.blocks()):
         end = block.end
         yield block
-    yield AudioBlock(np.zeros(model.front_end.window, np.float32), end)
+    yield AudioBlock(silence, end)
 
 
 class Pipeline:
@@ -106,7 +108,7 @@ class Pipeline:
         return Detection(
             keyword=fired.keyword,
             score=fired.score,
-            start=fired.start / rate,
+            start=max(0, fired.start) / rate,
             end=fired.end / rate,
             time=datetime.now(UTC),
             model=self.model.name,

@@ -150,7 +150,7 @@ class Listener:
         return Stretch(
             self._model.labels,
             arrays["posteriors"],
-            first_end=window,
+            first_end=int(arrays["first_end"]),
             levels=arrays["levels"].tolist(),
             sample_rate=self._rate,
             window=window,
@@ -172,18 +172,19 @@ class Listener:
         return computed
 
     def _score(self, blocks: Iterable[AudioBlock]) -> Arrays:
-        """The posteriors of all windows, float32 ``(windows, labels)``, and the levels of their newest hops."""
-        rows, levels = [], []
+        """The posteriors of all windows, float32 ``(windows, labels)``, their levels, and where the first ends."""
+        rows, levels, ends = [], [], []
         for scored in score(self._model, self._hop, blocks):
             rows.append(scored.posteriors)
             levels.append(scored.level)
+            ends.append(scored.end)
         posteriors = np.array(rows, np.float32).reshape(-1, len(self._model.labels))
-        return {"posteriors": posteriors, "levels": np.array(levels, np.float64)}
+        return {"posteriors": posteriors, "levels": np.array(levels, np.float64), "first_end": np.array(ends[0])}
 
     def _key(self, files: Sequence[Path]) -> str:
         """What the posteriors depend on, as the name of a file."""
         description, network = self._model.description, self._model.network
-        key = hashlib.sha256(f"{description.front_end} {network.interpreter} {self._hop}\0".encode())
+        key = hashlib.sha256(f"{description.front_end} {network.interpreter} {self._hop} 2\0".encode())
         key.update(description.sha256[self._model.path.name].encode())
         for path in files:
             status = path.stat()

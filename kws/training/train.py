@@ -125,6 +125,7 @@ def train(recipe: Recipe, folders: Folders, run: Path, console: Console) -> Trai
 
     Raises:
         UsageError: the folder belongs to another recipe, or recordings are missing.
+        KeyboardInterrupt: the user stopped it; a checkpoint has been written.
     """
     _claim(run, recipe)
     material, validation = prepare(recipe, folders)
@@ -154,7 +155,12 @@ def train(recipe: Recipe, folders: Folders, run: Path, console: Console) -> Trai
             return None
         return float(np.mean(trainer.posteriors(held_out).argmax(axis=1) == validation.labels))
 
-    _learn(trainer, iter(data), accuracy, run / HISTORY_FILE, console)
+    try:
+        _learn(trainer, iter(data), accuracy, run / HISTORY_FILE, console)
+    except KeyboardInterrupt:
+        trainer.save()
+        console.print(f"stopped after {int(trainer.clips)} clips; the same command goes on from there")
+        raise
     return trainer
 
 

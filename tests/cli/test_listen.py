@@ -111,6 +111,12 @@ def test_a_pipe_of_wav(listen: Listen, spoken: Path, detections: Detections) -> 
     ]
 
 
+def test_a_word_that_is_all_of_a_recording(listen: Listen, speech: Float32Array, tmp_path: Path) -> None:
+    path = tmp_path / "computer.wav"
+    soundfile.write(path, speech[16000 : round(1.76 * 16000)], 16000)
+    assert keywords(listen(path)) == ["computer"]
+
+
 def test_a_raw_pipe_at_44100_hz_in_stereo(listen: Listen, speech: Float32Array, detections: Detections) -> None:
     sound = soxr.resample(speech, 16000, 44100)
     raw = pcm(np.stack((sound, sound), axis=1))
@@ -169,7 +175,7 @@ def test_scores_as_json_lines(model_folder: Path, spoken: Path, tmp_path: Path, 
     assert lines(kws("listen", spoken, "--model", model_folder, "--scores", path))
     rows = [json.loads(line) for line in path.read_text().splitlines()]
     # Six seconds and the second of silence after them, a window every 50 ms, each once.
-    assert [row["end"] for row in rows] == pytest.approx(np.arange(1, 7.001, 0.05).tolist())
+    assert [row["end"] for row in rows] == pytest.approx(np.arange(0, 7.001, 0.05).tolist())
     labels = read_description(model_folder).labels
     for row in rows:
         assert list(row) == ["end", "level", *labels]
@@ -186,11 +192,11 @@ def test_scores_as_a_table_and_on_standard_error(model_folder: Path, tmp_path: P
     assert lines(kws("listen", path, "--model", model_folder, "--scores", table)) == []
     with table.open() as file:
         rows = list(csv.DictReader(file))
-    assert [float(row["end"]) for row in rows] == [1.0, 1.05]
+    assert [float(row["end"]) for row in rows] == pytest.approx(np.arange(0, 1.051, 0.05).tolist())
     assert list(rows[0]) == ["end", "level", *read_description(model_folder).labels]
     result = kws("listen", path, "--model", model_folder, "--scores", "-")
     assert result.stdout == ""
-    assert [json.loads(line)["end"] for line in result.stderr.splitlines()] == [1.0, 1.05]
+    assert len(result.stderr.splitlines()) == len(rows)
 
 
 def test_near_misses_are_told_to_who_asks(model_folder: Path, spoken: Path, detections: Detections) -> None:
