@@ -44,8 +44,8 @@ def pcm() -> bytes:
 def test_the_service_publishes_and_ends_in_order(broker: Broker, subscriber: Subscriber, configure: Path) -> None:
     add_mqtt(configure, broker)
     service = start("run", "--config", configure)
+    subscriber.wait(STATUS, "online")  # so there is somebody to open the other end
     with (configure.parent / "sound").open("wb") as sound:
-        subscriber.wait(STATUS, "online")
         sound.write(pcm())
         sound.flush()
         heard = subscriber.wait("kws/kitchen/detection").fields

@@ -122,9 +122,11 @@ def test_what_was_said_in_an_outage_is_never_heard_and_told_once(
                 service.lane.put(detection("off"))
                 subscriber.wait(f"{DETECTION}/off")
                 assert not subscriber.on(f"{DETECTION}/on")
-    assert service.lane.counts == Counts(published=1, dropped=5)
+    counts = service.lane.counts
+    # The first may have been on its way when the connection broke.
+    assert counts in (Counts(published=1, dropped=5), Counts(published=1, dropped=4, unconfirmed=1))
     (told,) = [line for line in caplog.messages if "dropped" in line]
-    assert told.startswith(f"{broker.url}: 5 detections were dropped: ")
+    assert told.startswith(f"{broker.url}: {counts.dropped} detections were dropped: ")
     assert "the broker was not there in time" in told
 
 
