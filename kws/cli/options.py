@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kws.errors import UsageError
@@ -96,10 +97,11 @@ def decision_settings(options: argparse.Namespace, model: Model) -> DecisionSett
         UsageError: a value that cannot be, with the place where it was written.
     """
     from kws.decision import read_options, resolve  # noqa: PLC0415
+    from kws.tables import read_toml  # noqa: PLC0415
 
     layers = {"model.json": read_options(model.description.decision, "model.json")}
     if options.settings:
-        layers[options.settings] = read_options(_read_toml(options.settings), options.settings)
+        layers[options.settings] = read_options(read_toml(Path(options.settings)), options.settings)
     layers[COMMAND_LINE] = read_options(_tables(options), COMMAND_LINE)
     return resolve(model.labels, layers)
 
@@ -129,15 +131,3 @@ def _tables(options: argparse.Namespace) -> dict[str, object]:
         "keyword": keywords,
         "gate": {key: value for key, value in gate.items() if value is not None},
     }
-
-
-def _read_toml(path: str) -> dict[str, object]:
-    import tomllib  # noqa: PLC0415
-
-    try:
-        with open(path, "rb") as file:  # noqa: PTH123 - the name as the user gave it, for the error
-            return tomllib.load(file)
-    except OSError as error:
-        raise UsageError(f"{path}: {error.strerror}") from error
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        raise UsageError(f"{path}: {error}") from error

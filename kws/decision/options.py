@@ -15,9 +15,8 @@ A layer is three tables, in TOML or in ``model.json`` alike::
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping
-from difflib import get_close_matches
-from typing import Any, TypeVar
+from collections.abc import Collection, Mapping
+from typing import Any
 
 import msgspec
 
@@ -31,6 +30,7 @@ from kws.decision.settings import (
     prefix,
 )
 from kws.errors import UsageError
+from kws.tables import check_known, read_table
 from kws.values import SILENCE, UNKNOWN
 
 
@@ -71,9 +71,6 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     gate: GateOptions = GateOptions()
 
 
-Table = TypeVar("Table", bound=msgspec.Struct)
-
-
 def read_options(tables: Mapping[str, Any], source: str) -> Options:
     """A layer from parsed TOML or JSON.
 
@@ -84,14 +81,16 @@ def read_options(tables: Mapping[str, Any], source: str) -> Options:
     Raises:
         UsageError: an unknown name or a value of the wrong kind, with its path.
     """
-    _known(tables, Options.__struct_fields__, source, "table")
+    check_known(tables, Options.__struct_fields__, source, "table")
     keywords = tables.get("keyword", {})
     if not isinstance(keywords, Mapping):
         raise UsageError(f"{source}: keyword: must be a table for each keyword, such as [keyword.on]")
     return Options(
-        decision=_read(tables.get("decision", {}), DecisionOptions, f"{source}: decision"),
-        keyword={name: _read(table, KeywordOptions, f"{source}: keyword.{name}") for name, table in keywords.items()},
-        gate=_read(tables.get("gate", {}), GateOptions, f"{source}: gate"),
+        decision=read_table(tables.get("decision", {}), DecisionOptions, f"{source}: decision"),
+        keyword={
+            name: read_table(table, KeywordOptions, f"{source}: keyword.{name}") for name, table in keywords.items()
+        },
+        gate=read_table(tables.get("gate", {}), GateOptions, f"{source}: gate"),
     )
 
 
@@ -145,33 +144,10 @@ def _said(table: msgspec.Struct) -> dict[str, Any]:
 
 def _check(source: str, layer: Options, keywords: Collection[str]) -> None:
     """Whether each value of a layer can be, by itself."""
-    _known(layer.keyword, keywords, f"{source}: keyword", "keyword of this model")
-    _known(layer.gate.wake_words or (), keywords, f"{source}: gate.wake_words", "keyword of this model")
+    check_known(layer.keyword, keywords, f"{source}: keyword", "keyword of this model")
+    check_known(layer.gate.wake_words or (), keywords, f"{source}: gate.wake_words", "keyword of this model")
     tables = {"decision": layer.decision, "gate": layer.gate}
     tables |= {f"keyword.{keyword}": options for keyword, options in layer.keyword.items()}
     for path, table in tables.items():
         with prefix(f"{source}: {path}"):
             check_ranges(_said(table))
-
-
-def _read(table: object, kind: type[Table], path: str) -> Table:
-    """One table, converted; errors begin with its path."""
-    if not isinstance(table, Mapping):
-        raise UsageError(f"{path}: must be a table")
-    _known(table, kind.__struct_fields__, path, "setting")
-    for key, value in table.items():
-        try:
-            msgspec.convert({key: value}, kind)
-        except msgspec.ValidationError as error:
-            problem = str(error).partition(" - at ")[0].replace(" | null", "").replace("`", "")
-            raise UsageError(f"{path}.{key}: {problem[0].lower()}{problem[1:]}") from None
-    return msgspec.convert(table, kind)
-
-
-def _known(names: Iterable[str], allowed: Collection[str], path: str, what: str) -> None:
-    """Refuse the first name that is not allowed, and say which one was perhaps meant."""
-    for name in names:
-        if name not in allowed:
-            close = get_close_matches(name, allowed, n=1)
-            meant = f"did you mean {close[0]!r}? " if close else ""
-            raise UsageError(f"{path}: {name!r} is not a {what}; {meant}choose from {', '.join(allowed)}")

@@ -26,7 +26,7 @@ from kws.values import Float64Array
 #: Highest false accepts of all keywords from which their common tail is estimated.
 TAIL = 20
 #: False accepts of a keyword as from which its own count weighs more than its share.
-PRIOR = 8.0
+PRIOR = 12.0
 #: False accepts of all keywords among which the shares are counted, or all that there are.
 _SHARES = 100
 #: False accepts that may have been where none was.
