@@ -24,7 +24,7 @@ from kws.evaluation.curves import Curve
 from kws.values import Float64Array
 
 #: Highest false accepts of all keywords from which their common tail is estimated.
-TAIL = 20
+TAIL = 15
 #: False accepts of a keyword as from which its own count weighs more than its share.
 PRIOR = 12.0
 #: False accepts of all keywords among which the shares are counted, or all that there are.
@@ -32,11 +32,11 @@ _SHARES = 100
 #: False accepts that may have been where none was.
 _UNSEEN = 0.5
 #: Log odds by which the highest false accepts exceed a threshold on average: at least, and where there were none.
-_LEAST_EXCESS, _USUAL_EXCESS = 0.2, 1.0
+_LEAST_EXCESS, _USUAL_EXCESS = 0.05, 1.0
 #: Steps of the budget in which rates are counted, each rounded up.
 _STEPS = 1000
 #: Log odds over which misses are averaged, so that no threshold stands at the edge of a single word.
-_BLUR = 0.5
+_BLUR = 0.1
 #: Share of the words said that the whole budget must save; where it would save less, a threshold stays higher.
 _WORTH = 0.002
 

@@ -46,10 +46,6 @@ class Curve:
         """False accepts per hour."""
         return self.false / self.hours
 
-    def at(self, threshold: float) -> int:
-        """The place of the nearest threshold."""
-        return int(np.abs(self.thresholds - threshold).argmin())
-
 
 def sweep(
     streams: Sequence[Heard],

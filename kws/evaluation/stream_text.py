@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+import numpy as np
 from rich import box
 from rich.console import Console
 from rich.table import Table
@@ -15,8 +16,8 @@ from kws.evaluation.measure import Figures, percent
 from kws.evaluation.stream import Evaluation, Operation
 from kws.evaluation.thresholds import as_toml, describe
 
-#: Thresholds of the short table; the report and --json have them all.
-_SOME = (0.3, 0.5, 0.6, 0.7, 0.8, 0.85, 0.9, 0.95, 0.98, 0.99)
+#: False accepts an hour of the short table's rows, at most; the report and --json have every threshold.
+_ROWS = (100.0, 50.0, 20.0, 10.0, 5.0, 2.0, 1.0, 0.5, 0.2, 0.0)
 #: As many false accepts as make a rate worth talking about: with three, it may still be off by a factor of three.
 _ENOUGH = 3
 #: Share of a keyword's words that are missed where it might as well not be there.
@@ -32,7 +33,7 @@ def print_evaluation(evaluation: Evaluation, console: Console) -> None:
     console.print(_figures_table(operation))
     for line in remarks(evaluation):
         console.print(line, soft_wrap=True, highlight=False)
-    console.print("\nOne threshold for all keywords", highlight=False)
+    console.print("\nOne threshold for all keywords, for fewer and fewer false accepts", highlight=False)
     console.print(_sweep_table(evaluation))
     if evaluation.choice.picks:
         console.print(f"Thresholds for {false_accepts(evaluation.choice.budget)} an hour", highlight=False)
@@ -151,10 +152,10 @@ def _seconds(value: float | None) -> str:
 def _sweep_table(evaluation: Evaluation) -> Table:
     curve = together(list(compared(evaluation.curves).values()))
     table = _table("threshold", "missed", "", "wrong", "doubles", "false", "an hour")
-    for threshold in _SOME:
-        place = curve.at(threshold)
+    within = (np.flatnonzero(curve.false_rate <= most) for most in _ROWS)
+    for place in dict.fromkeys(int(places[0]) for places in within if len(places)):
         table.add_row(
-            f"{threshold:g}",
+            f"{curve.thresholds[place]:g}",
             str(curve.misses[place]),
             percent(curve.miss_rate[place]) if curve.said else "",
             str(curve.wrong[place]),

@@ -17,12 +17,8 @@ from kws.decision.smoothing import ONE, RunningMean, to_counts
 from kws.decision.spotter import Grid, Spotter
 from kws.evaluation.matching import Fire
 
-#: Thresholds that are tried: hundredths, and finer where scores crowd.
-THRESHOLDS: tuple[float, ...] = (
-    *(round(0.1 + 0.01 * i, 2) for i in range(86)),
-    *(round(0.955 + 0.005 * i, 3) for i in range(8)),
-    *(0.992, 0.994, 0.995, 0.996, 0.997, 0.998, 0.999),
-)
+#: Thresholds that are tried: hundredths, and thousandths where scores crowd.
+THRESHOLDS: tuple[float, ...] = tuple(i / 100 for i in range(10, 90)) + tuple(i / 1000 for i in range(900, 1000))
 
 
 class Track:
