@@ -23,6 +23,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar="FILE",
         help="the run's recipe with other decision settings, licence or attribution",
     )
+    parser.add_argument(
+        "--networks",
+        default="int8,float32,dynamic-range",
+        metavar="A,B,...",
+        help="what to write (default: %(default)s)",
+    )
     parser.add_argument("--model-version", default="1.0", metavar="V", help="of the model (default: %(default)s)")
     parser.set_defaults(run=run)
 
@@ -32,5 +38,6 @@ def run(options: argparse.Namespace) -> int:
     from kws.training.recipe import read_recipe  # noqa: PLC0415
 
     recipe = read_recipe(options.recipe) if options.recipe else None
-    export(options.run_folder, options.model_folder, recipe=recipe, version=options.model_version)
+    kinds = [kind.strip() for kind in options.networks.split(",")]
+    export(options.run_folder, options.model_folder, recipe=recipe, version=options.model_version, kinds=kinds)
     return 0

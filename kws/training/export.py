@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,8 @@ from kws.values import Float32Array
 
 import tensorflow as tf  # isort: skip - after kws.training.network, which sets what TensorFlow reads when it loads
 
-#: File in the model folder -> how its numbers are stored.
-NETWORKS = {"model.tflite": "int8", "model-float32.tflite": "float32", "model-dynamic.tflite": "dynamic-range"}
+#: How numbers are stored -> file in the model folder; the first is the one that a model folder stands for.
+NETWORKS = {"int8": "model.tflite", "float32": "model-float32.tflite", "dynamic-range": "model-dynamic.tflite"}
 
 _SHORTEST_HOP = 0.05
 
@@ -71,7 +71,14 @@ def convert(model: Any, kind: str, examples: Float32Array | None = None) -> byte
     return bytes(converter.convert())
 
 
-def export(run: Path, folder: Path, *, recipe: Recipe | None = None, version: str = "1.0") -> None:
+def export(
+    run: Path,
+    folder: Path,
+    *,
+    recipe: Recipe | None = None,
+    version: str = "1.0",
+    kinds: Sequence[str] = tuple(NETWORKS),
+) -> None:
     """Write a model folder; its networks, ``model.json`` and card are replaced.
 
     Args:
@@ -79,10 +86,15 @@ def export(run: Path, folder: Path, *, recipe: Recipe | None = None, version: st
         folder: is made where it is missing.
         recipe: says anew what training does not hear of (decision, licence, attribution); None for the run's own.
         version: of the model.
+        kinds: keys of :data:`NETWORKS`, int8 among them.
 
     Raises:
-        UsageError: there is no run, or the recipe is of another one.
+        UsageError: there is no run, the recipe is of another one, or a kind is unknown or missing.
     """
+    if unknown := set(kinds) - set(NETWORKS):
+        raise UsageError(f"no network {min(unknown)!r}; there are {', '.join(NETWORKS)}")
+    if "int8" not in kinds:
+        raise UsageError("int8 is what a model folder stands for; it cannot be left out")
     trainer = load_run(run)
     if recipe is not None and not recipe.trains_like(trainer.recipe):
         raise UsageError(f"{run} was trained with another recipe")
@@ -90,8 +102,8 @@ def export(run: Path, folder: Path, *, recipe: Recipe | None = None, version: st
     examples = np.load(run / EXAMPLES_FILE)
     folder.mkdir(parents=True, exist_ok=True)
     digests = {}
-    for file, kind in NETWORKS.items():
-        network = convert(trainer.averaged, kind, examples)
+    for kind in kinds:
+        file, network = NETWORKS[kind], convert(trainer.averaged, kind, examples)
         (folder / file).write_bytes(network)
         digests[file] = hashlib.sha256(network).hexdigest()
     description = Description(

@@ -141,11 +141,16 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             )
 
     def trains_like(self, other: Recipe) -> bool:
-        """Whether a run of the other can go on as this one: all that training hears of, but its length, is the same."""
+        """Whether a run of the other can go on as this one.
+
+        It can with another length and another mix (the last clips may be of another kind than the first), and with
+        another name and what else training does not hear of.
+        """
         same = msgspec.structs.replace(other.optimiser, clips=self.optimiser.clips)
         return self == msgspec.structs.replace(
             other,
             name=self.name,
+            mix=self.mix,
             optimiser=same,
             decision=self.decision,
             licence=self.licence,

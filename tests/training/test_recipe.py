@@ -58,10 +58,12 @@ def test_what_is_wrong_is_said_with_the_file(tmp_path: Path, text: str, message:
     assert message in str(error.value)
 
 
-def test_only_what_training_does_not_hear_of_may_change() -> None:
+def test_a_run_may_go_on_for_longer_with_another_mix_but_not_as_another_network() -> None:
     recipe = Recipe(name="a", keywords=("on",))
     longer = msgspec.structs.replace(recipe.optimiser, clips=10)
     assert msgspec.structs.replace(recipe, name="b", licence="MIT", optimiser=longer).trains_like(recipe)
+    other = msgspec.structs.replace(recipe.mix, silence=0.2)
+    assert msgspec.structs.replace(recipe, mix=other).trains_like(recipe)
     assert not msgspec.structs.replace(recipe, keywords=("off",)).trains_like(recipe)
     faster = msgspec.structs.replace(recipe.optimiser, rate=1.0)
     assert not msgspec.structs.replace(recipe, optimiser=faster).trains_like(recipe)

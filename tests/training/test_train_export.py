@@ -123,6 +123,7 @@ def test_the_articles_preset_trains_and_exports(tmp_path: Path) -> None:
 
 def test_mistakes_of_a_user_are_one_line(tmp_path: Path) -> None:
     assert "no such folder" in kws("train", "--data", tmp_path / "no", "--run", tmp_path / "run", fails=2).stderr
+    assert "no network 'int4'" in kws("export", tmp_path, tmp_path / "model", "--networks", "int4", fails=2).stderr
     assert "no training run here" in kws("export", tmp_path, tmp_path / "model", fails=2).stderr
     write_words(tmp_path / "words", speakers=2)
     arguments = ["--data", tmp_path / "words", "--run", tmp_path / "run", "--keywords", "low,middle"]
