@@ -137,6 +137,11 @@ def percent(share: float) -> str:
     return f"{100 * share:.1f} %"
 
 
+def seconds(value: float | None) -> str:
+    """A latency as people write it; nothing for None."""
+    return "" if value is None else f"{value:z.2f} s"
+
+
 def wilson(count: int, total: int) -> tuple[float, float]:
     """The 95 % confidence interval of a share: E. B. Wilson, J. Am. Stat. Assoc. 22 (1927) 209."""
     share, spread = count / total, _Z**2 / total

@@ -9,7 +9,7 @@ from kws import __version__
 from kws.evaluation.choose import frontier
 from kws.evaluation.curves import compared, together
 from kws.evaluation.markup import el, render
-from kws.evaluation.measure import Figures, percent
+from kws.evaluation.measure import Figures, percent, seconds
 from kws.evaluation.pictures import DetPlane, Mark
 from kws.evaluation.report_mistakes import matrix, mistakes
 from kws.evaluation.report_parts import key, remark, section
@@ -92,7 +92,7 @@ def _tiles(total: Figures) -> Element:
         _tile("doubles", str(total.doubles), "", "one word, detected again"),
         _tile(
             "latency",
-            "" if median is None else f"{median:.2f}",
+            "" if median is None else f"{median:z.2f}",
             "" if median is None else "s",
             "" if late is None else f"median; 95\u00a0% in {late:.2f}\u00a0s",
         ),
@@ -155,8 +155,8 @@ def _row(
         _bar(false_bar, "bar false"),
         _count(figures.wrong),
         _count(figures.doubles),
-        el("td", _seconds(figures.latency(50))),
-        el("td", _seconds(figures.latency(95))),
+        el("td", seconds(figures.latency(50))),
+        el("td", seconds(figures.latency(95))),
     )
 
 
@@ -166,10 +166,6 @@ def _bar(share: float | None, style: str) -> Element:
 
 def _count(number: int) -> Element:
     return el("td", str(number)) if number else el("td", "0", class_="zero")
-
-
-def _seconds(value: float | None) -> str:
-    return "" if value is None else f"{value:.2f} s"
 
 
 def _curves(evaluation: Evaluation) -> Element | None:

@@ -12,7 +12,7 @@ from rich.table import Table
 
 from kws.evaluation.curves import compared, together
 from kws.evaluation.heard import Heard
-from kws.evaluation.measure import Figures, percent
+from kws.evaluation.measure import Figures, percent, seconds
 from kws.evaluation.stream import Evaluation, Operation
 from kws.evaluation.thresholds import as_toml, describe
 
@@ -140,13 +140,9 @@ def _row(figures: Figures) -> tuple[str, ...]:
         str(figures.doubles),
         str(figures.false),
         f"{figures.false_rate:.2f}",
-        _seconds(figures.latency(50)),
-        _seconds(figures.latency(95)),
+        seconds(figures.latency(50)),
+        seconds(figures.latency(95)),
     )
-
-
-def _seconds(value: float | None) -> str:
-    return "" if value is None else f"{value:.2f} s"
 
 
 def _sweep_table(evaluation: Evaluation) -> Table:

@@ -13,7 +13,7 @@ from kws.evaluation.curves import compared, sweep, together
 from kws.evaluation.heard import Heard
 from kws.evaluation.labels import Label
 from kws.evaluation.matching import tolerances
-from kws.evaluation.measure import Figures, decide, figures, judge, poisson, wilson
+from kws.evaluation.measure import Figures, decide, figures, judge, percent, poisson, seconds, wilson
 from kws.evaluation.moments import MISSED, NO_WORD, OTHER_WORD, confusion, moments, timeline
 from kws.evaluation.stream import Operation, evaluate
 
@@ -167,3 +167,8 @@ def test_poisson_intervals_are_near_the_exact_ones(count: int) -> None:
         assert 1 - at_most(count - 1, low) == pytest.approx(0.025, rel=0.1 if count > 4 else 0.8)
     else:
         assert low == 0
+
+
+def test_figures_as_people_write_them() -> None:
+    assert [percent(0.0), percent(1 / 3), percent(1.0)] == ["0.0 %", "33.3 %", "100.0 %"]
+    assert [seconds(None), seconds(-0.001), seconds(-0.256), seconds(0.3)] == ["", "0.00 s", "-0.26 s", "0.30 s"]
