@@ -150,16 +150,3 @@ def _words(folder: Path) -> Iterator[tuple[str, Path]]:
 
 def _digest(path: Path) -> bytes:
     return hashlib.sha256(path.read_bytes()).digest()
-
-
-def transcripts(folder: Path) -> dict[str, frozenset[str]]:
-    """The words said in each utterance of a folder of speech, lower case, by file name without its suffix.
-
-    Read from LibriSpeech's ``*.trans.txt`` (``UTTERANCE WORD WORD ...`` a line) wherever they stand.
-    """
-    said = {}
-    for path in sorted(folder.rglob("*.trans.txt")):
-        for line in path.read_text(encoding="utf-8").splitlines():
-            utterance, _, text = line.partition(" ")
-            said[utterance] = frozenset(text.lower().split())
-    return said

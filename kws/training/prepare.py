@@ -11,9 +11,10 @@ import numpy.typing as npt
 
 from kws.errors import UsageError
 from kws.evaluation.clips import silences
+from kws.evaluation.transcripts import transcripts
 from kws.recordings import audio_files
 from kws.speech import clip_window
-from kws.training.corpus import Recordings, Split, load, split_words, transcripts
+from kws.training.corpus import Recordings, Split, load, split_words
 from kws.training.mixing import SILENCE_LABEL, UNKNOWN_LABEL, Material
 from kws.training.recipe import Recipe
 from kws.values import SILENCE, UNKNOWN, Float32Array
@@ -96,7 +97,7 @@ def _speech_without(recipe: Recipe, folders: Sequence[Path]) -> list[Path]:
     files = []
     for folder in folders:
         said = transcripts(folder)
-        files += [path for path in audio_files(folder) if not said.get(path.stem, frozenset()) & keywords]
+        files += [path for path in audio_files(folder) if keywords.isdisjoint(said.get(path.stem, ()))]
     return files
 
 
