@@ -182,7 +182,8 @@ def test_a_network_that_is_rubbish(tmp_path: Path) -> None:
 def test_labels_that_do_not_match_the_outputs(copy: Path, more: bool) -> None:
     count = len(read_description(copy).labels)
     edited = count + 1 if more else count - 1
-    change(copy, lambda d: d.update(labels=[*d["labels"], "extra"] if more else d["labels"][:-1]))
+    labels = [*read_description(copy).labels, "extra"] if more else read_description(copy).labels[:-1]
+    change(copy, lambda d: d.update(labels=labels, decision={}))
     with pytest.raises(ModelError) as caught:
         Model(copy)
     assert str(caught.value) == f"{copy}/model.json: names {edited} labels, but model.tflite has {count} outputs"
