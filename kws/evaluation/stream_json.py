@@ -28,7 +28,13 @@ def as_dict(evaluation: Evaluation) -> dict[str, Any]:
             "not_said": choice.unsaid,
             **_operation(evaluation.recommended),
         },
-        "held_out": held_out and {"as_set": _operation(held_out[0]), "recommended": _operation(held_out[1])},
+        "held_out": held_out
+        and {
+            "as_set": _operation(held_out[0]),
+            "recommended": _operation(held_out[1]),
+            # Only the keywords for which a threshold could be chosen: the budget is theirs.
+            "chosen": _figures(held_out[1].of(choice.picks)),
+        },
         "confusion": confusion(evaluation.as_set),
         "det": {
             "keywords": {keyword: _curve(curve) for keyword, curve in evaluation.curves.items()},
