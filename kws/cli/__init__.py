@@ -18,6 +18,9 @@ os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 from kws import __version__
 from kws.cli import bench, check, devices, evaluate, export, listen, mix, run, train
 from kws.errors import KwsError, UsageError
+from kws.logs import LogOptions, set_up
+
+_log = logging.getLogger(__name__)
 
 _COMMANDS = (listen, run, check, devices, train, export, evaluate, mix, bench)
 
@@ -40,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         try:
             options = _parser().parse_args(arguments)
-            _log_to_stderr(verbose=getattr(options, "verbose", 0))
+            set_up(LogOptions(level="debug" if getattr(options, "verbose", 0) else "info"))
             code: int = options.run(options)
         finally:
             sys.stdout.flush()  # here, where it is known what to do if that fails
@@ -52,13 +55,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _abandon_stdout()
         return 128 + signal.SIGINT
     except KwsError as error:
-        print(f"kws: {error}", file=sys.stderr)
+        _log.error("%s", error)
         return error.exit_code
     except OSError as error:
         if error.errno not in _NO_ROOM:
             raise
         _abandon_stdout()
-        print(f"kws: cannot write: {error.strerror}", file=sys.stderr)
+        _log.error("cannot write: %s", error.strerror)
         return 1
     return code
 
@@ -94,12 +97,3 @@ def _parser() -> argparse.ArgumentParser:
     for command in _COMMANDS:
         command.add_parser(commands)
     return parser
-
-
-def _log_to_stderr(*, verbose: int) -> None:
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(logging.Formatter("kws: %(message)s"))
-    root = logging.getLogger("kws")
-    root.handlers[:] = [handler]
-    root.setLevel(logging.INFO if verbose < 1 else logging.DEBUG)
-    root.propagate = False
