@@ -9,7 +9,7 @@ from functools import partial
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
-from kws.config import Config
+from kws.config import Config, SourceOptions
 from kws.decision import read_options, resolve
 from kws.errors import UsageError
 from kws.publishers import CommandPublisher, Dispatcher, Lane, LinePublisher
@@ -32,29 +32,37 @@ class Publishers:
     mqtt: MqttPublisher | None
 
 
-def load_pipeline(config: Config) -> Pipeline:
-    """The model with the settings in force: built-in, the model's, the configuration's.
+def load_model(config: Config) -> Model:
+    """The model.
 
     Raises:
-        ModelError, UsageError: the model cannot be used, or a setting cannot be.
+        ModelError, UsageError: it cannot be used.
     """
     from kws.model import Model, find_model  # noqa: PLC0415
+
+    return Model(find_model(config.model.name), interpreter=config.model.interpreter, threads=config.model.threads)
+
+
+def make_pipeline(config: Config, source: SourceOptions, model: Model) -> Pipeline:
+    """What decides for a source, by the settings in force: built-in, the model's, the file's, the source's own.
+
+    Raises:
+        UsageError: a setting cannot be.
+    """
     from kws.pipeline import Pipeline  # noqa: PLC0415
 
-    model = Model(find_model(config.model.name), interpreter=config.model.interpreter, threads=config.model.threads)
-    layers = {"model.json": read_options(model.description.decision, "model.json"), str(config.path): config.decision}
+    layers = {"model.json": read_options(model.description.decision, "model.json"), **config.layers(source)}
     return Pipeline(model, resolve(model.labels, layers))
 
 
-def source_maker(config: Config) -> Callable[[], Source]:
-    """What makes the source, anew each time that it is called.
+def source_maker(config: Config, source: SourceOptions) -> Callable[[], Source]:
+    """What makes a source, anew each time that it is called.
 
     Raises:
         UsageError: its options cannot be, or do not go together.
     """
     from kws.sources import open_source  # noqa: PLC0415
 
-    source = config.source
     make = partial(
         open_source,
         source.input,
@@ -64,16 +72,19 @@ def source_maker(config: Config) -> Callable[[], Source]:
         channels=source.channels,
         sample_format=source.sample_format,
     )
-    with _named(config):
+    with _named(config.place(source)):
         make()  # options that cannot be are found now, not when listening begins
     return make
 
 
-def make_publishers(config: Config, model: Model, on_command: Callable[[Command], None] = lambda _: None) -> Publishers:
-    """The publishers.
+def make_publishers(
+    config: Config, source: SourceOptions, model: Model, on_command: Callable[[Command], None] = lambda _: None
+) -> Publishers:
+    """The publishers of what a source hears.
 
     Args:
         config: as read.
+        source: one of its sources.
         model: whose keywords are published.
         on_command: gets requests that come by way of MQTT.
 
@@ -84,19 +95,20 @@ def make_publishers(config: Config, model: Model, on_command: Callable[[Command]
         raise UsageError(f"{config.path}: nobody would hear of detections; add a table mqtt, exec or stdout")
     command = mqtt = None
     keywords = model.description.keywords
-    with _named(config):
+    options, home_assistant, hermes = config.publishing(source)
+    with _named(str(config.path)):
         if config.exec is not None:
             check_known(config.exec.commands, keywords, "exec.commands", "keyword of this model")
             command = CommandPublisher(config.exec)
-        if config.mqtt is not None:
+        if options is not None:
             mqtt = MqttPublisher(
-                config.mqtt,
+                options,
                 keywords=keywords,
                 model=model.name,
                 model_version=model.description.version,
                 on_command=on_command,
-                home_assistant=config.home_assistant,
-                hermes_options=config.hermes,
+                home_assistant=home_assistant,
+                hermes_options=hermes,
             )
     return Publishers(command, None if config.stdout is None else LinePublisher(config.stdout), mqtt)
 
@@ -107,10 +119,14 @@ def make_service(config: Config) -> Service:
     Raises:
         UsageError, ModelError: something in the configuration cannot be.
     """
+    if len(config.sources) > 1:
+        raise UsageError(f"{config.path}: source: only one is heard so far")
+    (source,) = config.sources
     inbox: Inbox = SimpleQueue()
-    pipeline = load_pipeline(config)
-    make_source = source_maker(config)
-    publishers = make_publishers(config, pipeline.model, inbox.put)
+    model = load_model(config)
+    pipeline = make_pipeline(config, source, model)
+    make_source = source_maker(config, source)
+    publishers = make_publishers(config, source, model, inbox.put)
     lanes = []
     if publishers.command is not None and config.exec is not None:
         lanes.append(Lane(publishers.command, max_age=config.exec.max_age))
@@ -124,14 +140,14 @@ def make_service(config: Config) -> Service:
         Dispatcher(lanes),
         mqtt=publishers.mqtt,
         inbox=inbox,
-        closes=config.source.input is None,
+        closes=source.input is None,
     )
 
 
 @contextmanager
-def _named(config: Config) -> Iterator[None]:
-    """Begin what is wrong with an option with the name of the file."""
+def _named(place: str) -> Iterator[None]:
+    """Begin what is wrong with an option with the place where it is written."""
     try:
         yield
     except UsageError as error:
-        raise UsageError(f"{config.path}: {error}") from None
+        raise UsageError(f"{place}: {error}") from None

@@ -3,14 +3,23 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+import msgspec
 import pytest
 
+from kws.clips import ClipsOptions
 from kws.config import Config, ModelOptions, SourceOptions, find_config, read_config
-from kws.decision import GateOptions, KeywordOptions
+from kws.decision import GateOptions, GateSettings, KeywordOptions, Options, resolve
+from kws.decision.options import DecisionOptions
 from kws.decision.settings import HOP
 from kws.errors import UsageError
+from kws.interpreter import INTERPRETERS
+from kws.logs import LogOptions
+from kws.metrics import MetricsOptions
 from kws.publishers import ExecOptions, LineOptions
 from kws.publishers.mqtt import HermesOptions, HomeAssistantOptions, MqttOptions
+from kws.sources.samples import MAX_RATE, MIN_RATE
+from kws.sources.stdin import SAMPLE_FORMATS
+from kws.watch import WatchOptions
 
 EXAMPLE = Path(__file__).parent.parent / "docs" / "kws.example.toml"
 
@@ -56,9 +65,20 @@ def test_every_table_is_read(tmp_path: Path) -> None:
         command = "a {keyword}"
         [exec.commands]
         on = ["b", "c"]
+        [watch]
+        silence = 0
+        [log]
+        format = "json"
+        [metrics]
+        port = 0
+        [clips]
+        folder = "clips"
         """,
     )
-    assert config.source == SourceOptions(device="USB", channel=2)
+    assert config.sources == (SourceOptions(device="USB", channel=2, watch=WatchOptions(silence=0)),)
+    assert config.log == LogOptions(format="json")
+    assert config.metrics == MetricsOptions(port=0)
+    assert config.clips == ClipsOptions(folder=str(tmp_path / "clips"))
     assert config.model == ModelOptions(name="mine")
     assert config.decision.decision.threshold == 0.9
     assert config.decision.keyword == {"on": KeywordOptions(patience=2)}
@@ -75,20 +95,45 @@ def test_every_table_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("toml", "problem"),
     [
-        ("[mqt]", "'mqt' is not a table; did you mean 'mqtt'? choose from source, model, mqtt, home_assistant,"),
+        ("[mqt]", "'mqt' is not a table; did you mean 'mqtt'? choose from source, model, decision, "),
         ("[mqtt]\nhost = 'x'", "mqtt: 'host' is not a setting; choose from url, site,"),
         ("[mqtt]\nurll = 'x'", "mqtt: 'urll' is not a setting; did you mean 'url'?"),
         ("[mqtt]\npassword = 'S3CRET'", "mqtt.password: has no place here; put it into a file of its own"),
-        ("[mqtt]\nkeepalive = 'x'", "mqtt.keepalive: expected int, got str"),
-        ("[mqtt]\nkeepalive = 1", "mqtt.keepalive: expected int >= 5"),
-        ("[mqtt]\nmax_age = 0", "mqtt.max_age: expected float > 0.0"),
-        ("[mqtt]\nprotocol = '4'", "mqtt.protocol: '4' is not one of '5', '3.1.1'"),
-        ("[mqtt]\nprotocol = 5", "mqtt.protocol: expected str, got int"),
-        ("[stdout]\nformat = 'xml'", "stdout.format: 'xml' is not one of 'json', 'text', 'tsv'"),
-        ("[source]\nchannel = 0", "source.channel: expected int >= 1"),
-        ("[exec]\ncommand = 1", "exec.command: expected str | array, got int"),
-        ("[exec]\ncommands = {on = 1}", "exec.commands: expected str | array, got int"),
+        ("[mqtt]\nkeepalive = 'x'", 'mqtt.keepalive: must be a whole number from 5 to 3600, not "x"'),
+        ("[mqtt]\nkeepalive = 1", "mqtt.keepalive: must be a whole number from 5 to 3600, not 1"),
+        ("[mqtt]\nmax_age = 0", "mqtt.max_age: must be a number above 0 and up to 3600, not 0"),
+        ("[mqtt]\nprotocol = '4'", 'mqtt.protocol: must be one of "5", "3.1.1", not "4"'),
+        ("[mqtt]\nprotocol = 5", 'mqtt.protocol: must be one of "5", "3.1.1", not 5; did you mean "5"?'),
+        ("[stdout]\nformat = 'xml'", 'stdout.format: must be one of "json", "text", "tsv", not "xml"'),
+        ("[source]\nchannel = 0", "source.channel: must be a whole number from 1 to 1024, not 0"),
+        ("[exec]\ncommand = 1", "exec.command: must be text or a list of text, not 1"),
+        ("[exec]\ncommands = {on = 1}", "exec.commands.on: must be text or a list of text, not 1"),
         ("mqtt = 1", "mqtt: must be a table"),
+        ("source = 1", "source: must be a table"),
+        ("source = []", "source: names no microphone; leave it out for the default one"),
+        ("source = [1, 2]", "source[1]: must be a table"),
+        ("[source]\nsite = 'a/b'", 'source.site: must be 1 to 64 letters, digits, - or _ (A to Z), not "a/b"'),
+        ("[source]\nrate = 999", "source.rate: must be a whole number from 1000 to 768000, not 999"),
+        ("[[source]]\n[[source]]\ndevise = 'x'", "source[2]: 'devise' is not a setting; did you mean 'device'?"),
+        ("[source.decision]\nhops = 1", "source.decision: 'hops' is not a setting; did you mean 'hop'?"),
+        ("[[source]]\n[[source]]\n[source.gate]\nextend = 1", "source[2].gate.extend: must be true or false, not 1"),
+        ("[source.keyword.on]\nnear = 'x'", 'source.keyword.on.near: must be a number, not "x"'),
+        ("[source.watch]\nstall = 0", "source.watch.stall: must be a number from 0.5 to 60, not 0"),
+        ("[watch]\nstall = 0", "watch.stall: must be a number from 0.5 to 60, not 0"),
+        ("[mqtt]\n[[source]]\nsite = 'a'\n[[source]]", "source[2].site: is missing; each of several has topics"),
+        (
+            "[mqtt]\nsite = 'x'\n[[source]]\nsite = 'a'\n[[source]]\nsite = 'b'",
+            "mqtt.site: cannot be the same for several microphones; write source.site in each",
+        ),
+        (
+            "[mqtt]\n[home_assistant]\narea = 'x'\n[[source]]\nsite = 'a'\n[[source]]\nsite = 'b'",
+            "home_assistant.area: cannot be the same for several microphones; write source.home_assistant in each",
+        ),
+        ("[[source]]\nsite = 'a'\n[[source]]\nsite = 'a'", "source[2].site: 'a' is that of source[1] already"),
+        ("[[source]]\ninput = '-'\n[[source]]\ninput = '-'", "source[2].input: '-' is that of source[1] already"),
+        ("[clips]\nquota = inf", "clips.quota: must be a number above 0 and up to 1000000, not Infinity"),
+        ("[metrics]\nport = 65536", "metrics.port: must be a whole number from 0 to 65535, not 65536"),
+        ("[log]\nlevel = 'warn'", 'log.level: must be one of "debug", "info", "warning", "error", not "warn"; did you'),
         ("[decision]\nthresold = 1", "decision: 'thresold' is not a setting; did you mean 'threshold'?"),
         ("[hermes]\nenabled = true", "hermes: goes by way of MQTT; a table mqtt is missing"),
         ("[mqtt", "Expected ']' at the end of a table declaration"),
@@ -100,6 +145,72 @@ def test_what_is_wrong_is_one_line_with_its_path(tmp_path: Path, toml: str, prob
     assert str(error.value).startswith(f"{tmp_path / 'kws.toml'}: {problem}")
     assert "\n" not in str(error.value)
     assert "S3CRET" not in str(error.value)
+
+
+def test_of_several_sources_each_has_its_own_over_what_the_file_says(tmp_path: Path) -> None:
+    config = read(
+        tmp_path,
+        """
+        [decision]
+        threshold = 0.7
+        [watch]
+        stall = 3
+        silence = 9
+        [mqtt]
+        url = "mqtt://home"
+        [home_assistant]
+        form = "components"
+        [[source]]
+        site = "kitchen"
+        [source.home_assistant]
+        area = "Kitchen"
+        [[source]]
+        site = "hall"
+        device = "USB"
+        [source.watch]
+        silence = 0
+        [source.decision]
+        threshold = 0.9
+        [source.keyword.on]
+        patience = 3
+        [source.gate]
+        wake_words = ["computer"]
+        """,
+    )
+    kitchen, hall = config.sources
+    assert (kitchen.site, kitchen.device, hall.site, hall.device) == ("kitchen", None, "hall", "USB")
+    assert (kitchen.watch, hall.watch) == (WatchOptions(stall=3, silence=9), WatchOptions(stall=3, silence=0))
+    assert [config.place(source) for source in config.sources] == [
+        f"{config.path}: source[1]",
+        f"{config.path}: source[2]",
+    ]
+    labels = ("on", "computer")
+    here, there = (resolve(labels, config.layers(source)) for source in config.sources)
+    assert (here.keywords["on"].threshold, here.keywords["on"].patience, here.gate) == (0.7, 1, None)
+    assert (there.keywords["on"].threshold, there.keywords["on"].patience) == (0.9, 3)
+    assert there.gate == GateSettings(wake_words=("computer",))
+    assert config.publishing(kitchen) == (
+        MqttOptions(url="mqtt://home", site="kitchen"),
+        HomeAssistantOptions(form="components", area="Kitchen"),
+        HermesOptions(),
+    )
+    mqtt, home_assistant, _ = config.publishing(hall)
+    assert mqtt == MqttOptions(url="mqtt://home", site="hall")
+    assert home_assistant == HomeAssistantOptions(form="components")
+
+
+def test_decision_settings_that_cannot_be_name_the_source_that_they_are_of(tmp_path: Path) -> None:
+    config = read(tmp_path, "[[source]]\n[[source]]\n[source.decision]\nthreshold = 2")
+    with pytest.raises(UsageError) as error:
+        resolve(("on",), config.layers(config.sources[1]))
+    assert str(error.value) == f"{config.path}: source[2].decision.threshold: 2 is not within 0.01 to 1"
+
+
+def test_a_site_of_one_source_goes_before_that_of_mqtt(tmp_path: Path) -> None:
+    config = read(tmp_path, "[mqtt]\nsite = 'house'\n[source]\nsite = 'hall'")
+    assert config.publishing(config.sources[0])[0] == MqttOptions(site="hall")
+    config = read(tmp_path, "[mqtt]\nsite = 'house'")
+    assert config.publishing(config.sources[0])[0] == MqttOptions(site="house")
 
 
 def test_a_file_that_cannot_be_read_is_said(tmp_path: Path) -> None:
@@ -159,9 +270,52 @@ def test_every_line_of_the_example_is_a_setting(tmp_path: Path) -> None:
     assert config.mqtt.site == "kitchen"
     assert config.exec
     assert config.exec.commands == {"on": ("lamp", "--on"), "off": "lamp --off"}
-    for table in (config.mqtt, config.home_assistant, config.hermes, config.exec, config.source, config.model):
-        shown = [
-            name for name in table.__struct_fields__ if re.search(rf"^#?{name} = ", EXAMPLE.read_text(), re.MULTILINE)
-        ]
-        missing = set(table.__struct_fields__) - set(shown)
-        assert missing <= {"interpreter", "channels", "sample_format", "commands"}
+
+
+def shown(text: str) -> dict[str, set[str]]:
+    """The settings that the example shows, by table."""
+    tables: dict[str, set[str]] = {}
+    keys: set[str] = set()
+    for line in text.splitlines():
+        if table := re.match(r"#?\[([a-z_.]+)\]", line):
+            keys = tables.setdefault(table[1], set())
+        elif key := re.match(r"#?([a-z_]+) = ", line):
+            keys.add(key[1])
+    return tables
+
+
+def test_the_example_shows_every_setting() -> None:
+    tables = shown(EXAMPLE.read_text())
+    own = {"home_assistant", "watch", *Options.__struct_fields__}
+    assert tables["source"] == set(SourceOptions.__struct_fields__) - own
+    kinds: dict[str, type[msgspec.Struct]] = {
+        "model": ModelOptions,
+        "watch": WatchOptions,
+        "decision": DecisionOptions,
+        "gate": GateOptions,
+        "mqtt": MqttOptions,
+        "home_assistant": HomeAssistantOptions,
+        "hermes": HermesOptions,
+        "stdout": LineOptions,
+        "log": LogOptions,
+        "metrics": MetricsOptions,
+        "clips": ClipsOptions,
+    }
+    for name, kind in kinds.items():
+        assert tables[name] == set(kind.__struct_fields__), name
+    assert tables["exec"] == set(ExecOptions.__struct_fields__) - {"commands"}
+    for name in own:
+        assert f"[source.{name}" in EXAMPLE.read_text()
+
+
+def test_what_a_source_may_be_is_what_can_be_read(tmp_path: Path) -> None:
+    for rate, beyond in ((MIN_RATE, MIN_RATE - 1), (MAX_RATE, MAX_RATE + 1)):
+        assert read(tmp_path, f"[source]\nrate = {rate}").sources[0].rate == rate
+        with pytest.raises(UsageError, match="rate"):
+            read(tmp_path, f"[source]\nrate = {beyond}")
+    for name in SAMPLE_FORMATS:
+        assert read(tmp_path, f"[source]\nsample_format = '{name}'").sources[0].sample_format == name
+    with pytest.raises(UsageError, match=", ".join(f'"{name}"' for name in SAMPLE_FORMATS)):
+        read(tmp_path, "[source]\nsample_format = 'x'")
+    for name in INTERPRETERS:
+        assert read(tmp_path, f"[model]\ninterpreter = '{name}'").model.interpreter == name

@@ -7,13 +7,14 @@ import json
 import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import partial
 from typing import TYPE_CHECKING
 
 from kws.cli.options import add_command
 from kws.errors import KwsError, UsageError
 
 if TYPE_CHECKING:
-    from kws.config import Config
+    from kws.config import Config, SourceOptions
     from kws.publishers.mqtt import MqttOptions
     from kws.sources import Source
     from kws.values import Float32Array
@@ -71,31 +72,36 @@ def run(options: argparse.Namespace) -> int:
     if results[0].ok:
         config = read_config(find_config(options.config))
         attempt("model", lambda: _model(config))
-        attempt("source", lambda: _source(config))
-        attempt("publishers", lambda: _publishers(config))
-        if config.mqtt is not None:
-            mqtt = config.mqtt
-            attempt("broker", lambda: _broker(mqtt))
+        for number, source in enumerate(config.sources, 1):
+            which = f"[{number}]" if len(config.sources) > 1 else ""
+            attempt(f"source{which}", partial(_source, config, source))
+            attempt(f"publishers{which}", partial(_publishers, config, source))
+            mqtt, _, _ = config.publishing(source)
+            if mqtt is not None:
+                attempt(f"broker{which}", partial(_broker, mqtt))
     if options.json:
         print(json.dumps([asdict(result) for result in results], indent=2))
     return max(result.code for result in results)
 
 
 def _model(config: Config) -> str:
-    from kws.assembly import load_pipeline  # noqa: PLC0415
+    from kws.assembly import load_model, make_pipeline  # noqa: PLC0415
 
-    description = load_pipeline(config).model.description
+    model = load_model(config)
+    for source in config.sources:
+        make_pipeline(config, source, model)
+    description = model.description
     return f"{description.name} {description.version} with {len(description.keywords)} keywords"
 
 
-def _source(config: Config) -> str:
+def _source(config: Config, options: SourceOptions) -> str:
     from kws.assembly import source_maker  # noqa: PLC0415
 
-    make_source = source_maker(config)
-    if config.source.input == "-":
+    make_source = source_maker(config, options)
+    if options.input == "-":
         return "standard input, not tried"
     with make_source() as source:
-        if config.source.input is not None:
+        if options.input is not None:
             return f"{source.name} at {source.rate} Hz"
         return f"{source.name} at {source.rate} Hz, {_level(source)}"
 
@@ -115,10 +121,10 @@ def _level(source: Source) -> str:
     return f"level {10 * np.log10(power):.0f} dB"
 
 
-def _publishers(config: Config) -> str:
-    from kws.assembly import load_pipeline, make_publishers  # noqa: PLC0415
+def _publishers(config: Config, source: SourceOptions) -> str:
+    from kws.assembly import load_model, make_publishers  # noqa: PLC0415
 
-    publishers = make_publishers(config, load_pipeline(config).model)
+    publishers = make_publishers(config, source, load_model(config))
     if publishers.command is not None:
         for program in publishers.command.programs:
             if shutil.which(program) is None:

@@ -5,10 +5,16 @@ from __future__ import annotations
 import argparse
 import logging
 import signal
+from collections.abc import Iterator
 from types import FrameType
+from typing import TYPE_CHECKING
 
 from kws.cli.options import add_command
 from kws.errors import UsageError
+
+if TYPE_CHECKING:
+    from kws.config import Config
+    from kws.publishers.mqtt import HomeAssistantOptions, MqttOptions
 
 _EXAMPLES = """\
   kws run                          as ~/.config/kws/kws.toml or /etc/kws/kws.toml says
@@ -42,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
 
         if config.mqtt is None:
             raise UsageError(f"{config.path}: has no table mqtt, so there is nothing to forget")
-        topics = forget(config.mqtt, config.home_assistant)
+        topics = [topic for mqtt, home_assistant in _sites(config) for topic in forget(mqtt, home_assistant)]
         _log.info("cleared %d retained message%s", len(topics), "" if len(topics) == 1 else "s")
         return 0
     from kws.assembly import make_service  # noqa: PLC0415
@@ -59,3 +65,10 @@ def run(options: argparse.Namespace) -> int:
         for number, handler in previous.items():
             signal.signal(number, handler)
     return 0
+
+
+def _sites(config: Config) -> Iterator[tuple[MqttOptions, HomeAssistantOptions]]:
+    for source in config.sources:
+        mqtt, home_assistant, _ = config.publishing(source)
+        if mqtt is not None:
+            yield mqtt, home_assistant

@@ -22,7 +22,7 @@ class ClipsOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """
 
     folder: str | None = None
-    quota: Annotated[float, msgspec.Meta(gt=0)] = 100.0
+    quota: Annotated[float, msgspec.Meta(gt=0, le=1_000_000)] = 100.0
     before: _Seconds = 1.0
     after: _Seconds = 1.0
     near_misses: bool = False

@@ -30,7 +30,7 @@ from kws.decision.settings import (
     prefix,
 )
 from kws.errors import UsageError
-from kws.tables import check_known, read_table
+from kws.tables import check_known, inside, read_table
 from kws.values import SILENCE, UNKNOWN
 
 
@@ -81,17 +81,7 @@ def read_options(tables: Mapping[str, Any], source: str) -> Options:
     Raises:
         UsageError: an unknown name or a value of the wrong kind, with its path.
     """
-    check_known(tables, Options.__struct_fields__, source, "table")
-    keywords = tables.get("keyword", {})
-    if not isinstance(keywords, Mapping):
-        raise UsageError(f"{source}: keyword: must be a table for each keyword, such as [keyword.on]")
-    return Options(
-        decision=read_table(tables.get("decision", {}), DecisionOptions, f"{source}: decision"),
-        keyword={
-            name: read_table(table, KeywordOptions, f"{source}: keyword.{name}") for name, table in keywords.items()
-        },
-        gate=read_table(tables.get("gate", {}), GateOptions, f"{source}: gate"),
-    )
+    return read_table(tables, Options, source, "table")
 
 
 def resolve(labels: Collection[str], layers: Mapping[str, Options]) -> DecisionSettings:
@@ -102,7 +92,7 @@ def resolve(labels: Collection[str], layers: Mapping[str, Options]) -> DecisionS
 
     Args:
         labels: the model's labels; all but silence and unknown are keywords.
-        layers: by the name that errors give them (``model.json``, ``kws.toml``, ``command line``), lowest first.
+        layers: by the place that errors name (``model.json``, ``kws.toml``, ``command line``), lowest first.
 
     Raises:
         UsageError: a value that cannot be, or a keyword that the model does not have, with its layer and path.
@@ -122,7 +112,7 @@ def resolve(labels: Collection[str], layers: Mapping[str, Options]) -> DecisionS
                 own = _said(layer.keyword.get(keyword, KeywordOptions()))
                 for key in {**common, **own}:
                     table = f"keyword.{keyword}" if key in own else "decision"
-                    origins[f"keyword.{keyword}.{key}"] = f"{source}: {table}.{key}"
+                    origins[f"keyword.{keyword}.{key}"] = inside(source, f"{table}.{key}")
                 with prefix(f"keyword.{keyword}"):
                     settings[keyword] = settings[keyword].override(**{**common, **own})
         return DecisionSettings(hop=hop, keywords=settings, gate=_gate(gate))
@@ -144,10 +134,10 @@ def _said(table: msgspec.Struct) -> dict[str, Any]:
 
 def _check(source: str, layer: Options, keywords: Collection[str]) -> None:
     """Whether each value of a layer can be, by itself."""
-    check_known(layer.keyword, keywords, f"{source}: keyword", "keyword of this model")
-    check_known(layer.gate.wake_words or (), keywords, f"{source}: gate.wake_words", "keyword of this model")
+    check_known(layer.keyword, keywords, inside(source, "keyword"), "keyword of this model")
+    check_known(layer.gate.wake_words or (), keywords, inside(source, "gate.wake_words"), "keyword of this model")
     tables = {"decision": layer.decision, "gate": layer.gate}
     tables |= {f"keyword.{keyword}": options for keyword, options in layer.keyword.items()}
     for path, table in tables.items():
-        with prefix(f"{source}: {path}"):
+        with prefix(inside(source, path)):
             check_ranges(_said(table))

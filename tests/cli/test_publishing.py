@@ -84,7 +84,7 @@ def test_run_without_a_configuration_says_where_it_looked(tmp_path: Path) -> Non
         ("[mqtt]\nca = '/no/such'\nurl = 'mqtts://x'", "mqtt.ca: /no/such: No such file or directory"),
         ("[exec.commands]\nonn = 'x'", "exec.commands: 'onn' is not a keyword of this model; did you mean 'on'?"),
         ("[keyword.onn]\npatience = 2", "keyword: 'onn' is not a keyword of this model; did you mean 'on'?"),
-        ("[stdout]\nformat = 'xml'", "stdout.format: 'xml' is not one of"),
+        ("[stdout]\nformat = 'xml'", 'stdout.format: must be one of "json", "text", "tsv", not "xml"'),
     ],
 )
 def test_what_is_wrong_with_the_configuration_is_one_line(configure: Path, more: str, problem: str) -> None:
@@ -190,7 +190,10 @@ def test_every_command_of_a_recording_is_run(spoken: Path, model_folder: Path, t
     [
         (["--mqtt", "mqtt://me:S3CRET@home"], "--mqtt: takes no password; write it to a file"),
         (["--mqtt", "home"], "--mqtt: 'home' must begin with mqtt://"),
-        (["--mqtt", "mqtt://home", "--site", "a b"], "--site: 'a b' must be"),
+        (
+            ["--mqtt", "mqtt://home", "--site", "a b"],
+            "--site: must be 1 to 64 letters, digits, - or _ (A to Z), not 'a b'",
+        ),
         (["--site", "desk"], "--site goes with --mqtt"),
         (["--exec", "say {word}"], "--exec: {word} in '{word}' is no value of a detection"),
     ],

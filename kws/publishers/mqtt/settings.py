@@ -26,7 +26,10 @@ _SCHEMES = {
     "wss": (True, True, 443),
 }
 
-_SITE = re.compile(r"[A-Za-z0-9_-]{1,64}")
+_SITE = "1 to 64 letters, digits, - or _ (A to Z)"
+
+#: The place that a microphone hears: one level of a topic, and a part of an identifier.
+Site = Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9_-]{1,64}\\Z", description=_SITE)]
 
 
 class MqttOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -49,7 +52,7 @@ class MqttOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """
 
     url: str = "mqtt://localhost"
-    site: str | None = None
+    site: Site | None = None
     prefix: str = "kws"
     user: str | None = None
     password_file: str | None = None
@@ -167,6 +170,7 @@ def site_name(options: MqttOptions) -> str:
     """
     if options.site is None:
         return re.sub(r"[^A-Za-z0-9_-]", "_", socket.gethostname().partition(".")[0])[:64] or "kws"
-    if not _SITE.fullmatch(options.site):
-        raise UsageError(f"mqtt.site: {options.site!r} must be 1 to 64 letters, digits, - or _ (A to Z)")
-    return options.site
+    try:
+        return msgspec.convert(options.site, Site)
+    except msgspec.ValidationError:
+        raise UsageError(f"mqtt.site: must be {_SITE}, not {options.site!r}") from None

@@ -1,0 +1,24 @@
+"""How the service watches over a microphone: when it counts as dead, and what happens then."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+
+class WatchOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The table ``watch``, and ``source.watch`` for one microphone.
+
+    Attributes:
+        stall: seconds without a block of sound after which a microphone counts as dead.
+        silence: seconds of nothing but zeros, or of one sample that never changes, after which it counts as dead; 0
+            for a microphone that may be digitally silent.
+        retry: seconds between two attempts to open it again, at most; the first attempts come sooner.
+        backlog: seconds of sound that may wait for the network; of more, the oldest is dropped.
+    """
+
+    stall: Annotated[float, msgspec.Meta(ge=0.5, le=60)] = 2.0
+    silence: Annotated[float, msgspec.Meta(ge=0, le=86400)] = 30.0
+    retry: Annotated[float, msgspec.Meta(ge=0.1, le=3600)] = 2.0
+    backlog: Annotated[float, msgspec.Meta(ge=0.1, le=10)] = 0.5
