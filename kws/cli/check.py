@@ -10,6 +10,7 @@ from dataclasses import asdict, dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
+from kws.cli.configuration import add_config_options, configuration
 from kws.cli.options import add_command
 from kws.errors import KwsError, UsageError
 
@@ -49,14 +50,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = add_command(
         commands, "check", summary="try the configuration, model, microphone and broker", examples=_EXAMPLES
     )
-    parser.add_argument("--config", metavar="FILE", help="the configuration (default: the user's, else the system's)")
+    add_config_options(parser)
     parser.add_argument("--json", action="store_true", help="machine-readable")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    from kws.config import find_config, read_config  # noqa: PLC0415
-
     results: list[Result] = []
 
     def attempt(part: str, what: Callable[[], str]) -> None:
@@ -68,9 +67,9 @@ def run(options: argparse.Namespace) -> int:
         if not options.json:
             print(f"{'ok  ' if result.ok else 'FAIL'}  {part}: {result.detail}", flush=True)
 
-    attempt("configuration", lambda: str(read_config(find_config(options.config)).path))
+    attempt("configuration", lambda: str(configuration(options).path))
     if results[0].ok:
-        config = read_config(find_config(options.config))
+        config = configuration(options)
         attempt("model", lambda: _model(config))
         for number, source in enumerate(config.sources, 1):
             which = f"[{number}]" if len(config.sources) > 1 else ""

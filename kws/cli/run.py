@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from kws.cli.configuration import add_config_options, configuration
 from kws.cli.options import add_command
 from kws.errors import UsageError
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 _EXAMPLES = """\
   kws run                          as ~/.config/kws/kws.toml or /etc/kws/kws.toml says
   kws run --config kitchen.toml    ... another file
+  kws run --set stdout.format=text --device USB    ... but for these settings
   kws run --forget                 take back what Home Assistant and the broker know of it
 """
 
@@ -29,7 +31,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = add_command(
         commands, "run", summary="run as a service: listen, and publish what is heard", examples=_EXAMPLES
     )
-    parser.add_argument("--config", metavar="FILE", help="the configuration (default: the user's, else the system's)")
+    add_config_options(parser)
     parser.add_argument(
         "--forget",
         action="store_true",
@@ -40,9 +42,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def run(options: argparse.Namespace) -> int:
-    from kws.config import find_config, read_config  # noqa: PLC0415
-
-    config = read_config(find_config(options.config))
+    config = configuration(options)
     if options.forget:
         from kws.publishers.mqtt.forget import forget  # noqa: PLC0415
 

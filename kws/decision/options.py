@@ -97,25 +97,42 @@ def resolve(labels: Collection[str], layers: Mapping[str, Options]) -> DecisionS
     Raises:
         UsageError: a value that cannot be, or a keyword that the model does not have, with its layer and path.
     """
+    return explain(labels, layers)[0]
+
+
+def explain(labels: Collection[str], layers: Mapping[str, Options]) -> tuple[DecisionSettings, dict[str, str]]:
+    """What :func:`resolve` does, and where the value of each setting was written that is not built in.
+
+    Returns:
+        The settings; and by the path of each setting, ``keyword.on.release``, the place of what it comes from,
+        ``kws.toml: decision.threshold``.
+    """
     keywords = [label for label in labels if label not in (SILENCE, UNKNOWN)]
     settings = dict.fromkeys(keywords, KeywordSettings())
     hop = HOP
     gate: dict[str, Any] = {}
-    origins: dict[str, str] = {}  # where the value of a setting was written
+    origins: dict[str, str] = {}
     try:
         for source, layer in layers.items():
             _check(source, layer, keywords)
             common = _said(layer.decision)
-            hop = common.pop("hop", hop)
+            if "hop" in common:
+                hop = common.pop("hop")
+                origins["decision.hop"] = inside(source, "decision.hop")
             gate |= _said(layer.gate)
+            origins |= {f"gate.{key}": inside(source, f"gate.{key}") for key in _said(layer.gate)}
             for keyword in keywords:
                 own = _said(layer.keyword.get(keyword, KeywordOptions()))
-                for key in {**common, **own}:
-                    table = f"keyword.{keyword}" if key in own else "decision"
-                    origins[f"keyword.{keyword}.{key}"] = inside(source, f"{table}.{key}")
+                said = {**common, **own}
+                places = {
+                    key: inside(source, f"keyword.{keyword}.{key}" if key in own else f"decision.{key}") for key in said
+                }
+                if "threshold" in said:  # moves the other two with it
+                    places = {"release": places["threshold"], "near": places["threshold"], **places}
+                origins |= {f"keyword.{keyword}.{key}": place for key, place in places.items()}
                 with prefix(f"keyword.{keyword}"):
-                    settings[keyword] = settings[keyword].override(**{**common, **own})
-        return DecisionSettings(hop=hop, keywords=settings, gate=_gate(gate))
+                    settings[keyword] = settings[keyword].override(**said)
+        return DecisionSettings(hop=hop, keywords=settings, gate=_gate(gate)), origins
     except SettingError as error:
         raise UsageError(f"{origins.get(error.key, error.key)}: {error.problem}") from None
 
@@ -132,12 +149,21 @@ def _said(table: msgspec.Struct) -> dict[str, Any]:
     return {key: value for key, value in msgspec.structs.asdict(table).items() if value is not None}
 
 
-def _check(source: str, layer: Options, keywords: Collection[str]) -> None:
-    """Whether each value of a layer can be, by itself."""
-    check_known(layer.keyword, keywords, inside(source, "keyword"), "keyword of this model")
-    check_known(layer.gate.wake_words or (), keywords, inside(source, "gate.wake_words"), "keyword of this model")
+def check_values(source: str, layer: Options) -> None:
+    """Whether each value of a layer can be, by itself.
+
+    Raises:
+        SettingError: one cannot, with its path.
+    """
     tables = {"decision": layer.decision, "gate": layer.gate}
     tables |= {f"keyword.{keyword}": options for keyword, options in layer.keyword.items()}
     for path, table in tables.items():
         with prefix(inside(source, path)):
             check_ranges(_said(table))
+
+
+def _check(source: str, layer: Options, keywords: Collection[str]) -> None:
+    """Whether a layer can be, by itself."""
+    check_known(layer.keyword, keywords, inside(source, "keyword"), "keyword of this model")
+    check_known(layer.gate.wake_words or (), keywords, inside(source, "gate.wake_words"), "keyword of this model")
+    check_values(source, layer)

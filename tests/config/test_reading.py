@@ -21,7 +21,7 @@ from kws.sources.samples import MAX_RATE, MIN_RATE
 from kws.sources.stdin import SAMPLE_FORMATS
 from kws.watch import WatchOptions
 
-EXAMPLE = Path(__file__).parent.parent / "docs" / "kws.example.toml"
+EXAMPLE = Path(__file__).parents[2] / "docs" / "kws.example.toml"
 
 
 def read(tmp_path: Path, toml: str) -> Config:
@@ -118,6 +118,9 @@ def test_every_table_is_read(tmp_path: Path) -> None:
         ("[source.decision]\nhops = 1", "source.decision: 'hops' is not a setting; did you mean 'hop'?"),
         ("[[source]]\n[[source]]\n[source.gate]\nextend = 1", "source[2].gate.extend: must be true or false, not 1"),
         ("[source.keyword.on]\nnear = 'x'", 'source.keyword.on.near: must be a number, not "x"'),
+        ("[decision]\nthreshold = 2", "decision.threshold: 2 is not within 0.01 to 1"),
+        ("[[source]]\n[[source]]\n[source.gate]\nseconds = 0", "source[2].gate.seconds: 0 is not within 0.1 to 3600"),
+        ("[mqtt]\nurl = 'mqtt://me:S3CRET@home'", "mqtt.url: takes no password; write it to a file and name that in"),
         ("[source.watch]\nstall = 0", "source.watch.stall: must be a number from 0.5 to 60, not 0"),
         ("[watch]\nstall = 0", "watch.stall: must be a number from 0.5 to 60, not 0"),
         ("[mqtt]\n[[source]]\nsite = 'a'\n[[source]]", "source[2].site: is missing; each of several has topics"),
@@ -199,11 +202,12 @@ def test_of_several_sources_each_has_its_own_over_what_the_file_says(tmp_path: P
     assert home_assistant == HomeAssistantOptions(form="components")
 
 
-def test_decision_settings_that_cannot_be_name_the_source_that_they_are_of(tmp_path: Path) -> None:
-    config = read(tmp_path, "[[source]]\n[[source]]\n[source.decision]\nthreshold = 2")
+def test_decision_settings_that_do_not_go_together_name_the_source_that_they_are_of(tmp_path: Path) -> None:
+    config = read(tmp_path, "[[source]]\n[[source]]\n[source.decision]\nrelease = 0.9")
     with pytest.raises(UsageError) as error:
         resolve(("on",), config.layers(config.sources[1]))
-    assert str(error.value) == f"{config.path}: source[2].decision.threshold: 2 is not within 0.01 to 1"
+    place = f"{config.path}: source[2].decision.release"
+    assert str(error.value) == f"{place}: 0.9 is not above 0 and at most the threshold 0.8"
 
 
 def test_a_site_of_one_source_goes_before_that_of_mqtt(tmp_path: Path) -> None:
@@ -230,6 +234,10 @@ def test_the_named_file_goes_before_the_users_before_the_systems(tmp_path: Path)
     assert find_config("here.toml", {}) == Path("here.toml")
     assert find_config(None, {"HOME": str(tmp_path)}) == own
     assert find_config(None, {"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path / "xdg")}) == other
+    assert find_config(None, {"HOME": str(tmp_path), "KWS_CONFIG": "/there.toml"}) == Path("/there.toml")
+    assert find_config("here.toml", {"KWS_CONFIG": "/there.toml"}) == Path("here.toml")
+    own.unlink()
+    assert find_config(None, {"HOME": str(tmp_path), "XDG_CONFIG_DIRS": f"/no/such:{tmp_path / 'xdg'}"}) == other
 
 
 def test_without_a_file_it_is_said_where_one_was_looked_for(tmp_path: Path) -> None:
@@ -265,7 +273,8 @@ def test_what_the_example_shows_as_defaults_are_the_defaults(tmp_path: Path) -> 
 
 
 def test_every_line_of_the_example_is_a_setting(tmp_path: Path) -> None:
-    config = read(tmp_path, uncommented(EXAMPLE.read_text(), examples=True))
+    text = uncommented(EXAMPLE.read_text(), examples=True)
+    config = read(tmp_path, text.replace("mqtt://localhost", "mqtts://localhost"))  # with certificates it must be so
     assert config.mqtt
     assert config.mqtt.site == "kitchen"
     assert config.exec

@@ -1,0 +1,96 @@
+"""What a command line says in the place of the file."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from kws.config.schema import source_name
+from kws.errors import UsageError
+
+_SOURCE = re.compile(r"source(?:\[(\d+)\])?")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Override:
+    """One setting that goes before the file.
+
+    Attributes:
+        option: of the command line that says it.
+        key: the path of the setting: ``mqtt.url``; of the second of several sources ``source[2].device``.
+        value: as it would be written in the file; text may go without quotes.
+    """
+
+    option: str
+    key: str
+    value: str
+
+
+def parse_set(text: str) -> Override:
+    """``KEY=VALUE`` of the option ``--set``.
+
+    Raises:
+        UsageError: it is not of this form.
+    """
+    key, separator, value = text.partition("=")
+    key = key.strip()
+    if not separator or "." not in key or not all(key.split(".")):
+        raise UsageError(f"--set {text}: write KEY=VALUE, such as mqtt.url=mqtt://broker or keyword.on.threshold=0.9")
+    return Override(option="--set", key=key, value=value.strip())
+
+
+def layers(said: Override, count: int) -> tuple[str, list[dict[str, Any]]]:
+    """A setting as tables of its own.
+
+    Args:
+        said: the setting.
+        count: of the sources in the file.
+
+    Returns:
+        The path of the setting, with the number of its source only where there are several; and the tables that it may
+        stand for, the likelier first: the value as TOML has it, the text itself.
+
+    Raises:
+        UsageError: there is no such source.
+    """
+    first, *keys = said.key.split(".")
+    if not (source := _SOURCE.fullmatch(first)):
+        return said.key, [_nested([first, *keys], value) for value in _readings(said.value)]
+    if source[1] is None and count > 1:
+        raise UsageError(f"{said.option}: {said.key}: there are {count} sources; write source[1].{'.'.join(keys)}")
+    index = int(source[1] or 1) - 1
+    if not 0 <= index < count:
+        raise UsageError(f"{said.option}: {said.key}: there {'is' if count == 1 else 'are'} {count}, counted from 1")
+    path = ".".join([source_name(index, count), *keys])
+    return path, [
+        {"source": [_nested(keys, value) if number == index else {} for number in range(count)]}
+        for value in _readings(said.value)
+    ]
+
+
+def merged(below: Any, above: Any) -> Any:
+    """Tables over tables, and several sources over as many; anything else in the place of what was there."""
+    if isinstance(below, Mapping) and isinstance(above, Mapping):
+        return {**below, **{key: merged(below.get(key), value) for key, value in above.items()}}
+    if isinstance(above, list) and all(isinstance(table, Mapping) for table in above):
+        tables = below if isinstance(below, list) else [below or {}]
+        return [merged(*pair) for pair in zip(tables, above, strict=True)]
+    return above
+
+
+def _readings(text: str) -> list[object]:
+    """What a value may be."""
+    try:
+        parsed = tomllib.loads(f"value = {text}")
+    except tomllib.TOMLDecodeError:
+        return [text]
+    return [parsed["value"], text] if parsed.keys() == {"value"} else [text]
+
+
+def _nested(keys: list[str], value: object) -> Any:
+    for key in reversed(keys):
+        value = {key: value}
+    return value
