@@ -12,9 +12,11 @@ from typing import TYPE_CHECKING
 from kws.config import Config, SourceOptions
 from kws.decision import read_options, resolve
 from kws.errors import UsageError
-from kws.publishers import CommandPublisher, Dispatcher, Lane, LinePublisher
+from kws.publishers import CommandPublisher, Dispatcher, Lane, LinePublisher, Publisher
+from kws.publishers.dispatcher import MAX_AGE, QUEUE
 from kws.publishers.mqtt import Command, MqttPublisher
-from kws.service import Inbox, Service
+from kws.publishers.mqtt.settings import read_password, site_name
+from kws.service import Inbox, Observer, Place, Plan, Service, Setup
 from kws.tables import check_known
 
 if TYPE_CHECKING:
@@ -77,10 +79,39 @@ def source_maker(config: Config, source: SourceOptions) -> Callable[[], Source]:
     return make
 
 
-def make_publishers(
+def make_publishers(config: Config, source: SourceOptions, model: Model) -> Publishers:
+    """The publishers of what a source hears, by themselves: to see whether they can be.
+
+    Raises:
+        UsageError: an option cannot be, or there is no publisher at all.
+    """
+    _check_publishers(config)
+    lines = None if config.stdout is None else LinePublisher(config.stdout)
+    return Publishers(make_command(config, model), lines, make_mqtt(config, source, model))
+
+
+def _check_publishers(config: Config) -> None:
+    if config.mqtt is None and config.stdout is None and config.exec is None:
+        raise UsageError(f"{config.path}: nobody would hear of detections; add a table mqtt, exec or stdout")
+
+
+def make_command(config: Config, model: Model) -> CommandPublisher | None:
+    """What runs commands, where that is asked for.
+
+    Raises:
+        UsageError: an option cannot be.
+    """
+    if config.exec is None:
+        return None
+    with _named(str(config.path)):
+        check_known(config.exec.commands, model.description.keywords, "exec.commands", "keyword of this model")
+        return CommandPublisher(config.exec)
+
+
+def make_mqtt(
     config: Config, source: SourceOptions, model: Model, on_command: Callable[[Command], None] = lambda _: None
-) -> Publishers:
-    """The publishers of what a source hears.
+) -> MqttPublisher | None:
+    """What publishes over MQTT what a source hears, where that is asked for; it has not begun.
 
     Args:
         config: as read.
@@ -89,59 +120,139 @@ def make_publishers(
         on_command: gets requests that come by way of MQTT.
 
     Raises:
-        UsageError: an option cannot be, or there is no publisher at all.
+        UsageError: an option cannot be.
     """
-    if config.mqtt is None and config.stdout is None and config.exec is None:
-        raise UsageError(f"{config.path}: nobody would hear of detections; add a table mqtt, exec or stdout")
-    command = mqtt = None
-    keywords = model.description.keywords
     options, home_assistant, hermes = config.publishing(source)
+    if options is None:
+        return None
     with _named(str(config.path)):
+        return MqttPublisher(
+            options,
+            keywords=model.description.keywords,
+            model=model.name,
+            model_version=model.description.version,
+            on_command=on_command,
+            home_assistant=home_assistant,
+            hermes_options=hermes,
+        )
+
+
+class Assembly:
+    """Makes plans for the service of one configuration after the other, and keeps what stays the same.
+
+    A publisher whose settings are the same goes on: its connection stays up, and its counts are not forgotten.
+    """
+
+    def __init__(self) -> None:
+        self._lanes: list[tuple[object, Lane]] = []  # with what each was made of
+        self._inboxes: dict[str, Inbox] = {}
+
+    def plan(self, config: Config) -> Plan:
+        """What a configuration comes to; the model is loaded, nothing is opened or connected yet.
+
+        Raises:
+            UsageError, ModelError: something in it cannot be; the plan before stays as it is.
+        """
+        model = load_model(config)
+        _check_publishers(config)
+        lanes: list[tuple[object, Lane]] = []
+        try:
+            places = [self._place(config, source, model, lanes) for source in config.sources]
+        except BaseException:
+            Dispatcher([lane for made in lanes if made not in self._lanes for lane in made[1:]]).close(timeout=0)
+            raise
+        retired = [lane for made in self._lanes if made not in lanes for lane in made[1:]]
+        self._lanes = lanes
+        return Plan(places=places, lanes=[lane for _, lane in lanes], retired=retired)
+
+    def _place(self, config: Config, source: SourceOptions, model: Model, lanes: list[tuple[object, Lane]]) -> Place:
+        pipeline = make_pipeline(config, source, model)
+        make_source, key = service_source(config, source)
+        options, *others = config.publishing(source)
+        site = site_name(options) if options else source.site or source.device or source.input or "microphone"
+        inbox = self._inboxes.setdefault(str(site), SimpleQueue())
+        mine = []
+
+        def add(made_of: object, max_age: float, queue: int, make: Callable[[], Publisher | None]) -> Lane:
+            """The lane that is made of this, an old one where there is one."""
+            lane = next((lane for other, lane in (*lanes, *self._lanes) if other == made_of), None)
+            if lane is None:
+                publisher = make()
+                assert publisher
+                lane = Lane(publisher, max_age=max_age, queue=queue)
+            if (made_of, lane) not in lanes:
+                lanes.append((made_of, lane))
+            mine.append(lane)
+            return lane
+
+        keywords = model.description.keywords
         if config.exec is not None:
-            check_known(config.exec.commands, keywords, "exec.commands", "keyword of this model")
-            command = CommandPublisher(config.exec)
+            add(("exec", config.exec, keywords), config.exec.max_age, QUEUE, lambda: make_command(config, model))
+        if (lines := config.stdout) is not None:
+            add(("stdout", lines), MAX_AGE, QUEUE, lambda: LinePublisher(lines))
+        mqtt = None
         if options is not None:
-            mqtt = MqttPublisher(
+            made_of = (
+                "mqtt",
                 options,
-                keywords=keywords,
-                model=model.name,
-                model_version=model.description.version,
-                on_command=on_command,
-                home_assistant=home_assistant,
-                hermes_options=hermes,
+                *others,
+                read_password(options),
+                model.name,
+                model.description.version,
+                keywords,
             )
-    return Publishers(command, None if config.stdout is None else LinePublisher(config.stdout), mqtt)
+            lane = add(made_of, options.max_age, options.queue, lambda: make_mqtt(config, source, model, inbox.put))
+            assert isinstance(lane.publisher, MqttPublisher)
+            mqtt = lane.publisher
+        setup = Setup(
+            site=str(site),
+            pipeline=pipeline,
+            dispatcher=Dispatcher(mine),
+            mqtt=mqtt,
+            inbox=inbox,
+            watch=source.watch,
+            label=f"{site}: " if len(config.sources) > 1 else "",
+        )
+        return Place(key=key, make_source=make_source, reopens=source.input is None, setup=setup)
 
 
-def make_service(config: Config) -> Service:
+def service_source(config: Config, source: SourceOptions) -> tuple[Callable[[], Source], object]:
+    """What makes a source of the service, and what tells whether that of another configuration is the same.
+
+    Raises:
+        UsageError: its options cannot be, or do not go together.
+    """
+    make = source_maker(config, source)
+    key = (
+        source.input, source.device, source.channel, source.rate, source.channels, source.sample_format,
+        source.watch.stall, source.watch.backlog,
+    )  # fmt: skip
+    if source.input is not None:
+        return make, key
+    from kws.sources import IsolatedMicrophone  # noqa: PLC0415
+
+    microphone = IsolatedMicrophone(
+        source.device,
+        channel=source.channel,
+        rate=source.rate,
+        timeout=source.watch.stall,
+        buffer=source.watch.backlog,
+    )
+    return lambda: microphone, key
+
+
+def make_service(read: Callable[[], Config], observer: Observer | None = None) -> Service:
     """The service; nothing is opened or connected yet, but the model is loaded.
+
+    Args:
+        read: reads the configuration, now and with each reload.
+        observer: is told what happens.
 
     Raises:
         UsageError, ModelError: something in the configuration cannot be.
     """
-    if len(config.sources) > 1:
-        raise UsageError(f"{config.path}: source: only one is heard so far")
-    (source,) = config.sources
-    inbox: Inbox = SimpleQueue()
-    model = load_model(config)
-    pipeline = make_pipeline(config, source, model)
-    make_source = source_maker(config, source)
-    publishers = make_publishers(config, source, model, inbox.put)
-    lanes = []
-    if publishers.command is not None and config.exec is not None:
-        lanes.append(Lane(publishers.command, max_age=config.exec.max_age))
-    if publishers.lines is not None:
-        lanes.append(Lane(publishers.lines))
-    if publishers.mqtt is not None and config.mqtt is not None:
-        lanes.append(Lane(publishers.mqtt, max_age=config.mqtt.max_age, queue=config.mqtt.queue))
-    return Service(
-        make_source,
-        pipeline,
-        Dispatcher(lanes),
-        mqtt=publishers.mqtt,
-        inbox=inbox,
-        closes=source.input is None,
-    )
+    assembly = Assembly()
+    return Service(assembly.plan(read()), reload=lambda: assembly.plan(read()), observer=observer)
 
 
 @contextmanager

@@ -7,6 +7,7 @@ tflite-runtime 2.14 is the one for 32-bit Arm; tensorflow is there where somebod
 from __future__ import annotations
 
 import importlib
+import threading
 import warnings
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,7 +49,7 @@ class Quantisation:
 
 
 class Network:
-    """A TFLite network with one input and one output, float32 or integer, called with float32.
+    """A TFLite network with one input and one output, float32 or integer, called with float32 by any thread.
 
     Args:
         path: the ``.tflite`` file.
@@ -61,6 +62,7 @@ class Network:
     """
 
     def __init__(self, path: Path, *, interpreter: str | None = None, threads: int = 1) -> None:
+        self._lock = threading.Lock()
         # All three greet on standard error, which no setting of theirs prevents; tensorflow warns of its age too.
         with silenced(), warnings.catch_warnings(action="ignore"):
             self.interpreter, module = load_interpreter(interpreter)
@@ -92,9 +94,10 @@ class Network:
     def __call__(self, image: Float32Array) -> Float32Array:
         """What the network says of one example: float32 ``input_shape`` in, ``(outputs,)`` out."""
         stored = self._store.store(image) if self._store else image
-        self._interpreter.set_tensor(self._input["index"], stored[np.newaxis])
-        self._interpreter.invoke()
-        answer: Float32Array = self._interpreter.get_tensor(self._output["index"]).reshape(-1)
+        with self._lock:
+            self._interpreter.set_tensor(self._input["index"], stored[np.newaxis])
+            self._interpreter.invoke()
+            answer: Float32Array = self._interpreter.get_tensor(self._output["index"]).reshape(-1)
         return self._load.load(answer) if self._load else answer
 
 

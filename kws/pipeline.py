@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -25,12 +26,14 @@ class Scored:
         end: position of the sample after the window's last, at 16 kHz.
         level: of the newest hop of sound, in decibels re full scale.
         fresh: the first window of a stretch.
+        seconds: that the network took; nothing is decided by it.
     """
 
     posteriors: Float32Array
     end: int
     level: float
     fresh: bool
+    seconds: float = 0.0
 
 
 def score(model: Model, hop: int, blocks: Iterable[AudioBlock]) -> Iterator[Scored]:
@@ -44,7 +47,9 @@ def score(model: Model, hop: int, blocks: Iterable[AudioBlock]) -> Iterator[Scor
     windows = WindowStream(model.front_end, hop)
     for block in blocks:
         for window in windows.push(block):
-            yield Scored(model.posteriors(window.columns), window.end, window.level, window.fresh)
+            begun = time.perf_counter()
+            posteriors = model.posteriors(window.columns)
+            yield Scored(posteriors, window.end, window.level, window.fresh, time.perf_counter() - begun)
 
 
 def hear(source: Source, model: Model) -> Iterator[AudioBlock]:

@@ -19,6 +19,6 @@ class WatchOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """
 
     stall: Annotated[float, msgspec.Meta(ge=0.5, le=60)] = 2.0
-    silence: Annotated[float, msgspec.Meta(ge=0, le=86400)] = 30.0
-    retry: Annotated[float, msgspec.Meta(ge=0.1, le=3600)] = 2.0
+    silence: Annotated[float, msgspec.Meta(ge=0, le=86400)] = 10.0
+    retry: Annotated[float, msgspec.Meta(ge=0.1, le=3600)] = 1.0
     backlog: Annotated[float, msgspec.Meta(ge=0.1, le=10)] = 0.5

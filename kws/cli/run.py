@@ -53,12 +53,16 @@ def run(options: argparse.Namespace) -> int:
         return 0
     from kws.assembly import make_service  # noqa: PLC0415
 
-    service = make_service(config)
+    service = make_service(lambda: configuration(options))
 
     def end(_number: int, _frame: FrameType | None) -> None:
         service.stop()
 
-    previous = {number: signal.signal(number, end) for number in (signal.SIGTERM, signal.SIGINT)}
+    def reload(_number: int, _frame: FrameType | None) -> None:
+        service.reload()
+
+    handlers = {signal.SIGTERM: end, signal.SIGINT: end, signal.SIGHUP: reload}
+    previous = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
         service.run()
     finally:

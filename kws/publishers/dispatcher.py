@@ -24,6 +24,9 @@ MAX_AGE = 5.0
 #: Detections that wait for a publisher at most.
 QUEUE = 100
 
+#: Seconds that publishers have to end after the last detection.
+GRACE_SECONDS = 5.0
+
 
 @dataclass(frozen=True, slots=True)
 class Counts:
@@ -184,18 +187,15 @@ class Dispatcher:
         for lane in self.lanes:
             lane.put(detection)
 
-    def close(self, *, timeout: float = MAX_AGE) -> None:
-        """Close the lanes, all at the same time."""
+    def close(self, *, timeout: float = MAX_AGE, grace: float = GRACE_SECONDS) -> None:
+        """Close the lanes, all at the same time; after ``timeout`` and ``grace`` seconds they are left behind."""
         closers = [
             threading.Thread(target=lane.close, kwargs={"timeout": timeout}, name=f"close {lane.publisher.name}")
             for lane in self.lanes
         ]
+        end = time.monotonic() + timeout + grace
         for closer in closers:
             closer.daemon = True
             closer.start()
         for closer in closers:
-            closer.join(timeout + _CLOSE_SECONDS)
-
-
-#: Seconds that publishers have to end after the last detection.
-_CLOSE_SECONDS = 5.0
+            closer.join(max(0.0, end - time.monotonic()))

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from kws.errors import AudioError, UsageError
 from kws.sources.base import Source
-from kws.sources.devices import Device, find_device, list_devices, refresh_devices
+from kws.sources.devices import AbsentError, Device, find_device, list_devices, refresh_devices
 from kws.sources.file import FileSource
+from kws.sources.isolated import IsolatedMicrophone
 from kws.sources.microphone import Microphone
 from kws.sources.resample import RATE, Resampler
 from kws.sources.stdin import SAMPLE_FORMATS, PipeSource
@@ -17,8 +18,10 @@ from kws.sources.stdin import SAMPLE_FORMATS, PipeSource
 __all__ = [
     "RATE",
     "SAMPLE_FORMATS",
+    "AbsentError",
     "Device",
     "FileSource",
+    "IsolatedMicrophone",
     "Microphone",
     "PipeSource",
     "Resampler",

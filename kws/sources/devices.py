@@ -21,6 +21,10 @@ open_streams: WeakSet[object] = WeakSet()
 _CARD_NUMBER = re.compile(r" \(hw:\d+,\d+\)$")
 
 
+class AbsentError(UsageError):
+    """A microphone of this name is not there: it is called otherwise, or not plugged in."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Device:
     """A microphone.
@@ -82,7 +86,8 @@ def choose(wanted: str | int | None, devices: Sequence[Device]) -> Device:
 
     Raises:
         AudioError: there is no microphone at all, or no default.
-        UsageError: none or several fit; the message lists them.
+        AbsentError: none fits; the message lists them.
+        UsageError: several fit; the message lists them.
     """
     if not devices:
         raise AudioError("no microphone is there; plug one in, and see that this user may record (group audio)")
@@ -98,7 +103,7 @@ def choose(wanted: str | int | None, devices: Sequence[Device]) -> Device:
     if not matches and not text.isdecimal() and text.strip():
         matches = [device for device in devices if any(text.lower() in name.lower() for name in _whole_names(device))]
     if not matches:
-        raise UsageError(f'no microphone is called "{text}"; there are {_quoted(devices)}')
+        raise AbsentError(f'no microphone is called "{text}"; there are {_quoted(devices)}')
     if len(matches) > 1:
         raise UsageError(f'"{text}" may be any of {_quoted(matches)}; give more of the name, or the index')
     return matches[0]

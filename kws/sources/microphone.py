@@ -10,6 +10,7 @@ import atexit
 import logging
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Any, Protocol, Self
@@ -48,6 +49,7 @@ class Capture:
     Attributes:
         lost: frames that were not kept, because the reader came too late (their number is known) or because the
             system did (one block is assumed, for PortAudio does not tell).
+        overruns: how often the system came too late.
     """
 
     def __init__(self, *, max_blocks: int) -> None:
@@ -55,9 +57,12 @@ class Capture:
         self._max_blocks = max_blocks
         self._position = 0
         self.lost = 0
+        self.overruns = 0
 
     def callback(self, data: Any, frames: int, _time: object, status: Flags) -> None:
-        """Take a block. Called by PortAudio in its own thread: never waits, logs or raises.
+        """Take a block; where too many wait, the oldest goes.
+
+        Called by PortAudio in its own thread: never waits, logs or raises.
 
         Args:
             data: a buffer of interleaved float32 that is PortAudio's again after the call.
@@ -66,14 +71,15 @@ class Capture:
         """
         try:
             if status.input_overflow:
+                self.overruns += 1
                 self.lost += frames
                 self._position += frames
-            position = self._position
+            if self._queue.qsize() >= self._max_blocks:
+                with suppress(Empty):  # the reader may have come at last
+                    self._queue.get_nowait()
+                    self.lost += frames
+            self._queue.put((self._position, bytes(data)))
             self._position += frames
-            if self._queue.qsize() < self._max_blocks:
-                self._queue.put((position, bytes(data)))
-            else:
-                self.lost += frames
         except Exception as error:  # noqa: BLE001 - raised here, it would never reach the reader
             self._queue.put(error)
 
@@ -98,7 +104,7 @@ class Microphone:
     """The sound of a microphone, mono, at 16 kHz where the device has that rate and at its own rate otherwise.
 
     A position counts lost samples too, so a loss is a gap. The reader has ``buffer`` seconds to come back for more
-    before samples are lost. Another thread may call :meth:`close`, and :meth:`blocks` then ends.
+    before the oldest are lost. Another thread may call :meth:`close`, and :meth:`blocks` then ends.
 
     Args:
         device: a name or a part of one, or an index (see :func:`kws.sources.devices.choose`); None for the default.
@@ -141,6 +147,11 @@ class Microphone:
     def lost(self) -> int:
         """Samples lost since the beginning, counted or assumed."""
         return self._capture.lost
+
+    @property
+    def overruns(self) -> int:
+        """How often the system lost samples before they came here."""
+        return self._capture.overruns
 
     def __enter__(self) -> Self:
         sounddevice = load_portaudio()

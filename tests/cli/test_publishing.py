@@ -44,16 +44,17 @@ def pcm() -> bytes:
 def test_the_service_publishes_and_ends_in_order(broker: Broker, subscriber: Subscriber, configure: Path) -> None:
     add_mqtt(configure, broker)
     service = start("run", "--config", configure)
-    subscriber.wait(STATUS, "online")  # so there is somebody to open the other end
+    subscriber.wait(STATUS, "offline")  # it is there, but hears nothing yet
     with (configure.parent / "sound").open("wb") as sound:
         sound.write(pcm())
         sound.flush()
+        subscriber.wait(STATUS, "online")
         heard = subscriber.wait("kws/kitchen/detection").fields
         subscriber.wait(f"kws/kitchen/detection/{heard['keyword']}")
         service.send_signal(signal.SIGTERM)
         _, log = service.communicate(timeout=20)
     assert service.returncode == 0, log
-    subscriber.wait(STATUS, "offline")
+    subscriber.wait(STATUS, "offline", count=2)
     assert (configure.parent / f"heard-{heard['keyword']}").exists()
     assert b"Traceback" not in log
 

@@ -20,7 +20,10 @@ class Health:
         source: what is heard; None where nothing is.
         level: mean of the windows since the health before, in decibels re full scale; None where there were none.
         windows: decided upon since the service began.
-        dropped_samples: lost between the microphone and the service since it was opened.
+        trouble: why nothing is heard although it should be; None where all is well.
+        dropped_samples: lost between the microphone and the service.
+        gaps: places where they are missing.
+        reconnects: how often the microphone was opened again after it had failed.
         counts: what became of detections.
         last_detection: None where there was none yet.
         uptime: seconds since the service began.
@@ -30,9 +33,12 @@ class Health:
 
     listening: bool
     source: str | None = None
+    trouble: str | None = None
     level: float | None = None
     windows: int = 0
     dropped_samples: int = 0
+    gaps: int = 0
+    reconnects: int = 0
     counts: Counts = field(default_factory=Counts)
     last_detection: Detection | None = None
     uptime: float = 0.0
@@ -43,9 +49,12 @@ class Health:
         return {
             "listening": self.listening,
             "source": self.source,
+            "trouble": self.trouble,
             "level": None if self.level is None else round(self.level, 1),
             "windows": self.windows,
             "dropped_samples": self.dropped_samples,
+            "gaps": self.gaps,
+            "reconnects": self.reconnects,
             "published": self.counts.published,
             "dropped_detections": self.counts.dropped,
             "unconfirmed_detections": self.counts.unconfirmed,

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import logging
-import random
 import threading
 import time
 from collections.abc import Callable
 
+from kws.backoff import Backoff
 from kws.publishers.base import PublishError
 from kws.publishers.mqtt.session import ConnectError, Session
 
@@ -18,29 +18,6 @@ _GAP = 0.25
 
 #: Seconds after which a connection is a good one, and the next attempts begin without much waiting again.
 _GOOD = 10.0
-
-
-class Backoff:
-    """Seconds to wait between attempts: doubled each time up to a limit, the latter half of it by chance.
-
-    Chance keeps the clients of a broker that comes back from coming all at once.
-    """
-
-    def __init__(self, *, first: float = 1.0, limit: float = 60.0) -> None:
-        if not 0 < first <= limit:
-            raise ValueError("first must be positive and at most limit")
-        self._first = first
-        self._limit = limit
-        self._next = first
-
-    def reset(self) -> None:
-        self._next = self._first
-
-    def wait(self) -> float:
-        """The next waiting time."""
-        seconds = self._next
-        self._next = min(self._limit, 2 * seconds)
-        return seconds * random.uniform(0.5, 1.0)  # noqa: S311 - nobody guesses at it
 
 
 class Link:
@@ -77,7 +54,9 @@ class Link:
         self._thread = threading.Thread(target=self._run, name=f"link to {name}", daemon=True)
 
     def start(self) -> None:
-        self._thread.start()
+        """Begin to connect; a second time does nothing."""
+        if self._thread.ident is None:
+            self._thread.start()
 
     def wake(self) -> None:
         """Have the session served; any thread may ask, and never waits."""

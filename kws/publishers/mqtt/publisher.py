@@ -12,13 +12,14 @@ import time
 from collections.abc import Callable, Sequence
 
 from kws import __version__
+from kws.backoff import Backoff
 from kws.output import as_json
 from kws.publishers.base import PublishError, UnconfirmedError, UnreachableError
 from kws.publishers.mqtt import control, hermes, homeassistant, topics
 from kws.publishers.mqtt.health import Health
 from kws.publishers.mqtt.hermes import HermesOptions
 from kws.publishers.mqtt.homeassistant import HomeAssistantOptions
-from kws.publishers.mqtt.link import Backoff, Link
+from kws.publishers.mqtt.link import Link
 from kws.publishers.mqtt.session import NotSentError, Session
 from kws.publishers.mqtt.settings import MqttOptions, parse_broker, read_password, site_name
 from kws.publishers.mqtt.tls import make_tls
@@ -79,6 +80,7 @@ class MqttPublisher:
         self._hermes_site = None
         if hermes_options and hermes_options.enabled:
             self._hermes_site = hermes_options.site or self.topics.site
+        self._available = True
         self._thresholds: dict[str, float] = {}
         self._instance = secrets.token_hex(4)
         self._lock = threading.Lock()
@@ -90,7 +92,10 @@ class MqttPublisher:
         )
 
     def start(self) -> None:
-        """Begin to connect, in the background; a broker that is not there yet is waited for."""
+        """Begin to connect, in the background; a broker that is not there yet is waited for.
+
+        A second time does nothing.
+        """
         self._link.start()
 
     @property
@@ -133,6 +138,12 @@ class MqttPublisher:
         """Tell a keyword's threshold."""
         self._thresholds[keyword] = threshold
         self._show(Message(self.topics.state(topics.threshold(keyword)), f"{threshold:.4g}", retain=True))
+
+    def show_available(self, *, available: bool) -> None:
+        """Tell whether what is said would be heard; until this is called it is taken to be."""
+        with self._lock:
+            self._available = available
+        self._send(self._status())
 
     def show_health(self, health: Health) -> None:
         """Tell how the service is."""
@@ -177,7 +188,7 @@ class MqttPublisher:
             with self._lock:
                 state = list(self._state.values())
                 self._pending.clear()
-            messages = [*self._discovery(), *state, self._hello(), self._status(ONLINE)]
+            messages = [*self._discovery(), *state, self._hello(), self._status()]
         else:
             with self._lock:
                 messages = list(self._pending.values())
@@ -190,7 +201,7 @@ class MqttPublisher:
             _log.warning("%s: %s", self.name, error)
 
     def _say_farewell(self, session: Session) -> None:
-        session.publish([self._status(OFFLINE)], deadline=time.monotonic() + _FAREWELL)
+        session.publish([Message(self.topics.status, OFFLINE, retain=True)], deadline=time.monotonic() + _FAREWELL)
 
     def _filters(self) -> list[str]:
         filters = [self.topics.status, self.topics.instance]
@@ -202,8 +213,8 @@ class MqttPublisher:
             filters += [hermes.TOGGLE_ON, hermes.TOGGLE_OFF]
         return filters
 
-    def _status(self, status: str) -> Message:
-        return Message(self.topics.status, status, retain=True)
+    def _status(self) -> Message:
+        return Message(self.topics.status, ONLINE if self._available else OFFLINE, retain=True)
 
     def _hello(self) -> Message:
         where = f"{socket.gethostname()}, process {os.getpid()}"
@@ -221,8 +232,8 @@ class MqttPublisher:
     def _hear(self, topic: str, payload: bytes, retained: bool) -> None:
         if topic == self.topics.status:
             # The last will of a connection of ours that the broker held for alive, or another service that ended.
-            if payload == OFFLINE.encode() and not retained and self.connected:
-                self._send(self._status(ONLINE))
+            if payload == OFFLINE.encode() and not retained and self.connected and self._available:
+                self._send(self._status())
         elif topic == self.topics.instance:
             self._meet(payload)
         elif topic.startswith(self.topics.set("")):
@@ -231,7 +242,7 @@ class MqttPublisher:
             if payload == homeassistant.BIRTH.encode() and not retained:
                 with self._lock:
                     state = tuple(self._state.values())
-                self._send(*self._discovery(), *state, self._status(ONLINE))
+                self._send(*self._discovery(), *state, self._status())
         elif self._hermes_site is not None and self._on_command:
             on = hermes.toggled(topic, payload, site=self._hermes_site)
             if on is not None:

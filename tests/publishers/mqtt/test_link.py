@@ -4,8 +4,8 @@ import time
 
 import pytest
 
+from kws.backoff import Backoff
 from kws.publishers.mqtt import MqttPublisher, SetListening
-from kws.publishers.mqtt.link import Backoff
 from kws.publishers.mqtt.topics import Message
 from tests.broker import Broker, Subscriber
 from tests.publishers.doubles import detection, past

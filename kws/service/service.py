@@ -1,0 +1,285 @@
+"""The listeners together: begun, watched, given another configuration and ended by the thread that runs them."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from kws import __version__
+from kws.errors import KwsError, UsageError
+from kws.publishers import Dispatcher, Lane
+from kws.publishers.mqtt import Health
+from kws.service.listener import Listener, Setup
+from kws.service.observer import Observer
+
+if TYPE_CHECKING:
+    from kws.sources import Source
+
+_log = logging.getLogger(__name__)
+
+#: Seconds from one health to the next where nothing changes.
+HEALTH_SECONDS = 60.0
+
+#: Seconds after which troubles are looked for that nobody tells of.
+_LOOK_SECONDS = 1.0
+
+#: Seconds that listeners, detections that wait, and publishers have to come to their end: less than 2 together.
+_END_SECONDS, _WAIT_SECONDS, _CLOSE_SECONDS = 0.7, 0.4, 0.6
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """One source, and what is done with its sound.
+
+    Attributes:
+        key: what tells whether it is still the same source after a reload, which then stays open.
+        make_source: a source to be opened.
+        reopens: whether it is a microphone, see :class:`Listener`.
+        setup: what is done with its sound.
+    """
+
+    key: object
+    make_source: Callable[[], Source]
+    reopens: bool = True
+    setup: Setup
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a configuration comes to.
+
+    Attributes:
+        places: at least one.
+        lanes: all that the places use.
+        retired: lanes of the plan before that this one has no use for.
+    """
+
+    places: Sequence[Place]
+    lanes: Sequence[Lane]
+    retired: Sequence[Lane] = ()
+
+
+class Service:
+    """Several sources, heard until all of them have ended or :meth:`stop` is called.
+
+    Args:
+        plan: to begin with.
+        reload: reads the configuration anew; None for what cannot be reloaded.
+        observer: is told what happens.
+        health_seconds: see :data:`HEALTH_SECONDS`.
+
+    Attributes:
+        listeners: one for each source.
+        begun: on the clock of :func:`time.monotonic`.
+    """
+
+    def __init__(
+        self,
+        plan: Plan,
+        *,
+        reload: Callable[[], Plan] | None = None,
+        observer: Observer | None = None,
+        health_seconds: float = HEALTH_SECONDS,
+    ) -> None:
+        self._reload = reload
+        self._observer = observer or Observer()
+        self._health_seconds = health_seconds
+        self.begun = time.monotonic()
+        self._changed = threading.Condition()  # its lock may be taken again by a signal handler
+        self._news = False
+        self._stopping = False
+        self._reload_wanted = False
+        self._ready = False
+        self._keys: dict[Listener, object] = {}
+        self._told: dict[Listener, tuple[tuple[object, ...], float]] = {}  # news, and when its health is due again
+        self._failures: list[Exception] = []
+        self._lanes = plan.lanes
+        self._add(plan.places)
+
+    @property
+    def listeners(self) -> tuple[Listener, ...]:
+        return tuple(self._keys)
+
+    def run(self) -> None:
+        """Listen and publish until the end; then say goodbye.
+
+        Raises:
+            KwsError: a source cannot be opened and never will be, or the last one cannot be read any further.
+        """
+        for listener in self.listeners:
+            self._begin(listener)
+        try:
+            while not self._stopping and self._keys:
+                if self._reload_wanted:
+                    self._reload_wanted = False
+                    self._read_anew()
+                self._look()
+                with self._changed:
+                    self._changed.wait_for(lambda: self._news, _LOOK_SECONDS)
+                    self._news = False
+        finally:
+            self._end()
+        if self._failures:
+            raise self._failures[0]
+
+    def stop(self) -> None:
+        """Have :meth:`run` come to its end; from any thread or signal handler."""
+        self._stopping = True
+        self._note()
+
+    def reload(self) -> None:
+        """Have the configuration read anew; from any thread or signal handler."""
+        self._reload_wanted = True
+        self._note()
+
+    def health(self, listener: Listener) -> Health:
+        """How a listener is now; begins a new mean of its level."""
+        counters, setup = listener.counters, listener.setup
+        return Health(
+            listening=listener.hearing.wanted,
+            source=listener.source,
+            trouble=listener.hearing.trouble,
+            level=listener.mean_level(),
+            windows=counters.windows,
+            dropped_samples=counters.lost_samples,
+            gaps=counters.gaps,
+            reconnects=counters.reconnects,
+            counts=setup.dispatcher.counts,
+            last_detection=listener.last,
+            uptime=time.monotonic() - self.begun,
+            model=setup.pipeline.model.name,
+            version=__version__,
+        )
+
+    def _note(self) -> None:
+        with self._changed:
+            self._news = True
+            self._changed.notify_all()
+
+    def _add(self, places: Sequence[Place]) -> list[Listener]:
+        added = []
+        for place in places:
+            listener = Listener(
+                place.make_source,
+                place.setup,
+                reopens=place.reopens,
+                observer=self._observer,
+                on_news=self._note,
+            )
+            self._keys[listener] = place.key
+            added.append(listener)
+        return added
+
+    def _begin(self, listener: Listener) -> None:
+        if listener.setup.mqtt:
+            listener.setup.mqtt.start()
+        listener.start()
+
+    def _look(self) -> None:
+        """See to each listener: what it came to, whether it gets on, whether it has ended."""
+        for listener in self.listeners:
+            if not listener.running:
+                self._bury(listener)
+                continue
+            listener.look()
+            if not listener.hearing.wanted:
+                self._observer.resting(listener.setup.site)
+            self._tell_health(listener)
+        if not self._ready and any(listener.hearing.began for listener in self.listeners):
+            self._ready = True
+            self._observer.ready()
+
+    def _tell_health(self, listener: Listener) -> None:
+        mqtt = listener.setup.mqtt
+        if mqtt is None:
+            return
+        hearing, counts = listener.hearing, listener.setup.dispatcher.counts
+        news = (
+            hearing.wanted, hearing.trouble, listener.source, listener.last, listener.counters.gaps > 0,
+            counts.dropped, counts.unconfirmed, mqtt, mqtt.others,
+        )  # fmt: skip
+        told, due = self._told.get(listener, ((), 0.0))
+        if news != told or time.monotonic() >= due:
+            self._told[listener] = news, time.monotonic() + self._health_seconds
+            mqtt.show_health(self.health(listener))
+
+    def _bury(self, listener: Listener) -> None:
+        """One has ended; the others go on, unless its configuration never can be."""
+        del self._keys[listener]
+        self._told.pop(listener, None)
+        failure = listener.failure
+        if failure is None:
+            _log.debug("%s has ended", listener.setup.site)
+        elif self._keys and not isinstance(failure, UsageError):
+            _log.error("%s: %s; the others go on", listener.setup.site, failure)
+            self._failures.append(failure)
+        else:
+            self._failures.insert(0, failure)
+            self._stopping = True
+        mqtt = listener.setup.mqtt
+        if mqtt and self._keys:
+            mqtt.show_available(available=False)
+
+    def _read_anew(self) -> None:
+        if self._reload is None:
+            _log.warning("there is no configuration to read anew")
+            return
+        self._observer.reloading()
+        problem = None
+        try:
+            plan = self._reload()
+        except KwsError as error:
+            problem = str(error)
+            _log.error("%s (the configuration stays as it was)", problem)
+        except Exception as error:  # noqa: BLE001 - a defect of ours; what was in force is not hurt by it
+            problem = repr(error)
+            _log.exception("the configuration stays as it was")
+        else:
+            self._follow(plan)
+            _log.info("the configuration was read anew")
+        self._observer.reloaded(problem)
+
+    def _follow(self, plan: Plan) -> None:
+        """Put a plan in force: what is heard already stays open."""
+        rest = dict(self._keys)
+        new = []
+        for place in plan.places:
+            same = next((listener for listener, key in rest.items() if key == place.key), None)
+            if same is None:
+                new.append(place)
+            else:
+                del rest[same]
+                same.take_over(place.setup)
+        for listener in rest:
+            listener.stop()
+        for listener in rest:
+            listener.join(_END_SECONDS)
+            del self._keys[listener]
+            self._told.pop(listener, None)
+        self._lanes = plan.lanes
+        Dispatcher(plan.retired).close(timeout=_WAIT_SECONDS, grace=_CLOSE_SECONDS)
+        added = self._add(new)
+        for listener in self.listeners:
+            if listener in added:
+                self._begin(listener)
+            elif listener.setup.mqtt:
+                listener.setup.mqtt.start()
+
+    def _end(self) -> None:
+        self._observer.stopping()
+        hurried = self._stopping
+        listeners = self.listeners
+        for listener in listeners:
+            listener.stop()
+        end = time.monotonic() + _END_SECONDS
+        for listener in listeners:
+            listener.join(end - time.monotonic())
+        everything = Dispatcher(self._lanes)
+        if hurried:
+            everything.close(timeout=_WAIT_SECONDS, grace=_CLOSE_SECONDS)
+        else:
+            everything.close()

@@ -1,0 +1,215 @@
+"""A microphone in a process of its own, for those who listen for years.
+
+PortAudio looks for devices once in its life, takes a list of them for granted, waits for ever on a sound server that
+hangs, and is one for all microphones of a process. Here each has its own: it can look for devices anew while another
+microphone is heard, and it can be ended and started again whatever it waits for.
+"""
+
+from __future__ import annotations
+
+import json
+import socket
+import subprocess
+import sys
+import threading
+from collections import deque
+from collections.abc import Iterator
+from contextlib import suppress
+from multiprocessing.connection import Connection
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+
+from kws.errors import AudioError, KwsError
+from kws.sources import capture_process as protocol
+from kws.sources.microphone import BLOCK_SECONDS, START_SECONDS, Microphone
+from kws.values import AudioBlock
+
+#: Seconds that opening may take, with the start of a process on a slow computer.
+_OPEN_SECONDS = 15.0
+
+#: Seconds beyond those after which the microphone itself gives up that the process has to say so.
+_GRACE_SECONDS = 3.0
+
+#: Seconds that closing may take before the process is ended instead.
+_CLOSE_SECONDS = 0.5
+
+#: Bytes that the system keeps on the way; small, so that what waits there is not old.
+_SEND_BUFFER = 32768
+
+
+class IsolatedMicrophone:
+    """See :class:`~kws.sources.microphone.Microphone`, with the same options; may be opened again and again.
+
+    At most ``buffer`` seconds wait for the reader; of more, the oldest are dropped, and that is a gap.
+
+    Attributes:
+        overruns: how often the system lost samples since it was opened.
+        drops: how often samples were dropped because the reader came too late, since it was opened.
+    """
+
+    live = True
+    length: float | None = None
+
+    def __init__(
+        self,
+        device: str | int | None = None,
+        *,
+        channel: int | None = None,
+        rate: int | None = None,
+        timeout: float = 2.0,
+        buffer: float = 0.5,
+    ) -> None:
+        options = {"channel": channel, "rate": rate, "timeout": timeout, "buffer": buffer}
+        self.name = Microphone(device, **options).name  # type: ignore[arg-type] # options that cannot be are found now
+        self.rate = 0
+        self.overruns = 0
+        self.drops = 0
+        self._options = {"device": device, **options}
+        self._timeout = timeout
+        self._buffer = buffer
+        self._process: subprocess.Popen[bytes] | None = None
+        self._connection: Connection[Any, Any] | None = None
+        self._lock = threading.Lock()
+        self._interrupted = False
+        self._recording = False
+
+    def __enter__(self) -> Self:
+        self.overruns = self.drops = 0
+        self._ask(protocol.OPEN)
+        answer = self._receive(_OPEN_SECONDS)
+        if answer is None:
+            raise AudioError(f"{self.name} does not open; the sound system hangs")
+        opened = json.loads(answer[1:])
+        self.name, self.rate = opened["name"], opened["rate"]
+        self._recording = True
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Let go of the device; the process stays, to open it again."""
+        if not self._recording:
+            return
+        self._recording = False
+        try:
+            self._ask(protocol.CLOSE)
+            while (answer := self._receive(_CLOSE_SECONDS)) is not None and answer[:1] != protocol.CLOSED:
+                pass
+        except KwsError:
+            pass
+
+    def interrupt(self) -> None:
+        """End it for good, from any thread: :meth:`blocks` ends, and it cannot be opened again."""
+        self._interrupted = True
+        self._end()
+
+    def blocks(self) -> Iterator[AudioBlock]:
+        """Yield sound as it comes, until :meth:`interrupt` is called.
+
+        Raises:
+            AudioError: the device ended the stream, or no sound came for ``timeout`` seconds.
+        """
+        waiting: deque[AudioBlock] = deque()
+        timeout = max(self._timeout, START_SECONDS)
+        limit = max(1, round(self._buffer / BLOCK_SECONDS))
+        while True:
+            # All that is there, so that what is dropped is the oldest of it.
+            while not waiting or self._there():
+                try:
+                    block = self._next(timeout)
+                except AudioError:
+                    yield from waiting
+                    raise
+                if block is None:
+                    return
+                timeout = self._timeout
+                waiting.append(block)
+            if len(waiting) > limit:
+                self.drops += 1
+                while len(waiting) > limit:
+                    waiting.popleft()
+            yield waiting.popleft()
+
+    def _next(self, timeout: float) -> AudioBlock | None:
+        message = self._receive(timeout + _GRACE_SECONDS)
+        if self._interrupted:
+            return None
+        if message is None:
+            raise AudioError(f"{self.name} delivered no sound for {timeout:g} s; the sound system hangs")
+        _, position, self.overruns = protocol.HEAD.unpack_from(message)
+        return AudioBlock(np.frombuffer(message, np.float32, offset=protocol.HEAD.size), position)
+
+    def _there(self) -> bool:
+        connection = self._connection
+        try:
+            return connection is not None and connection.poll()
+        except OSError:
+            return True  # whoever receives finds out
+
+    def _ask(self, request: bytes) -> None:
+        """Send a request, to a new process where there is none."""
+        with self._lock:
+            if self._interrupted:
+                raise AudioError(f"{self.name} was closed")
+            if self._connection is None:
+                self._start()
+            assert self._connection
+            connection = self._connection
+        try:
+            connection.send_bytes(request)
+        except OSError:
+            self._end()
+            raise AudioError(f"{self.name}: its process has ended") from None
+
+    def _receive(self, timeout: float) -> bytes | None:
+        """The next message; None where there is none, and then there is no process any more either.
+
+        Raises:
+            KwsError: what the process says that failed; or it has ended.
+        """
+        connection = self._connection
+        message = None
+        try:
+            # Asked a second time, for a computer that stood still had no time to say anything.
+            if connection is not None and (connection.poll(timeout) or connection.poll(min(timeout, 0.5))):
+                message = connection.recv_bytes()
+        except (EOFError, OSError):
+            self._end()
+            if self._interrupted:
+                return None
+            raise AudioError(f"{self.name}: the process that records has ended") from None
+        if message is None:
+            self._end()
+        elif message[:1] == protocol.FAILED:
+            self._recording = False
+            failure = json.loads(message[1:])
+            raise protocol.KINDS[failure["kind"]](failure["text"])
+        return message
+
+    def _start(self) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            theirs.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, _SEND_BUFFER)
+            number = theirs.fileno()
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", protocol.__name__, str(number), json.dumps(self._options)],
+                pass_fds=[number],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,  # ALSA and PortAudio talk there, with each attempt
+            )
+        self._connection = Connection(ours.detach())
+
+    def _end(self) -> None:
+        """End the process, whatever it does."""
+        with self._lock:
+            process, self._process = self._process, None
+            connection, self._connection = self._connection, None
+        if process is not None:
+            process.kill()
+            with suppress(subprocess.TimeoutExpired):
+                process.wait(_GRACE_SECONDS)
+        if connection is not None and not self._interrupted:
+            connection.close()  # otherwise another thread may be reading it; it sees the end, and that is all

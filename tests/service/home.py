@@ -1,0 +1,186 @@
+"""A service with a source that a test feeds and a model for which a loud sound is the word "on"."""
+
+# ruff: noqa: ARG002 - an observer is told more than a diary keeps
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from queue import SimpleQueue
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+
+from kws.backoff import Backoff
+from kws.decision import resolve
+from kws.errors import AudioError
+from kws.frontend import FrontEnd
+from kws.pipeline import Pipeline, Scored
+from kws.publishers import Dispatcher, Lane
+from kws.publishers.mqtt import HomeAssistantOptions, MqttOptions, MqttPublisher
+from kws.service import Observer, Place, Plan, Service, Setup
+from kws.values import AudioBlock, Detection, Float32Array
+from kws.watch import WatchOptions
+from tests.broker import Broker
+from tests.publishers.doubles import Recorder
+
+RATE = 16000
+QUIET, LOUD = 0.0, 0.5
+
+
+class LoudMeansOn:
+    """A model that hears "on" while the newest 0.2 s are loud, and silence otherwise."""
+
+    name = "loud"
+    labels = ("_silence_", "_unknown_", "on", "off")
+    front_end = FrontEnd()
+
+    def posteriors(self, columns: Float32Array) -> Float32Array:
+        loud = float(np.mean(columns[-20:])) > -3.0
+        return np.array([0.1, 0.0, 0.9, 0.0] if loud else [1.0, 0.0, 0.0, 0.0], np.float32)
+
+
+class Microphone:
+    """Hears what the test says, second by second; counts how often it was opened, and refuses that if told to."""
+
+    live = True
+    length: float | None = None
+    rate = RATE
+    name = "the test's microphone"
+
+    def __init__(self) -> None:
+        self.sound: SimpleQueue[Float32Array | Exception | None] = SimpleQueue()
+        self.opened = 0
+        self.refuses = 0
+        self.closed = threading.Event()
+
+    def __enter__(self) -> Self:
+        if self.refuses:
+            self.refuses -= 1
+            raise AudioError("it is not there")
+        self.opened += 1
+        self.closed.clear()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.closed.set()
+
+    def blocks(self) -> Iterator[AudioBlock]:
+        position = 0
+        while True:
+            samples = self.sound.get()
+            if samples is None:
+                return
+            if isinstance(samples, Exception):
+                raise samples
+            yield AudioBlock(samples, position)
+            position += len(samples)
+
+    def hear(self, *levels: float) -> None:
+        """Half a second of each level, in blocks as a microphone delivers them."""
+        noise = np.random.default_rng(1).standard_normal(RATE // 2).astype(np.float32)
+        for level in levels:
+            for block in np.split(level * noise, 25):
+                self.sound.put(block)
+
+    def say_on(self) -> None:
+        self.hear(QUIET, QUIET, LOUD, QUIET)
+
+
+class Diary(Observer):
+    """What an observer was told, in order; scored windows once for each run of them."""
+
+    def __init__(self) -> None:
+        self.told: list[str] = []
+
+    def _note(self, what: str) -> None:
+        if self.told[-1:] != [what]:
+            self.told.append(what)
+
+    def opened(self, site: str, name: str, rate: int) -> None:
+        self._note(f"opened {rate}")
+
+    def scored(self, site: str, scored: Scored) -> None:
+        self._note("scored")
+
+    def detected(self, site: str, detection: Detection) -> None:
+        self._note(detection.keyword)
+
+    def deaf(self, site: str, reason: str) -> None:
+        self._note(f"deaf: {reason}")
+
+    def heard(self, site: str) -> None:
+        self._note("heard")
+
+    def resting(self, site: str) -> None:
+        self._note("resting")
+
+    def reloading(self) -> None:
+        self._note("reloading")
+
+    def reloaded(self, problem: str | None) -> None:
+        self._note(f"reloaded: {problem}")
+
+    def stopping(self) -> None:
+        self._note("stopping")
+
+
+class Home:
+    """A service that runs in a thread, and what belongs to it."""
+
+    def __init__(
+        self, *, broker: Broker | None = None, reopens: bool = True, watch: WatchOptions | None = None, **more: Any
+    ) -> None:
+        self.microphone = Microphone()
+        self.recorder = Recorder()
+        self.inbox: SimpleQueue[Any] = SimpleQueue()
+        model: Any = LoudMeansOn()
+        pipeline = Pipeline(model, resolve(model.labels, {}))
+        self.pipeline = pipeline
+        lanes = [Lane(self.recorder)]
+        mqtt = None
+        if broker:
+            options = MqttOptions(url=broker.url, site="kitchen")
+            mqtt = MqttPublisher(
+                options, keywords=("on", "off"), model="loud", on_command=self.inbox.put,
+                home_assistant=HomeAssistantOptions(), backoff=Backoff(first=0.05, limit=0.2),
+            )  # fmt: skip
+            lanes.append(Lane(mqtt))
+        self.dispatcher = Dispatcher(lanes)
+        self.observer = Diary()
+        setup = Setup(
+            site="kitchen", pipeline=pipeline, dispatcher=self.dispatcher, mqtt=mqtt, inbox=self.inbox,
+            watch=watch or WatchOptions(retry=0.1),
+        )  # fmt: skip
+        place = Place(key="microphone", make_source=lambda: self.microphone, reopens=reopens, setup=setup)
+        self.service = Service(Plan(places=[place], lanes=lanes), observer=self.observer, **more)
+        self.listener = self.service.listeners[0]
+        self.failure: BaseException | None = None
+        self._thread = threading.Thread(target=self._run)
+        self._thread.start()
+
+    def _run(self) -> None:
+        try:
+            self.service.run()
+        except Exception as error:  # noqa: BLE001 - the test looks at it
+            self.failure = error
+
+    def wait(self) -> None:
+        """Wait for the end."""
+        self._thread.join(20)
+        assert not self._thread.is_alive()
+
+    def stop(self) -> None:
+        self.service.stop()
+        self.microphone.hear(QUIET)  # a microphone never stands still
+        self.wait()
+
+
+def until(condition: Callable[[], bool]) -> None:
+    end = time.monotonic() + 15
+    while not condition():
+        assert time.monotonic() < end
+        time.sleep(0.005)
