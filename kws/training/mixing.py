@@ -11,6 +11,7 @@ import numpy.typing as npt
 from kws.speech import word_extent
 from kws.training.augment import change_speed, coloured_noise, decibels, rms, room_response, through
 from kws.training.corpus import Recordings
+from kws.training.mining import HardExamples
 from kws.training.recipe import Mix
 from kws.values import Float32Array
 
@@ -22,6 +23,12 @@ _HISSES = 100
 _LEAST_CUT = 0.35
 _CUT_LATE = 0.6
 _NEIGHBOUR_GAP = (0.05, 0.35)
+_FRAGMENT = (0.25, 0.5)
+_REVERSED = 0.12
+_BUCKET = 4000  # samples of running speech that are hard, or not, together
+
+#: The origin of a window that nothing can be learnt about for later ones.
+NO_ORIGIN = -1
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,13 +39,31 @@ class Material:
         words: clips of single words.
         labels: int ``(len(words),)``; :data:`UNKNOWN_LABEL` for words that are no keywords.
         speech: running speech without keywords.
+        sure: bool ``(len(speech),)``; whether a transcript tells that no keyword is said. Where none does, what the
+            network takes for a keyword may be one, and is not heard more often for that.
         noise: recordings of noise.
     """
 
     words: Recordings
     labels: npt.NDArray[np.int64]
     speech: Recordings
+    sure: npt.NDArray[np.bool_]
     noise: Recordings
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Example:
+    """A window to learn from.
+
+    Attributes:
+        window: float32 ``(window,)`` in [-1, 1].
+        label: of the network.
+        origin: where it was drawn from, for :meth:`Mixer.report`, or :data:`NO_ORIGIN`.
+    """
+
+    window: Float32Array
+    label: int
+    origin: int = NO_ORIGIN
 
 
 class Mixer:
@@ -55,29 +80,49 @@ class Mixer:
         self._keywords = [label for label in range(_FIRST_KEYWORD, labels) if len(self._by_label[label])]
         self._rooms = [room_response(self._rng) for _ in range(_ROOMS)]
         self._hisses = [coloured_noise(self._rng, 2 * window, slope) for slope in np.linspace(0.0, 1.0, _HISSES)]
+        # Words first, then buckets of running speech; both are numbered as origins.
+        self._hard_words = HardExamples(len(material.words))
+        self._hard_speech = HardExamples(-(-len(material.speech.data) // _BUCKET))
 
-    def draw(self) -> tuple[Float32Array, int]:
-        """One window, float32 ``(window,)`` in [-1, 1], and its label."""
+    def draw(self) -> Example:
+        """One window with its label."""
         rng, mix = self._rng, self._mix
         kind = rng.random()
         if kind < mix.silence:
-            return self._finish(np.zeros(self._window, np.float32), None), SILENCE_LABEL
+            return Example(self._finish(np.zeros(self._window, np.float32), None), SILENCE_LABEL)
         kind -= mix.silence
         if kind < mix.speech and len(self._material.speech):
-            return self._finish(*self._running_speech()), UNKNOWN_LABEL
+            window, loudness, origin = self._running_speech()
+            return Example(self._finish(window, loudness), UNKNOWN_LABEL, origin)
         kind -= mix.speech
         if kind < mix.unknown and len(self._by_label[UNKNOWN_LABEL]):
-            return self._finish(*self._unknown_word()), UNKNOWN_LABEL
+            window, loudness, origin = self._unknown_word()
+            return Example(self._finish(window, loudness), UNKNOWN_LABEL, origin)
         kind -= mix.unknown
         label = int(rng.choice(self._keywords))
         if kind < mix.cut:
-            return self._finish(*self._cut_keyword(label)), UNKNOWN_LABEL
-        return self._finish(*self._keyword(label)), label
+            return Example(self._finish(*self._cut_keyword(label)), UNKNOWN_LABEL)
+        kind -= mix.cut
+        if kind < mix.fragment and len(self._material.speech):
+            return Example(self._finish(*self._fragment(label)), UNKNOWN_LABEL)
+        return Example(self._finish(*self._keyword(label)), label)
 
-    def _word(self, label: int) -> tuple[Float32Array, int, int]:
-        """A clip of this label, perhaps at another speed, and the extent of its word."""
+    def report(self, origins: npt.NDArray[np.int64], keyword: Float32Array) -> None:
+        """Hear of what was drawn: origins ``(n,)`` and the posterior of all keywords together ``(n,)``.
+
+        May be called from another thread than :meth:`draw`.
+        """
+        words = len(self._material.words)
+        spoken = (origins >= 0) & (origins < words)
+        self._hard_words.report(origins[spoken], keyword[spoken])
+        running = origins >= words
+        self._hard_speech.report(origins[running] - words, keyword[running])
+
+    def _word(self, label: int, index: int | None = None) -> tuple[Float32Array, int, int]:
+        """A clip of this label (or that clip), perhaps at another speed, and the extent of its word."""
         rng = self._rng
-        index = int(rng.choice(self._by_label[label]))
+        if index is None:
+            index = int(rng.choice(self._by_label[label]))
         sound, (start, end) = self._material.words[index], self._extents[index]
         if rng.random() < self._mix.speed:
             factor = 1 + rng.uniform(-self._mix.speed_range, self._mix.speed_range)
@@ -129,9 +174,12 @@ class Mixer:
         if room > 0:
             window += self._place(other[: int(len(other) * 0.5)], 0, end + gap)
 
-    def _unknown_word(self) -> tuple[Float32Array, float]:
+    def _unknown_word(self) -> tuple[Float32Array, float, int]:
         rng = self._rng
-        sound, start, end = self._word(UNKNOWN_LABEL)
+        index = self._hard_words.draw(rng) if rng.random() < self._mix.hard else None
+        if index is None:
+            index = int(rng.choice(self._by_label[UNKNOWN_LABEL]))
+        sound, start, end = self._word(UNKNOWN_LABEL, index)
         loudness = rms(sound[start:end])
         length = end - start
         target = int(rng.uniform(length * 0.4, self._window + length * 0.5))
@@ -139,7 +187,7 @@ class Mixer:
         if rng.random() < 0.3:
             other, _, last = self._word(UNKNOWN_LABEL)
             window += self._place(other, last, target - length - int(rng.uniform(0.02, 0.4) * 16000))
-        return window, loudness
+        return window, loudness, index
 
     def _cut_keyword(self, label: int) -> tuple[Float32Array, float]:
         rng = self._rng
@@ -150,18 +198,43 @@ class Mixer:
         target = self._window + int(lost * length) if late else int((1 - lost) * length)
         return self._place(sound, end, target), rms(sound[start:end])
 
-    def _running_speech(self) -> tuple[Float32Array, float]:
+    def _fragment(self, label: int) -> tuple[Float32Array, float]:
+        """The head of a keyword that goes on as something else, or its tail after something else."""
+        rng = self._rng
+        sound, start, end = self._word(label)
+        loudness = rms(sound[start:end])
+        length = int(rng.uniform(*_FRAGMENT) * (end - start))
+        join = int(rng.uniform(0.25, 0.9) * self._window)
+        rest, _ = self._second_of_speech(int(rng.integers(len(self._material.speech.data))))
+        rest = rest * (np.float32(loudness / rms(rest)) * decibels(rng.uniform(-6, 3)))
+        if rng.random() < 0.6:
+            window = self._place(sound[: start + length], start + length, join)
+            return window + self._place(rest, 0, join), loudness
+        window = self._place(sound[end - length :], 0, join)
+        return window + self._place(rest, len(rest), join), loudness
+
+    def _running_speech(self) -> tuple[Float32Array, float, int]:
         rng, speech = self._rng, self._material.speech
+        bucket = self._hard_speech.draw(rng) if rng.random() < self._mix.hard else None
         # By recorded time, not by recording: a long utterance is heard in proportion.
-        position = int(rng.integers(0, len(speech.data)))
-        index = int(np.searchsorted(speech.starts, position, "right")) - 1
-        begin, stop = int(speech.starts[index]), int(speech.starts[index + 1])
-        first = max(begin, min(position, stop - self._window))
-        sound = speech.data[first : min(first + self._window, stop)] * np.float32(1 / 32768)
+        position = int(rng.integers(len(speech.data)) if bucket is None else bucket * _BUCKET + rng.integers(_BUCKET))
+        sound, index = self._second_of_speech(min(position, len(speech.data) - 1))
+        origin = len(self._material.words) + position // _BUCKET if self._material.sure[index] else NO_ORIGIN
+        if bucket is None and rng.random() < _REVERSED:
+            # Speech backwards has the sounds of speech and says nothing.
+            sound, origin = sound[::-1], NO_ORIGIN
         if rng.random() < self._mix.speed:
             sound = change_speed(sound, 1 + rng.uniform(-self._mix.speed_range, self._mix.speed_range))
         window = self._place(sound[: self._window], 0, int(rng.integers(0, max(1, self._window - len(sound) + 1))))
-        return window, rms(sound)
+        return window, rms(sound), origin
+
+    def _second_of_speech(self, position: int) -> tuple[Float32Array, int]:
+        """Running speech from a position on, at most a window, all of one recording; and that recording's number."""
+        speech = self._material.speech
+        index = int(np.searchsorted(speech.starts, position, "right")) - 1
+        begin, stop = int(speech.starts[index]), int(speech.starts[index + 1])
+        first = max(begin, min(position, stop - self._window))
+        return speech.data[first : min(first + self._window, stop)] * np.float32(1 / 32768), index
 
     def _noise(self) -> Float32Array:
         """A second of noise at level 1: recorded, or made."""

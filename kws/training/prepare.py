@@ -73,10 +73,12 @@ def prepare(recipe: Recipe, folders: Folders) -> tuple[Material, Validation]:
             )
     train_noise, held_out_noise = _noise_files(recipe, folders)
     words, labels = _labelled(recipe, split.train, "words", folders.cache)
+    speech, sure = _speech_without(recipe, folders.speech)
     material = Material(
         words=words,
         labels=labels,
-        speech=load(_speech_without(recipe, folders.speech), what="speech", cache=folders.cache),
+        speech=load(speech, what="speech", cache=folders.cache),
+        sure=sure,
         noise=load(train_noise, what="noise", cache=folders.cache),
     )
     return material, _validation(recipe, split, held_out_noise, folders.cache)
@@ -91,14 +93,17 @@ def _labelled(
     return recordings, np.array([label for _, label in files], np.int64)
 
 
-def _speech_without(recipe: Recipe, folders: Sequence[Path]) -> list[Path]:
-    """The utterances in which no keyword is said, as far as transcripts tell."""
+def _speech_without(recipe: Recipe, folders: Sequence[Path]) -> tuple[list[Path], npt.NDArray[np.bool_]]:
+    """The utterances in which no keyword is said, as far as transcripts tell; and of which they do tell."""
     keywords = frozenset(recipe.keywords)
-    files = []
+    files, sure = [], []
     for folder in folders:
         said = transcripts(folder)
-        files += [path for path in audio_files(folder) if keywords.isdisjoint(said.get(path.stem, ()))]
-    return files
+        for path in audio_files(folder):
+            if keywords.isdisjoint(said.get(path.stem, ())):
+                files.append(path)
+                sure.append(path.stem in said)
+    return files, np.array(sure, bool)
 
 
 def _noise_files(recipe: Recipe, folders: Folders) -> tuple[list[Path], list[Path]]:

@@ -40,6 +40,8 @@ class Mix(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         speech: share of random seconds of running speech, as unknown.
         silence: share of noise, or nearly nothing.
         cut: share of keywords of which so much lies outside the window that they count as unknown.
+        fragment: share of keywords of which only a head or a tail is heard, joined to running speech: unknown.
+        hard: share of running speech and of other words that is drawn from what the network takes for keywords.
         neighbour: share of keywords that have another word close before or after.
         noise: share of windows with background noise.
         snr: lowest and highest signal-to-noise ratio in decibels.
@@ -53,6 +55,8 @@ class Mix(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     speech: float = 0.18
     silence: float = 0.06
     cut: float = 0.05
+    fragment: float = 0.04
+    hard: float = 0.5
     neighbour: float = 0.15
     noise: float = 0.8
     snr: tuple[float, float] = (0.0, 30.0)

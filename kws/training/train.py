@@ -17,7 +17,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from kws.errors import UsageError
 from kws.frontend import FrontEnd
 from kws.training.augment import mask_spectrogram
-from kws.training.mixing import Mixer
+from kws.training.mixing import UNKNOWN_LABEL, Mixer
 from kws.training.network import build_network, decayed, set_normalisation
 from kws.training.prepare import Folders, labels_of, prepare
 from kws.training.recipe import Mix, Recipe
@@ -36,15 +36,16 @@ _EXAMPLES = 1_000
 
 def batches(
     mixer: Mixer, front_end: FrontEnd, mix: Mix, size: int, seed: int
-) -> Iterator[tuple[Float32Array, npt.NDArray[np.int64]]]:
-    """Images ``(size, *shape)`` and labels ``(size,)`` without end."""
+) -> Iterator[tuple[Float32Array, npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
+    """Images ``(size, *shape)``, labels ``(size,)`` and origins ``(size,)`` without end."""
     rng = np.random.default_rng(seed)
     while True:
         images = np.empty((size, *front_end.shape), np.float32)
-        labels = np.empty(size, np.int64)
+        labels, origins = np.empty((2, size), np.int64)
         for i in range(size):
-            window, labels[i] = mixer.draw()
-            images[i] = front_end(window)
+            example = mixer.draw()
+            labels[i], origins[i] = example.label, example.origin
+            images[i] = front_end(example.window)
             mask_spectrogram(
                 rng,
                 images[i],
@@ -53,7 +54,7 @@ def batches(
                 frequency_masks=mix.frequency_masks,
                 frequency_mask=mix.frequency_mask,
             )
-        yield images, labels
+        yield images, labels, origins
 
 
 class Trainer:
@@ -87,7 +88,7 @@ class Trainer:
 
     @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
     def step(self, images: Any, labels: Any, rate: Any, momentum: Any) -> Any:
-        """One step of AdamW and of the moving average; the loss."""
+        """One step of AdamW and of the moving average: the loss, and the keywords' posteriors together ``(n,)``."""
         self._optimiser.learning_rate.assign(rate)
         with tf.GradientTape() as tape:
             posteriors = self.model(images, training=True)
@@ -100,7 +101,7 @@ class Trainer:
             else:
                 average.assign(variable)
         self.clips.assign_add(tf.cast(tf.shape(images)[0], tf.int64))
-        return loss
+        return loss, tf.reduce_sum(posteriors[:, UNKNOWN_LABEL + 1 :], axis=1)
 
     def momentum(self) -> float:
         """How much of the average stays: little at first, when the weights are still random."""
@@ -146,7 +147,7 @@ def train(recipe: Recipe, folders: Folders, run: Path, console: Console) -> Trai
     shape = (settings.batch, *trainer.front_end.shape)
     data = tf.data.Dataset.from_generator(
         lambda: batches(mixer, trainer.front_end, recipe.mix, settings.batch, settings.seed),
-        output_signature=(tf.TensorSpec(shape, tf.float32), tf.TensorSpec((settings.batch,), tf.int64)),
+        output_signature=(tf.TensorSpec(shape, tf.float32), *2 * (tf.TensorSpec((settings.batch,), tf.int64),)),
     ).prefetch(8)
     held_out = trainer.front_end(validation.windows)
 
@@ -156,7 +157,7 @@ def train(recipe: Recipe, folders: Folders, run: Path, console: Console) -> Trai
         return float(np.mean(trainer.posteriors(held_out).argmax(axis=1) == validation.labels))
 
     try:
-        _learn(trainer, iter(data), accuracy, run / HISTORY_FILE, console)
+        _learn(trainer, mixer, iter(data), check=accuracy, history=run / HISTORY_FILE, console=console)
     except KeyboardInterrupt:
         trainer.save()
         console.print(f"stopped after {int(trainer.clips)} clips; the same command goes on from there")
@@ -165,7 +166,13 @@ def train(recipe: Recipe, folders: Folders, run: Path, console: Console) -> Trai
 
 
 def _learn(
-    trainer: Trainer, data: Iterator[Any], check: Callable[[], float | None], history: Path, console: Console
+    trainer: Trainer,
+    mixer: Mixer,
+    data: Iterator[Any],
+    *,
+    check: Callable[[], float | None],
+    history: Path,
+    console: Console,
 ) -> None:
     """Take steps until all clips are heard; save, check and report every so often."""
     settings = trainer.recipe.optimiser
@@ -175,9 +182,11 @@ def _learn(
         task = progress.add_task("Training", total=settings.clips, completed=int(trainer.clips))
         since = time.monotonic()
         while (clips := int(trainer.clips)) < settings.clips:
-            images, labels = next(data)
+            images, labels, origins = next(data)
             rate = learning_rate(settings, clips)
-            losses.append(trainer.step(images, labels, tf.constant(rate), tf.constant(trainer.momentum())))
+            loss, keyword = trainer.step(images, labels, tf.constant(rate), tf.constant(trainer.momentum()))
+            losses.append(loss)
+            mixer.report(origins.numpy(), keyword.numpy())
             clips += settings.batch
             progress.update(task, completed=min(clips, settings.clips))
             if clips % _CLIPS_PER_CHECK >= settings.batch and clips < settings.clips:
@@ -203,7 +212,7 @@ def _examples(run: Path, front_end: FrontEnd, mixer: Mixer) -> Float32Array:
     """Images as the network meets them: for its normalisation, and for the integer ranges of an export."""
     path = run / EXAMPLES_FILE
     if not path.exists():
-        np.save(path, np.stack([front_end(mixer.draw()[0]) for _ in range(_EXAMPLES)]))
+        np.save(path, np.stack([front_end(mixer.draw().window) for _ in range(_EXAMPLES)]))
     images: Float32Array = np.load(path)
     return images
 

@@ -17,7 +17,18 @@ from kws.values import Float32Array
 from tests.training.sounds import tone
 
 PLAIN = Mix(
-    unknown=0, speech=0, silence=0, cut=0, neighbour=0, noise=0, room=0, speed=0, level=(-20.0, -20.0), newest=0.4
+    unknown=0,
+    speech=0,
+    silence=0,
+    cut=0,
+    fragment=0,
+    hard=0,
+    neighbour=0,
+    noise=0,
+    room=0,
+    speed=0,
+    level=(-20.0, -20.0),
+    newest=0.4,
 )
 
 
@@ -32,9 +43,10 @@ def material() -> Material:
     clips = [np.concatenate([np.zeros(4000, np.float32), tone(pitch, 0.4), np.zeros(5600, np.float32)]) for pitch in
              (500, 1000, 2000)]  # fmt: skip
     words = recordings(clips)
-    speech = recordings([tone(3000, 5.0)])
+    # Two utterances; of the second nobody knows what is said in it.
+    speech = recordings([tone(3000, 5.0), tone(3500, 5.0)])
     noise = recordings([np.random.default_rng(0).standard_normal(48000).astype(np.float32) * 0.1])
-    return Material(words=words, labels=np.array([1, 2, 3]), speech=speech, noise=noise)
+    return Material(words=words, labels=np.array([1, 2, 3]), speech=speech, sure=np.array([True, False]), noise=noise)
 
 
 def mixer(mix: Mix, seed: int = 0) -> Mixer:
@@ -53,7 +65,8 @@ def test_keywords_are_whole_at_every_place_that_is_allowed() -> None:
     draws = mixer(PLAIN)
     ends = []
     for _ in range(300):
-        window, label = draws.draw()
+        example = draws.draw()
+        window, label = example.window, example.label
         assert pitch(window) == pytest.approx({2: 1000, 3: 2000}[label], abs=2)
         loud = np.flatnonzero(np.abs(window) > 0.02)
         assert loud[-1] - loud[0] == pytest.approx(0.4 * 16000, abs=30)
@@ -64,13 +77,13 @@ def test_keywords_are_whole_at_every_place_that_is_allowed() -> None:
 
 
 def test_the_level_is_the_words() -> None:
-    window, _ = mixer(PLAIN).draw()
+    window = mixer(PLAIN).draw().window
     assert max(levels(window)) == pytest.approx(-20, abs=0.7)
 
 
 def test_the_shares_are_kept() -> None:
     draws = mixer(changed(unknown=0.2, speech=0.1, silence=0.3))
-    labels = Counter(draws.draw()[1] for _ in range(2000))
+    labels = Counter(draws.draw().label for _ in range(2000))
     assert labels[SILENCE_LABEL] / 2000 == pytest.approx(0.3, abs=0.04)
     assert labels[UNKNOWN_LABEL] / 2000 == pytest.approx(0.3, abs=0.04)
     assert labels[2] / 2000 == pytest.approx(0.2, abs=0.04)
@@ -79,17 +92,57 @@ def test_the_shares_are_kept() -> None:
 def test_a_word_of_which_much_is_missing_is_unknown() -> None:
     draws = mixer(changed(cut=1.0))
     for _ in range(100):
-        window, label = draws.draw()
+        example = draws.draw()
+        window, label = example.window, example.label
         assert label == UNKNOWN_LABEL
         loud = np.flatnonzero(np.abs(window) > 0.02)
         assert len(loud) == 0 or loud[-1] - loud[0] < 0.7 * 0.4 * 16000
+
+
+def test_a_fragment_is_half_a_keyword_at_most_beside_speech() -> None:
+    draws = mixer(changed(fragment=1.0, level=(0.0, 0.0)))
+    for _ in range(50):
+        example = draws.draw()
+        assert example.label == UNKNOWN_LABEL
+        spectrum = np.abs(np.fft.rfft(example.window)) ** 2
+        total = spectrum.sum()
+        keyword = spectrum[950:1050].sum() + spectrum[1950:2050].sum()
+        speech = spectrum[2950:3050].sum() + spectrum[3450:3550].sum()
+        assert speech > 0.1 * total
+        assert keyword + speech > 0.9 * total
+        # Of 0.4 s a half is left, so that the keyword's energy is at most that of 0.2 s of 0.25 s and more.
+        assert keyword < 0.75 * total
+
+
+def test_what_is_taken_for_a_keyword_is_drawn_again() -> None:
+    draws = mixer(changed(speech=1.0, hard=1.0))
+    first = next(example for example in iter(draws.draw, None) if example.origin >= 0)
+    draws.report(np.array([first.origin, -1]), np.array([0.9, 0.9], np.float32))
+    for _ in range(300):  # the sums are made anew every so often
+        draws.draw()
+    assert {draws.draw().origin for _ in range(50)} == {first.origin}
+    for _ in range(40):  # until it has been learnt
+        draws.report(np.array([first.origin]), np.array([0.01], np.float32))
+    draws.report(np.array([first.origin + 1]), np.array([0.9], np.float32))
+    for _ in range(300):
+        draws.draw()
+    assert Counter(draws.draw().origin for _ in range(50))[first.origin + 1] >= 49
+
+
+def test_what_has_no_transcript_is_not_drawn_again() -> None:
+    draws = mixer(changed(speech=1.0))
+    heard = Counter((round(pitch(example.window), -2), example.origin >= 0) for example in
+                    (draws.draw() for _ in range(300)))  # fmt: skip
+    assert heard[3000.0, True] > 100
+    assert heard[3500.0, False] > 100
+    assert heard[3500.0, True] == 0
 
 
 def test_noise_lies_below_the_word_by_the_ratio() -> None:
     draws = mixer(changed(noise=1.0, snr=(10.0, 10.0)))
     quiet = []
     for _ in range(100):
-        window, _ = draws.draw()
+        window = draws.draw().window
         # The first tenth of a second is before any word.
         quiet.append(10 * np.log10(np.mean(window[:1600] ** 2)))
     assert np.median(quiet) == pytest.approx(-30, abs=1.5)
@@ -98,7 +151,8 @@ def test_noise_lies_below_the_word_by_the_ratio() -> None:
 def test_silence_has_no_word() -> None:
     draws = mixer(changed(silence=1.0))
     for _ in range(50):
-        window, label = draws.draw()
+        example = draws.draw()
+        window, label = example.window, example.label
         assert label == SILENCE_LABEL
         spectrum = np.abs(np.fft.rfft(window))
         for tone_at in (500, 1000, 2000):
@@ -109,8 +163,8 @@ def test_the_same_seed_draws_the_same() -> None:
     mix = Mix()
     first, second, other = mixer(mix, 5), mixer(mix, 5), mixer(mix, 6)
     for _ in range(20):
-        (window, label), (same, same_label), (different, _) = first.draw(), second.draw(), other.draw()
-        assert label == same_label
-        assert np.array_equal(window, same)
-        assert not np.array_equal(window, different)
-        assert np.abs(window).max() <= 1.0
+        example, same, different = first.draw(), second.draw(), other.draw()
+        assert (example.label, example.origin) == (same.label, same.origin)
+        assert np.array_equal(example.window, same.window)
+        assert not np.array_equal(example.window, different.window)
+        assert np.abs(example.window).max() <= 1.0
