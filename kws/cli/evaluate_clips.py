@@ -7,13 +7,18 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kws.cli.options import add_command, add_model_options, load_model
+from kws.cli.options import add_command, add_model_options, check_snr, load_model, names
+from kws.errors import UsageError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from kws.evaluation.clips import ClipResult
+    from kws.values import Float32Array
 
 _EXAMPLES = """\
   kws evaluate clips speech_commands/validation --noise noise
+  kws evaluate clips speech_commands/validation --under noise --under-only rain,dishes --snr 5 --room 0.4
   kws evaluate clips my_recordings --model commands/model-float32.tflite --json
 """
 
@@ -32,6 +37,23 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         default=[],
         metavar="DIR",
         help="recordings from which seconds of silence are cut, a tenth as many as there are clips; may be repeated",
+    )
+    harder = parser.add_argument_group("harder conditions")
+    harder.add_argument(
+        "--under", type=Path, action="append", default=[], metavar="DIR", help="noise that lies under every clip"
+    )
+    harder.add_argument("--under-only", metavar="A,B,...", help="of this noise, only such folders or files")
+    harder.add_argument(
+        "--snr",
+        type=float,
+        metavar="DB",
+        help="from each word to the noise under it, root mean squares (default: 10)",
+    )
+    harder.add_argument(
+        "--room",
+        type=float,
+        metavar="S",
+        help="simulate living rooms that reverberate for so many seconds (to -60 dB), 1 to 3 m from the microphone",
     )
     parser.add_argument("--mistakes", action="store_true", help="list every clip heard wrongly")
     parser.add_argument("--json", action="store_true", help="machine-readable")
@@ -53,6 +75,7 @@ def run(options: argparse.Namespace) -> int:
             model,
             options.folder,
             noise=options.noise,
+            conditions=_conditions(options),
             progress=lambda done, total: progress.update(task, completed=done, total=total),
         )
     if options.json:
@@ -60,6 +83,20 @@ def run(options: argparse.Namespace) -> int:
     else:
         _print(result, mistakes=options.mistakes)
     return 0
+
+
+def _conditions(options: argparse.Namespace) -> Callable[[Float32Array], Float32Array] | None:
+    from kws.evaluation.conditions import Conditions, simulate_rooms  # noqa: PLC0415
+    from kws.evaluation.mix import find_noise  # noqa: PLC0415
+
+    if not options.under and (options.under_only or options.snr is not None):
+        raise UsageError("--snr and --under-only are about the noise under the clips; name some with --under DIR")
+    if not options.under and options.room is None:
+        return None
+    snr = 10.0 if options.snr is None else options.snr
+    check_snr(snr)
+    noise = find_noise(options.under, names(options.under_only, "--under-only")) if options.under else []
+    return Conditions(noise=noise, snr=snr, rooms=[] if options.room is None else simulate_rooms(options.room))
 
 
 def _as_dict(result: ClipResult, model: str, *, mistakes: bool) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kws.cli.options import add_command
+from kws.cli.options import add_command, check_snr, names
 from kws.errors import UsageError
 
 if TYPE_CHECKING:
@@ -71,10 +71,10 @@ def run(options: argparse.Namespace) -> int:
 
     _check(options)
     gap = _gap(options.gap)
-    clips = find_clips(options.folders, _names(options.words, "--words"))
+    clips = find_clips(options.folders, names(options.words, "--words"))
     backgrounds = []
     if options.noise:
-        backgrounds.append(find_noise(options.noise, _names(options.noise_only, "--noise-only")))
+        backgrounds.append(find_noise(options.noise, names(options.noise_only, "--noise-only")))
     if options.speech:
         backgrounds.append(find_noise(options.speech))
     console = Console(stderr=True)
@@ -109,19 +109,9 @@ def _check(options: argparse.Namespace) -> None:
         raise UsageError("--noise-only chooses among the recordings of --noise; name a folder there")
     if options.count is not None and options.count < 1:
         raise UsageError(f"--count {options.count}: at least 1")
-    if not -60 <= options.snr <= 60:
-        raise UsageError(f"--snr {options.snr:g}: between -60 and 60 decibels")
+    check_snr(options.snr)
     if options.seed < 0:
         raise UsageError(f"--seed {options.seed}: at least 0")
-
-
-def _names(text: str | None, option: str) -> list[str] | None:
-    if text is None:
-        return None
-    names = [name.strip() for name in text.split(",") if name.strip()]
-    if not names:
-        raise UsageError(f"{option} names nothing")
-    return names
 
 
 def _gap(text: str) -> tuple[float, float]:

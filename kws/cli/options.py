@@ -77,6 +77,26 @@ def add_decision_options(parser: argparse.ArgumentParser) -> None:
     )
 
 
+def names(text: str | None, option: str) -> list[str] | None:
+    """What an option lists between commas; None where it was not given.
+
+    Raises:
+        UsageError: it lists nothing.
+    """
+    if text is None:
+        return None
+    listed = [name.strip() for name in text.split(",") if name.strip()]
+    if not listed:
+        raise UsageError(f"{option} names nothing")
+    return listed
+
+
+def check_snr(snr: float) -> None:
+    """Raise a UsageError for a signal-to-noise ratio, in decibels, that nobody can mean."""
+    if not -60 <= snr <= 60:
+        raise UsageError(f"--snr {snr:g}: between -60 and 60 decibels")
+
+
 def load_model(options: argparse.Namespace) -> Model:
     """The model that the options name.
 

@@ -96,6 +96,7 @@ def evaluate_clips(
     *,
     noise: Sequence[Path] = (),
     silence_share: float = 0.1,
+    conditions: Callable[[Float32Array], Float32Array] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> ClipResult:
     """Ask a model about every clip of a folder.
@@ -105,6 +106,7 @@ def evaluate_clips(
         folder: ``WORD/*.wav``, .flac, .ogg; ``_silence_`` and ``_unknown_`` may be folders as well.
         noise: folders of noise from which silence is cut.
         silence_share: seconds of silence to cut, as a share of the clips.
+        conditions: what every clip is heard through (:class:`kws.evaluation.conditions.Conditions`); silence is not.
         progress: is told how many clips are done, of how many.
 
     Raises:
@@ -126,7 +128,8 @@ def evaluate_clips(
 
     def asked() -> Iterator[tuple[str, Float32Array, int]]:
         for path, label in clips:
-            yield str(path), clip_window(read_audio(path), window), label
+            sound = clip_window(read_audio(path), window)
+            yield str(path), conditions(sound) if conditions else sound, label
         for name, sound in silences(noises, count, window=window):
             yield name, sound, labels.index(SILENCE)
 

@@ -144,13 +144,13 @@ def mix(
             progress(i + 1, len(chosen))
     stream = np.zeros(position + gaps[-1], np.float32)
     if backgrounds:
-        _fill(stream, _pieces(backgrounds, draw))
+        _fill(stream, noise_pieces(backgrounds, draw))
     for sound, first, start, end in words:
         # Clips never overlap, so that this is the noise alone.
-        noise = _rms(stream[start:end])
+        noise = rms(stream[start:end])
         gain = 1.0
         if backgrounds:
-            gain = max(noise, _amplitude(QUIETEST)) * _amplitude(snr) / _rms(sound[first : first + end - start])
+            gain = max(noise, amplitude(QUIETEST)) * amplitude(snr) / rms(sound[first : first + end - start])
         stream[start - first : start - first + len(sound)] += sound * np.float32(gain)
     return Stream(_quantise(stream, seed), tuple(labels))
 
@@ -177,7 +177,7 @@ def _shuffle(things: Sequence[Thing], draw: Callable[[], float]) -> list[Thing]:
 def _cut(sound: Float32Array, before: int, after: int, path: Path) -> tuple[Float32Array, int, int]:
     """A clip with at most so many samples round its word, faded in and out, and the extent of the word in it."""
     start, end = word_extent(sound)
-    if not _rms(sound[start:end]):
+    if not rms(sound[start:end]):
         raise AudioError(f"{path}: is silent; no word can be laid into a stream")
     before, after = min(before, start), min(after, len(sound) - end)
     cut = sound[start - before : end + after].copy()
@@ -187,7 +187,7 @@ def _cut(sound: Float32Array, before: int, after: int, path: Path) -> tuple[Floa
     return cut, before, before + end - start
 
 
-def _pieces(backgrounds: Sequence[Sequence[Path]], draw: Callable[[], float]) -> Iterator[Float32Array]:
+def noise_pieces(backgrounds: Sequence[Sequence[Path]], draw: Callable[[], float]) -> Iterator[Float32Array]:
     """Stretches of noise at :data:`NOISE_LEVEL` without end, each recording of a kind as often as the others."""
     decks: list[list[Path]] = [[] for _ in backgrounds]
     useless = 0
@@ -197,11 +197,11 @@ def _pieces(backgrounds: Sequence[Sequence[Path]], draw: Callable[[], float]) ->
         sound = _sounding(read_audio(decks[kind].pop()))
         first = int(draw() * (len(sound) - _LONGEST_PIECE + 1)) if len(sound) > _LONGEST_PIECE else 0
         sound = sound[first : first + _LONGEST_PIECE]
-        if len(sound) < 2 * _CROSSFADE or not _rms(sound):
+        if len(sound) < 2 * _CROSSFADE or not rms(sound):
             useless += 1
             continue
         useless = 0
-        yield sound * np.float32(_amplitude(NOISE_LEVEL) / _rms(sound))
+        yield sound * np.float32(amplitude(NOISE_LEVEL) / rms(sound))
     raise AudioError(f"{backgrounds[0][0].parent}: the noise is silent, or each recording shorter than 0.1 s")
 
 
@@ -235,9 +235,11 @@ def _quantise(stream: Float32Array, seed: int) -> npt.NDArray[np.int16]:
     return np.clip(np.rint(stream * (32768 / peak) + dither), -32768, 32767).astype(np.int16)
 
 
-def _rms(sound: Float32Array) -> float:
+def rms(sound: Float32Array) -> float:
+    """Root mean square; 0 of nothing."""
     return float(np.sqrt(np.mean(np.square(sound, dtype=np.float64)))) if len(sound) else 0.0
 
 
-def _amplitude(decibels: float) -> float:
+def amplitude(decibels: float) -> float:
+    """The amplitude ratio of a level difference."""
     return float(10 ** (decibels / 20))

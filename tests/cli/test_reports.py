@@ -43,6 +43,28 @@ def test_clips_for_programs(model_folder: Path, clips: Path) -> None:
     assert report["recall"]["computer"] == 1
 
 
+def test_clips_in_noise(model_folder: Path, clips: Path) -> None:
+    asking = ("evaluate", "clips", clips, "--model", model_folder, "--json", "--under", clips, "--under-only", "stop")
+    easy, hard = (json.loads(kws(*asking, "--snr", snr).stdout) for snr in ("30", "-30"))
+    assert easy["accuracy"] > 0.8
+    assert hard["accuracy"] < 0.3
+    assert hard["clips"] == 14
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--snr", "5"), "name some with --under DIR"),
+        (("--under", ".", "--snr", "90"), "--snr 90: between -60 and 60 decibels"),
+        (("--under", "nowhere"), "nowhere: no such folder"),
+    ],
+)
+def test_conditions_that_cannot_be(model_folder: Path, clips: Path, options: tuple[str, ...], message: str) -> None:
+    result = kws("evaluate", "clips", clips, "--model", model_folder, *options)
+    assert result.returncode == 2
+    assert message in error(result, 2)
+
+
 def test_clips_for_people(model_folder: Path, clips: Path, tmp_path: Path) -> None:
     odd = Path(shutil.copytree(clips, tmp_path / "odd [i] folder"))
     shutil.copytree(clips / "on", odd / "off", dirs_exist_ok=True)

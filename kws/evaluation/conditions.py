@@ -1,0 +1,119 @@
+"""What a clip is heard through when it is measured under harder conditions: a simulated room, then noise."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from kws.errors import UsageError
+from kws.evaluation.mix import QUIETEST, amplitude, noise_pieces, rms
+from kws.speech import word_extent
+from kws.values import Float32Array
+
+RATE = 16000
+ROOMS = 20
+#: Metres: length, width and height of a room, least and most.
+_SIZES = ((3.0, 8.0), (2.5, 6.0), (2.3, 3.2))
+#: Metres that speaker and microphone keep from the walls.
+_FROM_WALLS = 0.5
+_HEIGHTS = (0.7, 1.8)
+
+
+class Conditions:
+    """Lays sounds into rooms and noise, each into another one; the same seed does the same again.
+
+    Args:
+        noise: recordings of noise that lies under every sound, all at the level that ``snr`` asks for.
+        snr: decibels between the root mean square of the word and that of the noise under it.
+        rooms: impulse responses ``(n,)`` at 16 kHz, taken in turn (:func:`simulate_rooms`).
+        seed: of the noise's order and cuts.
+    """
+
+    def __init__(
+        self,
+        *,
+        noise: Sequence[Path] = (),
+        snr: float = 10.0,
+        rooms: Sequence[Float32Array] = (),
+        seed: int = 0,
+    ) -> None:
+        self._snr = snr
+        self._rooms = rooms
+        self._heard = 0
+        # Of Python's generators, this method alone is promised to give the same numbers for ever.
+        draw = random.Random(seed).random  # noqa: S311 - chance for a test signal
+        self._noise = _seconds(noise_pieces([noise], draw)) if noise else None
+
+    def __call__(self, sound: Float32Array) -> Float32Array:
+        """The sound of one word, float32 ``(n,)`` with n a second or less, under the next conditions."""
+        if self._rooms:
+            sound = _in_room(sound, self._rooms[self._heard % len(self._rooms)])
+        self._heard += 1
+        if self._noise is not None:
+            start, end = word_extent(sound)
+            noise = next(self._noise)[: len(sound)]
+            under = max(rms(noise[start:end]), amplitude(QUIETEST))
+            sound = sound + noise * np.float32(rms(sound[start:end]) / (under * amplitude(self._snr)))
+        peak = np.abs(sound).max(initial=1.0)
+        heard: Float32Array = (sound / peak).astype(np.float32, copy=False)
+        return heard
+
+
+def _seconds(pieces: Iterator[Float32Array]) -> Iterator[Float32Array]:
+    """The pieces, one after the other, by the second."""
+    rest = np.zeros(0, np.float32)
+    for piece in pieces:
+        rest = np.concatenate((rest, piece))
+        while len(rest) >= RATE:
+            yield rest[:RATE]
+            rest = rest[RATE:]
+
+
+def _in_room(sound: Float32Array, response: Float32Array) -> Float32Array:
+    """The sound in a room, where it was by its direct path, and as loud."""
+    delay = int(np.abs(response).argmax())
+    size = 1 << (len(sound) + len(response) - 1).bit_length()
+    whole = np.fft.irfft(np.fft.rfft(sound, size) * np.fft.rfft(response, size), size).astype(np.float32)
+    heard = whole[delay : delay + len(sound)]
+    return heard * np.float32(rms(sound) / max(rms(heard), 1e-9))
+
+
+def simulate_rooms(
+    reverberation: float, *, distance: tuple[float, float] = (1.0, 3.0), seed: int = 0
+) -> list[Float32Array]:
+    """Impulse responses of :data:`ROOMS` shoebox rooms by the image source method (pyroomacoustics).
+
+    Args:
+        reverberation: seconds in which sound decays by 60 dB (Sabine).
+        distance: metres from speaker to microphone, least and most, where the room allows.
+        seed: of sizes and places.
+
+    Raises:
+        UsageError: pyroomacoustics is not installed, or no room of these sizes reverberates so.
+    """
+    try:
+        import pyroomacoustics as pra  # noqa: PLC0415
+    except ImportError as error:
+        raise UsageError(f"rooms are simulated with pyroomacoustics: pip install 'kws[train]' ({error})") from None
+    rng = np.random.default_rng(seed)
+    responses: list[Float32Array] = []
+    while len(responses) < ROOMS:
+        size = np.array([rng.uniform(*span) for span in _SIZES])
+        try:
+            absorption, order = pra.inverse_sabine(reverberation, size)
+        except ValueError:
+            raise UsageError(f"a reverberation of {reverberation:g} s: no living room has that") from None
+        speaker, microphone = (
+            np.append(rng.uniform(_FROM_WALLS, size[:2] - _FROM_WALLS), rng.uniform(*_HEIGHTS)) for _ in range(2)
+        )
+        if not distance[0] <= np.linalg.norm(speaker - microphone) <= distance[1]:
+            continue
+        room = pra.ShoeBox(size, fs=RATE, materials=pra.Material(absorption), max_order=order)
+        room.add_source(speaker)
+        room.add_microphone(microphone)
+        room.compute_rir()
+        responses.append(np.asarray(room.rir[0][0], np.float32))
+    return responses
