@@ -75,7 +75,7 @@ def test_the_last_of_two_counts(tmp_path: Path) -> None:
 def test_of_several_sources_one_is_named_by_its_number(tmp_path: Path) -> None:
     config = read(tmp_path, SEVERAL, "source[2].device=C", "source[2].watch.silence=0")
     assert [source.device for source in config.sources] == ["A", "C"]
-    assert [source.watch.silence for source in config.sources] == [30, 0]
+    assert [source.watch.silence for source in config.sources] == [10, 0]
     assert config.flags == {"source[2].device": "--set", "source[2].watch.silence": "--set"}
 
 
