@@ -229,7 +229,8 @@ class Listener:
         self._told.clear()
         self._overlap = 0
         self.hearing.opened()
-        self._observer.opened(self._setup.site, source.name, source.rate)
+        site = self._setup.site
+        self._observer.opened(site, source.name, source.rate)
         self._on_news()
         tap = Tap(source, self.counters, self._let_through, memory=_MEMORY)
         while True:
@@ -244,6 +245,9 @@ class Listener:
             except BrokenOff:
                 if not self._switch():
                     return self._stopping
+                if self._setup.site != site:
+                    site = self._setup.site
+                    self._observer.opened(site, source.name, source.rate)
                 front_end = self._setup.pipeline.model.front_end
                 self._overlap = tap.end * front_end.sample_rate // tap.rate + front_end.window
             else:

@@ -26,7 +26,7 @@ class Observer:
         """The model is loaded and sound from at least one source was scored; once."""
 
     def opened(self, site: str, name: str, rate: int) -> None:
-        """A source is open: what it is called, and its samples a second. Positions begin anew."""
+        """A source is open, or has another site: what it is called, and its samples a second."""
 
     def sound(self, site: str, block: AudioBlock) -> None:
         """A block that is heard, at the source's rate."""

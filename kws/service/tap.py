@@ -42,6 +42,7 @@ class Tap:
         self._before = before
         self._memory = round(memory * source.rate)
         self._kept: deque[AudioBlock] = deque()
+        self._held_back: AudioBlock | None = None
         self.end = 0
 
     def __enter__(self) -> Self:
@@ -60,19 +61,24 @@ class Tap:
             AudioError: see the source.
         """
         yield from tuple(self._kept)
-        for block in self._blocks:
+        while block := self._next():
+            self._held_back = block  # for whoever goes on, if it is broken off here
+            heard = self._before(block)
+            self._held_back = None
+            if heard:
+                self._keep(block)
+                yield block
+
+    def _next(self) -> AudioBlock | None:
+        if self._held_back:
+            return self._held_back
+        block = next(self._blocks, None)
+        if block:
             if block.position != self.end:
                 self._counters.gaps += 1
                 self._counters.lost_samples += block.position - self.end
             self.end = block.end
-            try:
-                heard = self._before(block)
-            except BrokenOff:
-                self._keep(block)  # for whoever goes on
-                raise
-            if heard:
-                self._keep(block)
-                yield block
+        return block
 
     def _keep(self, block: AudioBlock) -> None:
         self._kept.append(block)
