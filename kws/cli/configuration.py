@@ -14,6 +14,8 @@ _SETTINGS = {
     "--site": ("source.site", "NAME", "of the topics kws/NAME/..."),
     "--model": ("model.name", "MODEL", "a model folder, or the name of a model that ships"),
     "--mqtt": ("mqtt.url", "URL", "of the broker"),
+    "--log-format": ("log.format", "FORMAT", "text or json"),
+    "--metrics": ("metrics.port", "PORT", "figures for Prometheus at http://127.0.0.1:PORT/metrics"),
 }
 
 
@@ -45,7 +47,7 @@ def configuration(options: argparse.Namespace) -> Config:
 
     said = [parse_set(text) for text in options.set]
     for option, (key, _, _) in _SETTINGS.items():
-        value = getattr(options, option.removeprefix("--"))
+        value = getattr(options, option.removeprefix("--").replace("-", "_"))
         if value is not None:
             said.append(Override(option=option, key=key, value=value))
     return read_config(find_config(options.config), said)

@@ -6,12 +6,14 @@ import argparse
 import logging
 import signal
 from collections.abc import Iterator
+from dataclasses import replace
 from types import FrameType
 from typing import TYPE_CHECKING
 
 from kws.cli.configuration import add_config_options, configuration
 from kws.cli.options import add_command
 from kws.errors import UsageError
+from kws.logs import LogOptions
 
 if TYPE_CHECKING:
     from kws.config import Config
@@ -52,8 +54,11 @@ def run(options: argparse.Namespace) -> int:
         _log.info("cleared %d retained message%s", len(topics), "" if len(topics) == 1 else "s")
         return 0
     from kws.assembly import make_service  # noqa: PLC0415
+    from kws.surroundings import Surroundings  # noqa: PLC0415
 
-    service = make_service(lambda: configuration(options))
+    surroundings = Surroundings(lambda: _configuration(options))
+    service = make_service(surroundings.read, surroundings)
+    surroundings.begin(service)
 
     def end(_number: int, _frame: FrameType | None) -> None:
         service.stop()
@@ -68,7 +73,13 @@ def run(options: argparse.Namespace) -> int:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+        surroundings.close()
     return 0
+
+
+def _configuration(options: argparse.Namespace) -> Config:
+    config = configuration(options)
+    return replace(config, log=LogOptions(format=config.log.format, level="debug")) if options.verbose else config
 
 
 def _sites(config: Config) -> Iterator[tuple[MqttOptions, HomeAssistantOptions]]:

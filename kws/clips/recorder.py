@@ -14,11 +14,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from kws.clips.cutter import Cut, Cutter, Moment
+from kws.clips.cutter import Cut
 from kws.clips.settings import ClipsOptions
 from kws.clips.store import ClipStore
-from kws.decision import Fired, NearMiss
-from kws.values import AudioBlock, Float32Array
+from kws.values import Float32Array
 
 _log = logging.getLogger(__name__)
 
@@ -45,20 +44,27 @@ class ClipCounts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Label:
-    """What a recording is of."""
+class Label:
+    """What a recording is of.
+
+    Attributes:
+        keyword, score: what was heard, or nearly.
+        site: where.
+        time: when.
+        reason: why it did not fire; None for a detection.
+    """
 
     keyword: str
     score: float
-    source: str
+    site: str
     time: datetime
-    reason: str | None = None  # why it did not fire
+    reason: str | None = None
 
     @property
     def file_name(self) -> str:
         stamp = self.time.astimezone(UTC).strftime("%Y%m%dT%H%M%S.%f")[:-3]
         near = "_near-miss" if self.reason else ""
-        return f"{stamp}Z_{_plain(self.keyword)}_{self.score:.2f}_{_plain(self.source)}{near}.flac"
+        return f"{stamp}Z_{_plain(self.keyword)}_{self.score:.2f}_{_plain(self.site)}{near}.flac"
 
 
 class Recorder:
@@ -66,17 +72,14 @@ class Recorder:
 
     Args:
         options: which, and where.
-        rate: samples a second of what is recorded.
         environment: where the folder is looked up that the options do not name.
     """
 
-    def __init__(self, options: ClipsOptions, *, rate: int, environment: Mapping[str, str] | None = None) -> None:
+    def __init__(self, options: ClipsOptions, *, environment: Mapping[str, str] | None = None) -> None:
         self.folder = clip_folder(options, os.environ if environment is None else environment)
-        self._options = options
-        self._rate = rate
         self._store = ClipStore(self.folder, round(options.quota * 1e6))
         self._opened = False
-        self._waiting: deque[tuple[Cut, _Label]] = deque()
+        self._waiting: deque[tuple[Cut, Label, int]] = deque()
         self._changed = threading.Condition()
         self._closing = False
         self._counts = ClipCounts()
@@ -87,15 +90,6 @@ class Recorder:
     def counts(self) -> ClipCounts:
         with self._changed:
             return self._counts
-
-    def ear(self, source: str, *, window: int) -> Ear:
-        """What listens to one source.
-
-        Args:
-            source: its name in the names of files.
-            window: samples that the network sees at once; a near miss is somewhere in them.
-        """
-        return Ear(self, source, self._options, rate=self._rate, window=window)
 
     def close(self) -> None:
         """Write what waits, for a moment, and end. A disk that hangs is left behind."""
@@ -109,13 +103,13 @@ class Recorder:
                 self._drop("the end came first")
             self._waiting.clear()
 
-    def put(self, cut: Cut, label: _Label) -> None:
-        """Have it written; never waits."""
+    def put(self, cut: Cut, label: Label, rate: int) -> None:
+        """Have a recording written, of so many samples a second; never waits."""
         with self._changed:
             if self._closing or len(self._waiting) >= _QUEUE:
                 self._drop("it came after the end" if self._closing else f"more than {_QUEUE} wait for the disk")
                 return
-            self._waiting.append((cut, label))
+            self._waiting.append((cut, label, rate))
             self._changed.notify_all()
             if self._thread is None:
                 self._thread = threading.Thread(target=self._run, name="write clips", daemon=True)
@@ -127,9 +121,9 @@ class Recorder:
                 self._changed.wait_for(lambda: self._waiting or self._closing)
                 if not self._waiting:
                     return
-                cut, label = self._waiting.popleft()
+                cut, label, rate = self._waiting.popleft()
             try:
-                held = self._write(cut, label)
+                held = self._write(cut, label, rate)
             except OSError as error:
                 with self._changed:
                     self._drop(error.strerror or str(error))
@@ -142,11 +136,11 @@ class Recorder:
                 with self._changed:
                     self._saved(held)
 
-    def _write(self, cut: Cut, label: _Label) -> int:
+    def _write(self, cut: Cut, label: Label, rate: int) -> int:
         if not self._opened:
             self._store.open()
             self._opened = True
-        return self._store.save(label.file_name, encode(cut.samples, self._rate, describe(cut, label, self._rate)))
+        return self._store.save(label.file_name, encode(cut.samples, rate, describe(cut, label, rate)))
 
     def _saved(self, held: int) -> None:
         self._counts = ClipCounts(self._counts.saved + 1, self._counts.dropped, held)
@@ -163,44 +157,6 @@ class Recorder:
         self._untold += 1
 
 
-class Ear:
-    """Hears one source for a :class:`Recorder`; all in the thread that decides, which it never holds up."""
-
-    def __init__(self, recorder: Recorder, source: str, options: ClipsOptions, *, rate: int, window: int) -> None:
-        self._recorder = recorder
-        self._source = source
-        self._near_misses = options.near_misses
-        self._window = window
-        self._cutter = Cutter(before=round(options.before * rate), after=round(options.after * rate), rate=rate)
-
-    def hear(self, block: AudioBlock) -> None:
-        """The next sound, at the model's rate, before what is decided on it."""
-        if block.end > 0:  # before that is no sound, only the silence that a stream is begun with
-            self._put(self._cutter.push(block))
-
-    def fired(self, fired: Fired, time: datetime) -> None:
-        """A keyword was heard; ``time`` is that of its detection."""
-        label = _Label(keyword=fired.keyword, score=fired.score, source=self._source, time=time)
-        self._put(self._cutter.mark(Moment(start=fired.start, end=fired.end, tag=label)))
-
-    def missed(self, miss: NearMiss, time: datetime) -> None:
-        """A keyword was nearly heard; ``time`` is when it was told."""
-        if self._near_misses:
-            label = _Label(
-                keyword=miss.keyword, score=miss.score, source=self._source, time=time, reason=miss.reason.value
-            )
-            self._put(self._cutter.mark(Moment(start=miss.end - self._window, end=miss.end, tag=label)))
-
-    def end(self) -> None:
-        """Nothing more is heard: what is under way is kept as far as it goes, and the sound forgotten."""
-        self._put(self._cutter.flush())
-
-    def _put(self, cuts: list[Cut]) -> None:
-        for cut in cuts:
-            assert isinstance(cut.moment.tag, _Label)
-            self._recorder.put(cut, cut.moment.tag)
-
-
 def clip_folder(options: ClipsOptions, environment: Mapping[str, str]) -> Path:
     """The folder that the options name, else ``clips`` where systemd or the user keeps what programs keep."""
     if options.folder is not None:
@@ -211,12 +167,12 @@ def clip_folder(options: ClipsOptions, environment: Mapping[str, str]) -> Path:
     return Path(base, "kws", "clips")
 
 
-def describe(cut: Cut, label: _Label, rate: int) -> dict[str, object]:
+def describe(cut: Cut, label: Label, rate: int) -> dict[str, object]:
     """What the recording says of itself; ``start`` and ``end`` are seconds from its beginning."""
     return {
         "keyword": label.keyword,
         "score": round(label.score, 4),
-        "source": label.source,
+        "site": label.site,
         "time": label.time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
         "start": round(max(0, cut.moment.start - cut.position) / rate, 3),
         "end": round((cut.moment.end - cut.position) / rate, 3),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import logging
+import re
 import subprocess
 import threading
 import time
@@ -17,10 +18,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from kws.clips.recorder import Recorder, clip_folder, encode
+from kws.clips.observer import ClipObserver
+from kws.clips.recorder import ClipCounts, clip_folder, encode
 from kws.clips.settings import ClipsOptions
-from kws.decision import Fired, NearMiss, Reason
-from kws.values import AudioBlock, Float32Array
+from kws.decision import NearMiss, Reason
+from kws.values import AudioBlock, Detection, Float32Array
 
 RATE = 16000
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -34,8 +36,9 @@ def until(condition: Callable[[], bool]) -> None:
         time.sleep(0.005)
 
 
-def fired(start: float, end: float, *, keyword: str = "on", score: float = 0.974) -> Fired:
-    return Fired(keyword=keyword, score=score, start=round(start * RATE), end=round(end * RATE))
+def said(start: float, end: float, *, keyword: str = "on", score: float = 0.974, after: float = 0) -> Detection:
+    time = NOON + timedelta(seconds=after)
+    return Detection(keyword=keyword, score=score, start=start, end=end, time=time, model="test")
 
 
 def block(begin: float, end: float) -> AudioBlock:
@@ -43,8 +46,15 @@ def block(begin: float, end: float) -> AudioBlock:
     return AudioBlock(NOISE[first : round(end * RATE)], first)
 
 
-def recorder(folder: Path, **options: Any) -> Recorder:
-    return Recorder(ClipsOptions(folder=str(folder), **options), rate=RATE)
+def clipper(folder: Path, **options: Any) -> ClipObserver:
+    observer = ClipObserver(ClipsOptions(folder=str(folder), **options))
+    observer.opened("kitchen", "USB", RATE)
+    return observer
+
+
+def counts(clips: ClipObserver) -> ClipCounts:
+    assert clips.counts
+    return clips.counts
 
 
 def names(folder: Path) -> list[str]:
@@ -52,60 +62,92 @@ def names(folder: Path) -> list[str]:
 
 
 def test_the_second_before_and_the_second_after(tmp_path: Path) -> None:
-    clips = recorder(tmp_path)
-    ear = clips.ear("kitchen", window=RATE)
-    ear.hear(block(0, 4))
-    ear.fired(fired(3.2, 3.9), NOON)
-    ear.hear(block(4, 4.5))
+    clips = clipper(tmp_path)
+    clips.sound("kitchen", block(0, 4))
+    clips.detected("kitchen", said(3.2, 3.9))
+    clips.sound("kitchen", block(4, 4.5))
     assert names(tmp_path) == []
-    ear.hear(block(4.5, 5))
-    until(lambda: clips.counts.saved == 1)
+    clips.sound("kitchen", block(4.5, 5))
+    until(lambda: counts(clips).saved == 1)
+    held = counts(clips).bytes
     clips.close()
     (name,) = names(tmp_path)
     assert name == "20260101T120000.000Z_on_0.97_kitchen.flac"
     sound, rate = soundfile.read(tmp_path / name, dtype="float32")
     assert rate == RATE
     np.testing.assert_allclose(sound, NOISE[round(2.2 * RATE) : round(4.9 * RATE)], atol=1 / 32768)
-    assert clips.counts.bytes == (tmp_path / name).stat().st_size
+    assert held == (tmp_path / name).stat().st_size
     with soundfile.SoundFile(tmp_path / name) as file:
         assert json.loads(file.comment) == {
-            "keyword": "on", "score": 0.974, "source": "kitchen", "time": "2026-01-01T12:00:00.000Z",
+            "keyword": "on", "score": 0.974, "site": "kitchen", "time": "2026-01-01T12:00:00.000Z",
             "start": 1.0, "end": 1.7,
         }  # fmt: skip
 
 
 def test_a_gap_ends_a_recording(tmp_path: Path) -> None:
-    clips = recorder(tmp_path)
-    ear = clips.ear("kitchen", window=RATE)
-    ear.hear(block(0, 4))
-    ear.fired(fired(3.2, 3.9), NOON)
-    ear.hear(block(4.1, 8))
+    clips = clipper(tmp_path)
+    clips.sound("kitchen", block(0, 4))
+    clips.detected("kitchen", said(3.2, 3.9))
+    clips.sound("kitchen", block(4.1, 8))
     clips.close()
     (name,) = names(tmp_path)
     assert soundfile.info(tmp_path / name).frames == round(1.8 * RATE)
 
 
-def test_the_end_keeps_what_is_under_way(tmp_path: Path) -> None:
-    clips = recorder(tmp_path)
-    ear = clips.ear("kitchen", window=RATE)
-    ear.hear(block(0, 4))
-    ear.fired(fired(3.2, 3.9), NOON)
-    ear.end()
-    clips.close()
-    assert len(names(tmp_path)) == 1
-    ear.end()
-    assert clips.counts.saved == 1
-
-
-def test_the_silence_that_a_stream_is_begun_with_is_not_recorded(tmp_path: Path) -> None:
-    clips = recorder(tmp_path)
-    ear = clips.ear("kitchen", window=RATE)
-    ear.hear(AudioBlock(np.zeros(RATE, np.float32), -RATE))
-    ear.hear(block(0, 3))
-    ear.fired(fired(-0.1, 0.4), NOON)
+@pytest.mark.parametrize("end", ["close", "deaf", "resting", "opened"])
+def test_the_end_keeps_what_is_under_way(tmp_path: Path, end: str) -> None:
+    clips = clipper(tmp_path)
+    clips.sound("kitchen", block(0, 4))
+    clips.detected("kitchen", said(3.2, 3.9))
+    match end:
+        case "deaf":
+            clips.deaf("kitchen", "unplugged")
+        case "resting":
+            clips.resting("kitchen")
+        case "opened":
+            clips.opened("kitchen", "USB", 48000)
+    if end != "close":
+        assert clips._cutters == {}  # no sound is remembered either
     clips.close()
     (name,) = names(tmp_path)
-    assert soundfile.info(tmp_path / name).frames == round(1.4 * RATE)
+    assert soundfile.info(tmp_path / name).frames == round(1.8 * RATE)
+
+
+def test_a_source_has_a_rate_of_its_own_and_is_none_of_the_others(tmp_path: Path) -> None:
+    clips = clipper(tmp_path)
+    clips.opened("bath", "USB", 2 * RATE)
+    clips.sound("kitchen", block(0, 4))
+    clips.sound("bath", AudioBlock(NOISE, 0))
+    clips.detected("bath", said(2, 2.5))
+    clips.sound("kitchen", block(5, 6))
+    until(lambda: counts(clips).saved == 1)
+    clips.close()
+    (name,) = names(tmp_path)
+    assert name.split("_")[-1] == "bath.flac"
+    sound, rate = soundfile.read(tmp_path / name, dtype="float32")
+    assert rate == 2 * RATE
+    np.testing.assert_allclose(sound, NOISE[1 * rate : round(3.5 * rate)], atol=1 / 32768)
+
+
+def test_without_being_asked_it_remembers_nothing_and_a_reload_turns_it_on_and_off(tmp_path: Path) -> None:
+    clips = ClipObserver()
+    clips.opened("kitchen", "USB", RATE)
+    clips.sound("kitchen", block(0, 4))
+    clips.detected("kitchen", said(3.2, 3.9))
+    assert clips._cutters == {}
+    assert clips.counts is None
+    clips.follow(ClipsOptions(folder=str(tmp_path)))
+    clips.sound("kitchen", block(4, 7))
+    clips.detected("kitchen", said(5, 5.5))
+    until(lambda: counts(clips).saved == 1)
+    clips.follow(ClipsOptions(folder=str(tmp_path)))  # the same
+    assert counts(clips).saved == 1
+    clips.follow(None)
+    assert clips._cutters == {}
+    clips.sound("kitchen", block(7, 9))
+    clips.detected("kitchen", said(7.5, 8))
+    clips.close()
+    assert len(names(tmp_path)) == 1
 
 
 MISS = NearMiss(keyword="stop", score=0.61, threshold=0.8, end=3 * RATE, reason=Reason.BELOW_THRESHOLD)
@@ -113,40 +155,38 @@ MISS = NearMiss(keyword="stop", score=0.61, threshold=0.8, end=3 * RATE, reason=
 
 def test_near_misses_are_kept_where_they_are_asked_for(tmp_path: Path) -> None:
     for folder, wanted in ((tmp_path / "without", False), (tmp_path / "with", True)):
-        clips = recorder(folder, near_misses=wanted, before=0.5)
-        ear = clips.ear("Küche / links", window=RATE)
-        ear.hear(block(0, 5))
-        ear.missed(MISS, NOON)
+        clips = clipper(folder, near_misses=wanted, before=0.5)
+        clips.opened("Küche / links", "USB", RATE)
+        clips.sound("Küche / links", block(0, 5))
+        clips.near_miss("Küche / links", MISS, RATE)
         clips.close()
     assert names(tmp_path / "without") == []
     (name,) = names(tmp_path / "with")
-    assert name == "20260101T120000.000Z_stop_0.61_Küche-links_near-miss.flac"
+    assert re.fullmatch(r"\d{8}T\d{6}\.\d{3}Z_stop_0\.61_Küche-links_near-miss\.flac", name)
     with soundfile.SoundFile(tmp_path / "with" / name) as file:
         assert file.frames == round(2.5 * RATE)
         assert json.loads(file.comment)["near_miss"] == "below threshold"
 
 
 def test_names_sort_by_time(tmp_path: Path) -> None:
-    clips = recorder(tmp_path)
-    ear = clips.ear("kitchen", window=RATE)
-    ear.hear(block(0, 5))
+    clips = clipper(tmp_path)
+    clips.sound("kitchen", block(0, 5))
     for seconds, keyword in ((0.0, "yes"), (0.001, "no"), (61, "go"), (86400, "a")):
-        ear.fired(fired(2, 3, keyword=keyword), NOON + timedelta(seconds=seconds))
+        clips.detected("kitchen", said(2, 3, keyword=keyword, after=seconds))
     clips.close()
     assert [name.split("_")[1] for name in names(tmp_path)] == ["yes", "no", "go", "a"]
 
 
 def test_the_quota_is_kept(tmp_path: Path) -> None:
     size = len(encode(NOISE[: 3 * RATE], RATE, {"keyword": "on"}))
-    clips = recorder(tmp_path, quota=3.5 * size / 1e6)
-    ear = clips.ear("kitchen", window=RATE)
-    ear.hear(block(0, 5))
+    clips = clipper(tmp_path, quota=3.5 * size / 1e6)
+    clips.sound("kitchen", block(0, 5))
     for second in range(6):
-        ear.fired(fired(2, 3), NOON + timedelta(seconds=second))
+        clips.detected("kitchen", said(2, 3, after=second))
+    until(lambda: counts(clips).saved == 6)
+    assert counts(clips).dropped == 0
     clips.close()
     assert [name[13:15] for name in names(tmp_path)] == ["03", "04", "05"]
-    assert clips.counts.saved == 6
-    assert clips.counts.dropped == 0
 
 
 @pytest.fixture
@@ -167,14 +207,13 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 def test_a_full_disk_is_said_once_and_hurts_nobody(small_disk: Path, caplog: pytest.LogCaptureFixture) -> None:
     folder = small_disk / "clips"
-    clips = recorder(folder)
-    ear = clips.ear("kitchen", window=RATE)
-    ear.hear(block(0, 5))
+    clips = clipper(folder)
+    clips.sound("kitchen", block(0, 5))
     with caplog.at_level(logging.INFO, "kws"):
         for second in range(10):  # of some 75 kB each
-            ear.fired(fired(2, 3), NOON + timedelta(seconds=second))
-        until(lambda: clips.counts.saved + clips.counts.dropped == 10)
-        saved, dropped = clips.counts.saved, clips.counts.dropped
+            clips.detected("kitchen", said(2, 3, after=second))
+        until(lambda: counts(clips).saved + counts(clips).dropped == 10)
+        saved, dropped = counts(clips).saved, counts(clips).dropped
         assert saved >= 1
         assert dropped >= 5
         assert len(names(folder)) == saved
@@ -182,8 +221,8 @@ def test_a_full_disk_is_said_once_and_hurts_nobody(small_disk: Path, caplog: pyt
         for name in names(folder):
             assert soundfile.info(folder / name).frames == 3 * RATE  # none of them is cut short
             (folder / name).unlink()
-        ear.fired(fired(2, 3), NOON + timedelta(seconds=20))
-        until(lambda: clips.counts.saved == saved + 1)
+        clips.detected("kitchen", said(2, 3, after=20))
+        until(lambda: counts(clips).saved == saved + 1)
         assert caplog.messages[1:] == [f"{folder}: recordings are kept again; {dropped} were lost"]
     clips.close()
 
@@ -192,17 +231,16 @@ def test_a_folder_that_cannot_be_made_is_said_once_and_tried_again(
     tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     (tmp_path / "file").touch()
-    clips = recorder(tmp_path / "file" / "clips")
-    ear = clips.ear("kitchen", window=RATE)
-    ear.hear(block(0, 5))
+    clips = clipper(tmp_path / "file" / "clips")
+    clips.sound("kitchen", block(0, 5))
     with caplog.at_level(logging.INFO, "kws"):
-        ear.fired(fired(2, 3), NOON)
-        ear.fired(fired(2, 3), NOON + timedelta(seconds=1))
-        until(lambda: clips.counts.dropped == 2)
-        assert caplog.messages == [f"{clips.folder}: a recording is lost: Not a directory"]
+        clips.detected("kitchen", said(2, 3))
+        clips.detected("kitchen", said(2, 3, after=1))
+        until(lambda: counts(clips).dropped == 2)
+        assert caplog.messages == [f"{tmp_path}/file/clips: a recording is lost: Not a directory"]
         (tmp_path / "file").unlink()
-        ear.fired(fired(2, 3), NOON)
-        until(lambda: clips.counts.saved == 1)
+        clips.detected("kitchen", said(2, 3))
+        until(lambda: counts(clips).saved == 1)
     clips.close()
 
 
@@ -212,29 +250,21 @@ def test_a_disk_that_hangs_holds_up_nobody(
     thaw = threading.Event()
     monkeypatch.setattr("kws.clips.store.os.fsync", lambda _number: thaw.wait(30))
     monkeypatch.setattr("kws.clips.recorder._END_SECONDS", 0.05)
-    clips = recorder(tmp_path)
-    ear = clips.ear("kitchen", window=RATE)
-    ear.hear(block(0, 5))
+    clips = clipper(tmp_path)
+    clips.sound("kitchen", block(0, 5))
     with caplog.at_level(logging.INFO, "kws"):
         for second in range(30):  # one that hangs, 20 that wait, the others are dropped
-            ear.fired(fired(2, 3), NOON + timedelta(seconds=second))
+            clips.detected("kitchen", said(2, 3, after=second))
             if second == 0:
                 until(lambda: any(name.endswith(".part") for name in names(tmp_path)))
-        assert clips.counts.dropped == 9
+        assert counts(clips).dropped == 9
         assert caplog.messages == [f"{tmp_path}: a recording is lost: more than 20 wait for the disk"]
+    recorder = clips._recorder
+    assert recorder
     clips.close()
-    assert clips.counts.dropped == 29
+    assert recorder.counts.dropped == 29
     thaw.set()
-    until(lambda: clips.counts.saved == 1)
-
-
-def test_what_comes_after_the_end_is_dropped(tmp_path: Path) -> None:
-    clips = recorder(tmp_path)
-    ear = clips.ear("kitchen", window=RATE)
-    clips.close()
-    ear.hear(block(0, 5))
-    ear.fired(fired(2, 3), NOON)
-    assert (clips.counts.saved, clips.counts.dropped) == (0, 1)
+    until(lambda: recorder.counts.saved == 1)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,57 @@
+"""Where Prometheus finds the figures: a small web server in a thread of its own."""
+
+from __future__ import annotations
+
+import logging
+import socket
+from typing import TYPE_CHECKING, Any
+
+from kws.errors import KwsError, UsageError
+from kws.metrics.settings import MetricsOptions
+
+if TYPE_CHECKING:
+    from prometheus_client import CollectorRegistry
+
+_log = logging.getLogger(__name__)
+
+#: Addresses that nobody reaches from another machine.
+_LOOPBACK = ("127.", "::1", "localhost")
+
+
+class Endpoint:
+    """Serves figures until it is closed.
+
+    Args:
+        options: where.
+        registry: what.
+
+    Raises:
+        UsageError: the address is none.
+        KwsError: the address or the port is not to be had.
+
+    Attributes:
+        url: of the figures.
+    """
+
+    def __init__(self, options: MetricsOptions, registry: CollectorRegistry) -> None:
+        from prometheus_client import start_http_server  # noqa: PLC0415
+
+        try:
+            server, self._thread = start_http_server(options.port, options.address, registry)
+        except socket.gaierror:
+            raise UsageError(f"metrics.address: {options.address!r} is no address") from None
+        except OSError as error:
+            raise KwsError(f"metrics: {options.address} port {options.port}: {error.strerror}") from None
+        self._server: Any = server
+        port = server.server_port
+        host = f"[{options.address}]" if ":" in options.address else options.address
+        self.url = f"http://{host}:{port}/metrics"
+        _log.info("metrics are at %s", self.url)
+        if not options.address.startswith(_LOOPBACK):
+            _log.warning("metrics can be read by whoever reaches %s", options.address)
+
+    def close(self) -> None:
+        """Serve no more."""
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()

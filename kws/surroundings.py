@@ -1,0 +1,105 @@
+"""What surrounds the service, as its configuration says: the log, recordings, metrics, and the service manager."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
+
+from kws.clips.observer import ClipObserver
+from kws.errors import KwsError, UsageError
+from kws.logs import set_up
+from kws.notify import Notifier
+from kws.service import Listener, Observer, Observers, Service
+from kws.supervision import Supervision
+
+if TYPE_CHECKING:
+    from kws.config import Config
+    from kws.metrics import MetricsOptions
+    from kws.metrics.endpoint import Endpoint
+
+_log = logging.getLogger(__name__)
+
+
+class Surroundings(Observers):
+    """Observers of one service, which follow its configuration from one reload to the next.
+
+    Args:
+        read: reads the configuration.
+        notifier: speaks to the service manager.
+    """
+
+    def __init__(self, read: Callable[[], Config], notifier: Notifier | None = None) -> None:
+        self._read = read
+        self._newest: Config | None = None
+        self._service: Service | None = None
+        self._notifier = notifier or Notifier()
+        self._clips = ClipObserver()
+        self._supervision = Supervision(self._notifier, self._listeners)
+        self._metrics: Observer | None = None
+        self._endpoint: Endpoint | None = None
+        self._endpoint_options: MetricsOptions | None = None
+        super().__init__((self._clips, self._supervision))
+        self._notifier.status("loading the model")
+
+    def read(self) -> Config:
+        """The configuration as it is now, which is followed as soon as the service does."""
+        self._newest = self._read()
+        if self._service is None:
+            set_up(self._newest.log, times=True)  # what is wrong with the rest is to be said in this form already
+        return self._newest
+
+    def begin(self, service: Service) -> None:
+        """Surround a service that has not begun yet, as the configuration says that was read for it.
+
+        Raises:
+            KwsError, UsageError: something in it cannot be.
+        """
+        self._service = service
+        self._notifier.status("opening the microphone")
+        self._follow()
+
+    def reloaded(self, problem: str | None) -> None:
+        if problem is None:
+            try:
+                self._follow()
+            except KwsError as error:
+                problem = str(error)
+                _log.error("%s (it stays as it was)", problem)
+        super().reloaded(problem)
+
+    def close(self) -> None:
+        """End what was begun; after the service."""
+        self._clips.close()
+        if self._endpoint:
+            self._endpoint.close()
+
+    def _listeners(self) -> Sequence[Listener]:
+        return self._service.listeners if self._service else ()
+
+    def _follow(self) -> None:
+        config = self._newest
+        assert config
+        set_up(config.log, times=True)
+        self._clips.follow(config.clips)
+        self._serve_metrics(config.metrics)
+
+    def _serve_metrics(self, options: MetricsOptions | None) -> None:
+        """Raises as :meth:`begin` does; the endpoint that there was then goes on."""
+        if options == self._endpoint_options:
+            return
+        endpoint = None
+        if options is not None:
+            try:
+                from kws.metrics.endpoint import Endpoint  # noqa: PLC0415
+                from kws.metrics.observer import MetricsObserver  # noqa: PLC0415
+            except ImportError:
+                raise UsageError("metrics: needs prometheus-client; install kws[metrics]") from None
+            if self._metrics is None:  # counted from the first time that they are asked for
+                self._metrics = MetricsObserver(self._listeners, lambda: self._clips.counts)
+                self._observers = (*self._observers, self._metrics)
+            assert isinstance(self._metrics, MetricsObserver)
+            endpoint = Endpoint(options, self._metrics.registry)
+        before, self._endpoint, self._endpoint_options = self._endpoint, endpoint, options
+        if before:
+            before.close()
