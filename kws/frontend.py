@@ -119,15 +119,21 @@ class FrontEnd:
         Returns:
             float32 ``(..., max(0, 1 + (n - frame_length) // frame_step), bins)``.
         """
-        if samples.shape[-1] < self.frame_length:
+        count = 1 + (samples.shape[-1] - self.frame_length) // self.frame_step
+        if count < 1:
             return np.zeros((*samples.shape[:-1], 0, self.bins), np.float32)
-        framed = np.lib.stride_tricks.sliding_window_view(samples, self.frame_length, axis=-1)
-        spectrum = np.fft.rfft(framed[..., :: self.frame_step, :] * self.hann, self.fft_length)
-        columns: Float32Array = np.abs(spectrum).astype(np.float32, copy=False)
+        shape = (*samples.shape[:-1], count, self.frame_length)
+        strides = (*samples.strides[:-1], self.frame_step * samples.strides[-1], samples.strides[-1])
+        return self.columns_of(np.lib.stride_tricks.as_strided(samples, shape, strides, writeable=False))
+
+    def columns_of(self, frames: Float32Array) -> Float32Array:
+        """The columns of sound that is cut into frames, float32 ``(..., n, frame_length)``: ``(..., n, bins)``."""
+        columns = np.abs(np.fft.rfft(frames * self.hann, self.fft_length)).astype(np.float32, copy=False)
         if self.mel_bins:
             columns = columns @ self.mel
         if self.log_offset:
-            columns = np.log(columns + np.float32(self.log_offset))
+            columns += np.float32(self.log_offset)
+            np.log(columns, out=columns)
         return columns
 
     def fit_image(self, spectrogram: Float32Array) -> Float32Array:

@@ -10,6 +10,7 @@ import importlib
 import threading
 import warnings
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ INTERPRETERS = {
 }
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Quantisation:
     """How a tensor stores real numbers as integers: ``real = (stored - zero_point) * scale``."""
 
@@ -36,12 +37,26 @@ class Quantisation:
     zero_point: int
     dtype: np.dtype[Any]
 
-    def store(self, values: Float32Array) -> npt.NDArray[Any]:
-        """Round to the nearest integer that the type has; what lies beyond is clipped, never wrapped."""
+    def store(self, values: Float32Array, out: npt.NDArray[Any] | None = None) -> npt.NDArray[Any]:
+        """Round to the nearest integer that the type has; what lies beyond is clipped, never wrapped.
+
+        Args:
+            values: float32, of any shape.
+            out: where to put it, of the same shape and of :attr:`dtype`; None for a new array.
+        """
+        nearest = values * np.float32(1 / self.scale)
+        np.rint(nearest, out=nearest)
+        nearest += self.zero_point
+        if out is None:
+            out = np.empty(values.shape, self.dtype)
+        lowest, highest = self._limits
+        np.clip(nearest, lowest, highest, out=out, casting="unsafe")
+        return out
+
+    @cached_property
+    def _limits(self) -> tuple[np.float32, np.float32]:
         info = np.iinfo(self.dtype)
-        nearest = np.rint(values * np.float32(1 / self.scale)) + self.zero_point
-        stored: npt.NDArray[Any] = np.clip(nearest, info.min, info.max).astype(self.dtype)
-        return stored
+        return np.float32(info.min), np.float32(info.max)
 
     def load(self, stored: npt.NDArray[Any]) -> Float32Array:
         """The real numbers, float32."""
@@ -76,6 +91,8 @@ class Network:
         if len(inputs) != 1 or len(outputs) != 1:
             raise ModelError(f"{path}: has {len(inputs)} inputs and {len(outputs)} outputs; one of each is expected")
         self._input, self._output = inputs[0], outputs[0]
+        self._input_view = self._interpreter.tensor(self._input["index"])
+        self._output_view = self._interpreter.tensor(self._output["index"])
         try:
             self._store, self._load = _quantisation(self._input), _quantisation(self._output)
         except ValueError as error:
@@ -93,12 +110,17 @@ class Network:
 
     def __call__(self, image: Float32Array) -> Float32Array:
         """What the network says of one example: float32 ``input_shape`` in, ``(outputs,)`` out."""
-        stored = self._store.store(image) if self._store else image
         with self._lock:
-            self._interpreter.set_tensor(self._input["index"], stored[np.newaxis])
+            # Views of the interpreter's own memory: it refuses to run as long as anybody holds one.
+            stored = self._input_view()[0]
+            if self._store:
+                self._store.store(image, stored)
+            else:
+                stored[:] = image
+            del stored
             self._interpreter.invoke()
-            answer: Float32Array = self._interpreter.get_tensor(self._output["index"]).reshape(-1)
-        return self._load.load(answer) if self._load else answer
+            answer: Float32Array = self._output_view().reshape(-1)
+            return self._load.load(answer) if self._load else answer.copy()
 
 
 def load_interpreter(name: str | None = None) -> tuple[str, Any]:

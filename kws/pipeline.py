@@ -48,7 +48,7 @@ def score(model: Model, hop: int, blocks: Iterable[AudioBlock]) -> Iterator[Scor
     for block in blocks:
         for window in windows.push(block):
             begun = time.perf_counter()
-            posteriors = model.posteriors(window.columns)
+            posteriors = model.posteriors(windows.columns())
             yield Scored(posteriors, window.end, window.level, window.fresh, time.perf_counter() - begun)
 
 

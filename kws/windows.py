@@ -2,12 +2,14 @@
 
 However the sound is cut into blocks, the spectrograms are the same to the bit: columns are always computed in the
 same groups (all of the first window's at once, then one hop's at a time), because the matrix product behind the mel
-bands rounds differently for other group sizes.
+bands rounds differently for other group sizes. They are computed when somebody asks for them, from the sound, which
+is kept for that long: a window that nobody asks about costs next to nothing.
 """
 
 from __future__ import annotations
 
 import math
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
@@ -20,25 +22,23 @@ from kws.values import AudioBlock, Float32Array
 _SILENT = 1e-12
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Spectrogram:
-    """One window of the stream as the front-end sees it.
+@dataclass(frozen=True, slots=True)
+class Window:
+    """One window of the stream; :meth:`WindowStream.columns` has its spectrogram.
 
     Attributes:
-        columns: float32 ``(frames, bins)``; overwritten when the next window is taken.
         end: position of the sample after the window's last, at the front-end's rate.
         level: of the newest hop of sound, in decibels re full scale; -120 for digital silence.
         fresh: the first of a stretch: no window before it has anything to do with it.
     """
 
-    columns: Float32Array
     end: int
     level: float
     fresh: bool
 
 
 class WindowStream:
-    """Turns sound into spectrograms of its windows, one every hop, the first after one full window.
+    """Cuts sound into windows, one every hop, the first after one full window.
 
     Args:
         front_end: what makes the columns; sets the window.
@@ -53,50 +53,85 @@ class WindowStream:
         self.front_end = front_end
         self.hop = hop
         self._columns = np.zeros((front_end.frames, front_end.bins), np.float32)
+        # The newest window and the hop before it are always there: columns may be asked for as late as that. What is
+        # older makes room when the buffer is full, so that sound is not moved about with each block.
+        self._keep = front_end.window + hop
+        self._sound = np.zeros(2 * self._keep, np.float32)
         self._begin(0)
 
     def _begin(self, position: int) -> None:
         """Start a new stretch at a position: what was heard before counts no more."""
-        self._sound = np.zeros(0, np.float32)
-        self._position = position
+        self._filled = 0
+        self._position = position  # of the first sample in the buffer
         self._next_column = position
         self._next_end = position + self.front_end.window
         self._fresh = True
+        self._due: deque[tuple[int, int]] = deque()  # groups of columns not computed: position and number
+        self._due_columns = 0
 
     @property
     def end(self) -> int:
         """Position after the newest sample heard."""
-        return self._position + len(self._sound)
+        return self._position + self._filled
 
-    def push(self, block: AudioBlock) -> Iterator[Spectrogram]:
+    def push(self, block: AudioBlock) -> Iterator[Window]:
         """Take the next block, at the front-end's rate; yield the windows that it completes.
 
         A block that does not follow the one before begins a new stretch.
         """
         if block.position != self.end:
             self._begin(block.position)
-        self._sound = np.concatenate((self._sound, block.samples))
-        while self._next_end <= self.end:
-            yield self._take()
+        samples, taken = block.samples, 0
+        while taken < len(samples):
+            wanted = min(len(samples) - taken, self._next_end - self.end)
+            self._append(samples[taken : taken + wanted])
+            taken += wanted
+            if self.end == self._next_end:
+                yield self._take()
 
-    def _take(self) -> Spectrogram:
-        front_end = self.front_end
-        new = front_end.frames if self._fresh else self.hop // front_end.frame_step
-        first = self._next_column - self._position
-        last = first + (new - 1) * front_end.frame_step + front_end.frame_length
-        self._columns[: front_end.frames - new] = self._columns[new:]
-        self._columns[front_end.frames - new :] = front_end.columns(self._sound[first:last])
+    def columns(self) -> Float32Array:
+        """The spectrogram of the newest window.
+
+        Returns:
+            float32 ``(frames, bins)``; overwritten when a later window's is computed.
+        """
+        front_end, columns = self.front_end, self._columns
+        for position, count in self._due:
+            frames: Float32Array = np.ndarray(
+                (count, front_end.frame_length),
+                np.float32,
+                self._sound,
+                4 * (position - self._position),
+                (4 * front_end.frame_step, 4),
+            )
+            columns[:-count] = columns[count:]
+            columns[-count:] = front_end.columns_of(frames)
+        self._due.clear()
+        self._due_columns = 0
+        return columns
+
+    def _append(self, samples: Float32Array) -> None:
+        begin, end = self._filled, self._filled + len(samples)
+        if end > len(self._sound):
+            kept = min(begin, self._keep)
+            self._sound[:kept] = self._sound[begin - kept : begin]
+            self._position += begin - kept
+            begin, end = kept, kept + len(samples)
+        self._sound[begin:end] = samples
+        self._filled = end
+
+    def _take(self) -> Window:
         end = self._next_end
-        newest = self._sound[end - self.hop - self._position : end - self._position]
-        spectrogram = Spectrogram(self._columns, end, _level(newest), self._fresh)
-        self._fresh = False
-        self._next_column += new * front_end.frame_step
+        count = self.front_end.frames if self._fresh else self.hop // self.front_end.frame_step
+        self._due.append((self._next_column, count))
+        self._due_columns += count
+        while self._due_columns - self._due[0][1] >= self.front_end.frames:
+            self._due_columns -= self._due.popleft()[1]  # has left the window
+        self._next_column += count * self.front_end.frame_step
         self._next_end += self.hop
-        # What the next window needs: its new columns, and its newest hop for the level.
-        keep = min(self._next_column, end) - self._position
-        self._sound = self._sound[keep:]
-        self._position += keep
-        return spectrogram
+        window = Window(end, _level(self._sound[self._filled - self.hop : self._filled]), self._fresh)
+        self._fresh = False
+        return window
 
 
 def check_hop(front_end: FrontEnd, hop: int) -> None:

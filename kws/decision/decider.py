@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Sequence
+from operator import itemgetter
 
 import numpy as np
 
@@ -66,7 +67,14 @@ class Decider:
             for mean in means.values()
         ]
         self._averages = np.zeros(len(keywords))
-        self._releases = np.array([spotter.trigger.settings.release for spotter in self._spotters])
+        self._set_releases()
+        # In most windows no keyword's posterior comes near any release. They are only kept, and averaged when one comes
+        # in which one does.
+        first, *others = (spotter.column for spotter in self._spotters)
+        self._of_keywords = itemgetter(first, first, *others)  # of one column alone, it would be no tuple
+        self._longest = max(mean.windows for mean in means.values())
+        self._unread: deque[Float32Array] = deque(maxlen=self._longest)
+        self._calm = 0  # such windows in a row
         longest_quiet = max((spotter.isolation.longest for spotter in self._spotters), default=0)
         self._listens = longest_quiet > 0
         self._levels: deque[float] = deque(maxlen=grid.hops(window + grid.samples(SLACK)) + longest_quiet)
@@ -77,7 +85,7 @@ class Decider:
         """Take the next window.
 
         Args:
-            posteriors: float32 ``(labels,)``.
+            posteriors: float32 ``(labels,)``; kept, so not to be written to afterwards.
             end: the position just after the window's last sample: a hop after that of the window before.
             level: of the newest hop's sound, in decibels; needed where a keyword asks for quiet around it.
 
@@ -94,9 +102,11 @@ class Decider:
                 raise ValueError("a keyword asks for quiet around it: each window needs its level")
             self._levels.append(level)
         self._end = end
-        counts = to_counts(posteriors)
-        for mean, places, columns in self._means:
-            self._averages[places] = mean.push(counts)[columns]
+        self._unread.append(posteriors)
+        self._calm = self._calm + 1 if max(self._of_keywords(posteriors.tolist())) < self._calm_below else 0
+        if self.idle and self._calm >= self._longest:
+            return NOTHING
+        self._average()
         in_hump = self._averages >= self._releases
         if self.idle and not in_hump.any():
             return NOTHING
@@ -112,10 +122,8 @@ class Decider:
             end: the position just after the last window's last sample.
             levels: of each window's newest hop, where :meth:`step` needs them.
         """
-        longest = max((mean.windows for mean, _, _ in self._means), default=1)
-        for counts in to_counts(posteriors[-longest:]):
-            for mean, _, _ in self._means:
-                mean.push(counts)
+        self._unread.extend(posteriors[-self._longest :])
+        self._calm = 0
         self._levels.extend(levels)
         self._end = end
 
@@ -133,6 +141,8 @@ class Decider:
             mean.reset()
         if self._gate:
             self._gate.reset()
+        self._unread.clear()
+        self._calm = 0
         self._levels.clear()
         self._candidates.clear()
         self._end = None
@@ -146,9 +156,25 @@ class Decider:
             UsageError: there is no such keyword, or the threshold is out of its range.
         """
         self.settings = self.settings.with_threshold(keyword, threshold)
-        for place, spotter in enumerate(self._spotters):
+        for spotter in self._spotters:
             spotter.trigger.settings = self.settings.keywords[spotter.keyword]
-            self._releases[place] = spotter.trigger.settings.release
+        self._set_releases()
+        self._calm = 0  # it was counted by the threshold before
+
+    def _set_releases(self) -> None:
+        self._releases = np.array([spotter.trigger.settings.release for spotter in self._spotters])
+        # By a little below, for averages are of posteriors rounded to whole counts.
+        self._calm_below = 0.9 * float(self._releases.min())
+
+    def _average(self) -> None:
+        """Bring the averages up to the newest window."""
+        for posteriors in self._unread:
+            counts = to_counts(posteriors)
+            for mean, _, _ in self._means:
+                mean.push(counts)
+        self._unread.clear()
+        for mean, places, columns in self._means:
+            self._averages[places] = mean.averages[columns]
 
     def _attend(self, in_hump: list[bool], end: int) -> Decision:
         """Step the keywords in a hump, close what is over, and settle what fired."""

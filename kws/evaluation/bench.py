@@ -15,7 +15,7 @@ from kws.model import Model
 from kws.pipeline import score
 from kws.sources.resample import Resampler
 from kws.values import AudioBlock, Float32Array
-from kws.windows import Spectrogram, WindowStream
+from kws.windows import WindowStream
 
 _RATE_IN = 44100
 _BLOCK = 0.1
@@ -52,7 +52,7 @@ def measure(model: Model, settings: DecisionSettings, *, seconds: float, runs: i
     hop = round(settings.hop * rate)
     blocks_in = _blocks(_sound(round(seconds * _RATE_IN)), _RATE_IN)
     blocks = list(Resampler(_RATE_IN, rate).stream(blocks_in))
-    spectrograms = [window.columns.copy() for window in _windows(model, hop, blocks)]
+    spectrograms = [columns.copy() for columns in _spectrograms(model, hop, blocks)]
     scored = list(score(model, hop, blocks))
 
     def decide() -> None:
@@ -62,7 +62,7 @@ def measure(model: Model, settings: DecisionSettings, *, seconds: float, runs: i
 
     parts = {
         "resampling": lambda: list(Resampler(_RATE_IN, rate).stream(blocks_in)),
-        "front-end": lambda: list(_windows(model, hop, blocks)),
+        "front-end": lambda: list(_spectrograms(model, hop, blocks)),
         "network": lambda: [model.posteriors(spectrogram) for spectrogram in spectrograms],
         "decision": decide,
     }
@@ -88,10 +88,11 @@ def _blocks(sound: Float32Array, rate: int) -> list[AudioBlock]:
     return [AudioBlock(sound[start : start + size], start) for start in range(0, len(sound), size)]
 
 
-def _windows(model: Model, hop: int, blocks: list[AudioBlock]) -> Iterator[Spectrogram]:
+def _spectrograms(model: Model, hop: int, blocks: list[AudioBlock]) -> Iterator[Float32Array]:
     stream = WindowStream(model.front_end, hop)
     for block in blocks:
-        yield from stream.push(block)
+        for _ in stream.push(block):
+            yield stream.columns()
 
 
 def _processor_seconds(part: Callable[[], object]) -> float:
@@ -108,7 +109,7 @@ def _latencies(model: Model, settings: DecisionSettings, hop: int, blocks: list[
     for block in blocks:
         before = time.perf_counter()
         for window in stream.push(block):
-            decider.step(model.posteriors(window.columns), window.end, window.level)
+            decider.step(model.posteriors(stream.columns()), window.end, window.level)
             now = time.perf_counter()
             taken.append(now - before)
             before = now
