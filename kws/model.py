@@ -73,7 +73,7 @@ class Model:
     """
 
     def __init__(self, path: Path, *, interpreter: str | None = None, threads: int = 1) -> None:
-        folder, file = (path.parent, path.name) if path.suffix == ".tflite" else (path, DEFAULT_NETWORK)
+        folder, file = _folder_and_file(path)
         self.description = read_description(folder)
         self.path = folder / file
         _verify(self.path, self.description)
@@ -104,6 +104,19 @@ class Model:
     def posteriors(self, spectrogram: Float32Array) -> Float32Array:
         """What the network says of one window's columns, float32 ``(frames, bins)``: ``(labels,)``, sums to 1."""
         return self.network(self.front_end.fit_image(spectrogram))
+
+
+def find_description(name: str) -> Description:
+    """What ``model.json`` says of a model, which :func:`find_model` finds; no network is loaded.
+
+    Raises:
+        ModelError: there is none, or it is wrong.
+    """
+    return read_description(_folder_and_file(find_model(name))[0])
+
+
+def _folder_and_file(path: Path) -> tuple[Path, str]:
+    return (path.parent, path.name) if path.suffix == ".tflite" else (path, DEFAULT_NETWORK)
 
 
 def read_description(folder: Path) -> Description:

@@ -16,13 +16,13 @@ from typing import NoReturn
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from kws import __version__
-from kws.cli import bench, check, devices, evaluate, export, listen, mix, run, train
+from kws.cli import bench, check, config, devices, evaluate, export, listen, mix, run, train
 from kws.errors import KwsError, UsageError
 from kws.logs import LogOptions, set_up
 
 _log = logging.getLogger(__name__)
 
-_COMMANDS = (listen, run, check, devices, train, export, evaluate, mix, bench)
+_COMMANDS = (listen, run, check, config, devices, train, export, evaluate, mix, bench)
 
 #: What an operating system says when a file can take no more.
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})

@@ -50,4 +50,6 @@ def configuration(options: argparse.Namespace) -> Config:
         value = getattr(options, option.removeprefix("--").replace("-", "_"))
         if value is not None:
             said.append(Override(option=option, key=key, value=value))
+    if getattr(options, "verbose", 0):
+        said.append(Override(option="-v", key="log.level", value="debug"))
     return read_config(find_config(options.config), said)

@@ -6,14 +6,12 @@ import argparse
 import logging
 import signal
 from collections.abc import Iterator
-from dataclasses import replace
 from types import FrameType
 from typing import TYPE_CHECKING
 
 from kws.cli.configuration import add_config_options, configuration
 from kws.cli.options import add_command
 from kws.errors import UsageError
-from kws.logs import LogOptions
 
 if TYPE_CHECKING:
     from kws.config import Config
@@ -56,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
     from kws.assembly import make_service  # noqa: PLC0415
     from kws.surroundings import Surroundings  # noqa: PLC0415
 
-    surroundings = Surroundings(lambda: _configuration(options))
+    surroundings = Surroundings(lambda: configuration(options))
     service = make_service(surroundings.read, surroundings)
     surroundings.begin(service)
 
@@ -75,11 +73,6 @@ def run(options: argparse.Namespace) -> int:
             signal.signal(number, handler)
         surroundings.close()
     return 0
-
-
-def _configuration(options: argparse.Namespace) -> Config:
-    config = configuration(options)
-    return replace(config, log=LogOptions(format=config.log.format, level="debug")) if options.verbose else config
 
 
 def _sites(config: Config) -> Iterator[tuple[MqttOptions, HomeAssistantOptions]]:

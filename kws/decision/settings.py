@@ -15,6 +15,9 @@ from kws.errors import UsageError
 #: Seconds from one window to the next.
 HOP = 0.05
 
+#: Digits of a threshold that follows another: all that count, without those that only binary fractions make.
+_DIGITS = 12
+
 RANGES: Mapping[str, tuple[float, float]] = {
     "hop": (0.01, 0.5),
     "threshold": (0.01, 1.0),
@@ -115,8 +118,8 @@ class KeywordSettings:
         """
         threshold = said.get("threshold", self.threshold)
         scale = threshold / self.threshold
-        release = said.get("release", min(self.release * scale, threshold))
-        near = said.get("near", max(release, min(self.near * scale, threshold)))
+        release = said.get("release", min(round(self.release * scale, _DIGITS), threshold))
+        near = said.get("near", max(release, min(round(self.near * scale, _DIGITS), threshold)))
         return replace(self, **{**said, "release": release, "near": near})
 
 

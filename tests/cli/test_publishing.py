@@ -128,6 +128,7 @@ def test_check_says_that_a_login_is_refused(stopped_broker: Broker, configure: P
     stopped_broker.lines = [f"password_file {passwords}"]
     stopped_broker.start()
     (tmp_path / "secret").write_text("wr0ng")
+    (tmp_path / "secret").chmod(0o600)
     add_mqtt(configure, stopped_broker, 'user = "me"\npassword_file = "secret"\n')
     configure.write_text(
         configure.read_text().replace(str(configure.parent / "sound"), "-").replace("touch", "no-such")

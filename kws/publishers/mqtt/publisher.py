@@ -21,7 +21,7 @@ from kws.publishers.mqtt.hermes import HermesOptions
 from kws.publishers.mqtt.homeassistant import HomeAssistantOptions
 from kws.publishers.mqtt.link import Link
 from kws.publishers.mqtt.session import NotSentError, Session
-from kws.publishers.mqtt.settings import MqttOptions, parse_broker, read_password, site_name
+from kws.publishers.mqtt.settings import MqttOptions, exposed_files, parse_broker, read_password, site_name
 from kws.publishers.mqtt.tls import make_tls
 from kws.publishers.mqtt.topics import OFFLINE, ONLINE, Message, Topics
 from kws.values import Detection
@@ -69,6 +69,8 @@ class MqttPublisher:
         self._options = options
         self._broker = parse_broker(options)
         self._password = read_password(options)
+        for problem in exposed_files(options):
+            _log.warning("%s", problem)
         self._tls = make_tls(options, self._broker)
         self.topics = Topics(options.prefix, site_name(options))
         self.name = str(self._broker)

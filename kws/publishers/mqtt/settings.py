@@ -5,7 +5,9 @@ from __future__ import annotations
 import os
 import re
 import socket
+import stat
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
@@ -145,21 +147,51 @@ def read_password(options: MqttOptions, environment: Mapping[str, str] | None = 
         UsageError: a file cannot be read.
     """
     environment = os.environ if environment is None else environment
+    if found := _password_file(options, environment):
+        path, what = found
+        return _read(path, what)
+    return environment.get(PASSWORD_VARIABLE)
+
+
+def password_origin(options: MqttOptions, environment: Mapping[str, str] | None = None) -> str | None:
+    """Where the password would come from, without a look at it; None for nowhere."""
+    environment = os.environ if environment is None else environment
+    if found := _password_file(options, environment):
+        path, what = found
+        return f"{what} {path}"
+    return f"${PASSWORD_VARIABLE}" if PASSWORD_VARIABLE in environment else None
+
+
+def exposed_files(options: MqttOptions) -> list[str]:
+    """What is wrong with files that hold secrets and that everybody on this machine can read, by setting."""
+    problems = []
+    for setting in ("password_file", "key"):
+        path = getattr(options, setting)
+        with suppress(OSError):  # whoever reads it says so
+            if path is not None and Path(path).stat().st_mode & stat.S_IROTH:
+                problems.append(f"mqtt.{setting}: everybody on this machine can read {path}; chmod o= {path}")
+    return problems
+
+
+def _password_file(options: MqttOptions, environment: Mapping[str, str]) -> tuple[Path, str] | None:
     if options.password_file is not None:
-        return _read(Path(options.password_file), "mqtt.password_file")
+        return Path(options.password_file), "mqtt.password_file"
     folder = environment.get("CREDENTIALS_DIRECTORY")
     if folder and (path := Path(folder, CREDENTIAL)).exists():
-        return _read(path, "systemd's credential")
-    return environment.get(PASSWORD_VARIABLE)
+        return path, "systemd's credential"
+    return None
 
 
 def _read(path: Path, what: str) -> str:
     try:
-        return path.read_text(encoding="utf-8").removesuffix("\n").removesuffix("\r")
+        password = path.read_text(encoding="utf-8").removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError:
         raise UsageError(f"{what}: {path} is not text in UTF-8") from None
     except OSError as error:
         raise UsageError(f"{what}: {path}: {error.strerror}") from None
+    if not password:
+        raise UsageError(f"{what}: {path} is empty")
+    return password
 
 
 def site_name(options: MqttOptions) -> str:

@@ -7,7 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kws.errors import UsageError
-from kws.publishers.mqtt.settings import MqttOptions, parse_broker, read_password, site_name
+from kws.publishers.mqtt.settings import (
+    MqttOptions,
+    exposed_files,
+    parse_broker,
+    password_origin,
+    read_password,
+    site_name,
+)
 
 
 def broker(url: str, **more: str) -> str:
@@ -121,3 +128,38 @@ def test_the_site_is_the_name_of_the_host_unless_it_is_said(monkeypatch: pytest.
 def test_a_site_is_one_plain_level(site: str) -> None:
     with pytest.raises(UsageError, match=r"mqtt\.site: "):
         site_name(MqttOptions(site=site))
+
+
+def test_where_a_password_comes_from_is_told_without_a_look_at_it(tmp_path: Path) -> None:
+    file = tmp_path / "mqtt-password"
+    assert password_origin(MqttOptions(), {}) is None
+    assert password_origin(MqttOptions(), {"KWS_MQTT_PASSWORD": "x"}) == "$KWS_MQTT_PASSWORD"
+    environment = {"KWS_MQTT_PASSWORD": "x", "CREDENTIALS_DIRECTORY": str(tmp_path)}
+    assert password_origin(MqttOptions(), environment) == "$KWS_MQTT_PASSWORD"  # systemd had none
+    file.touch()
+    assert password_origin(MqttOptions(), environment) == f"systemd's credential {file}"
+    assert password_origin(MqttOptions(password_file="x"), environment) == "mqtt.password_file x"
+
+
+def test_an_empty_password_is_a_slip(tmp_path: Path) -> None:
+    file = tmp_path / "mqtt-password"
+    file.write_text("\n")
+    with pytest.raises(UsageError, match=rf"^mqtt.password_file: {file} is empty$"):
+        read_password(MqttOptions(password_file=str(file)), {})
+    with pytest.raises(UsageError, match=rf"^systemd's credential: {file} is empty$"):
+        read_password(MqttOptions(), {"CREDENTIALS_DIRECTORY": str(tmp_path)})
+
+
+@pytest.mark.parametrize(("mode", "exposed"), [(0o600, False), (0o640, False), (0o644, True), (0o604, True)])
+def test_secrets_that_everybody_can_read_are_told(tmp_path: Path, mode: int, exposed: bool) -> None:
+    password, key = tmp_path / "password", tmp_path / "key"
+    for path in (password, key):
+        path.touch()
+        path.chmod(mode)
+    expected = [
+        f"mqtt.password_file: everybody on this machine can read {password}; chmod o= {password}",
+        f"mqtt.key: everybody on this machine can read {key}; chmod o= {key}",
+    ]
+    options = MqttOptions(password_file=str(password), key=str(key), certificate="/no/such")
+    assert exposed_files(options) == (expected if exposed else [])
+    assert exposed_files(MqttOptions(password_file="/no/such")) == []
