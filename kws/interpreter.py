@@ -108,6 +108,10 @@ class Network:
         """How many numbers come out for one example."""
         return int(np.prod(self._output["shape"][1:]))
 
+    def stored(self, images: Float32Array) -> npt.NDArray[Any]:
+        """Images, one or many, as the network's input holds them."""
+        return self._store.store(images) if self._store else images
+
     def __call__(self, image: Float32Array) -> Float32Array:
         """What the network says of one example: float32 ``input_shape`` in, ``(outputs,)`` out."""
         with self._lock:
