@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,6 +19,9 @@ from kws.publishers.mqtt import Command, MqttPublisher
 from kws.publishers.mqtt.settings import read_password, site_name
 from kws.service import Inbox, Observer, Place, Plan, Service, Setup
 from kws.tables import check_known
+
+#: An option of a command line; the settings of a source are called alike.
+_OPTION = re.compile(r"(?<!\S)--([a-z]+(?:-[a-z]+)*)")
 
 if TYPE_CHECKING:
     from kws.model import Model
@@ -74,7 +78,7 @@ def source_maker(config: Config, source: SourceOptions) -> Callable[[], Source]:
         channels=source.channels,
         sample_format=source.sample_format,
     )
-    with _named(config.place(source)):
+    with named(config.place(source)):
         make()  # options that cannot be are found now, not when listening begins
     return make
 
@@ -103,7 +107,7 @@ def make_command(config: Config, model: Model) -> CommandPublisher | None:
     """
     if config.exec is None:
         return None
-    with _named(str(config.path)):
+    with named(str(config.path)):
         check_known(config.exec.commands, model.description.keywords, "exec.commands", "keyword of this model")
         return CommandPublisher(config.exec)
 
@@ -125,7 +129,7 @@ def make_mqtt(
     options, home_assistant, hermes = config.publishing(source)
     if options is None:
         return None
-    with _named(str(config.path)):
+    with named(str(config.path)):
         return MqttPublisher(
             options,
             keywords=model.description.keywords,
@@ -256,9 +260,13 @@ def make_service(read: Callable[[], Config], observer: Observer | None = None) -
 
 
 @contextmanager
-def _named(place: str) -> Iterator[None]:
-    """Begin what is wrong with an option with the place where it is written."""
+def named(place: str) -> Iterator[None]:
+    """Begin what is wrong with an option with the place where it is written, and call options as a file does."""
     try:
         yield
     except UsageError as error:
-        raise UsageError(f"{place}: {error}") from None
+        raise UsageError(f"{place}: {_OPTION.sub(_setting, str(error))}") from None
+
+
+def _setting(option: re.Match[str]) -> str:
+    return option[1].replace("-", "_")

@@ -15,6 +15,7 @@ import signal
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -100,6 +101,18 @@ class SoundServer:
     def play(self, path: Path, *, sink: str = "room") -> subprocess.Popen[str]:
         """Start playing a file, so that the microphone of that name hears it."""
         return self.run("paplay", f"--device={sink}", path)
+
+    def wait_until_played(self) -> None:
+        """Wait until something is being played."""
+        end = time.monotonic() + 20
+        while (
+            b"\n"
+            not in subprocess.run(
+                ["pactl", "list", "short", "sink-inputs"], env=self.environment, check=True, capture_output=True
+            ).stdout
+        ):
+            assert time.monotonic() < end, "nothing is played"
+            time.sleep(0.02)
 
     def unplug(self) -> None:
         """Take all microphones away."""

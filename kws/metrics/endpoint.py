@@ -14,9 +14,6 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-#: Addresses that nobody reaches from another machine.
-_LOOPBACK = ("127.", "::1", "localhost")
-
 
 class Endpoint:
     """Serves figures until it is closed.
@@ -43,11 +40,9 @@ class Endpoint:
         except OSError as error:
             raise KwsError(f"metrics: {options.address} port {options.port}: {error.strerror}") from None
         self._server: Any = server
-        port = server.server_port
-        host = f"[{options.address}]" if ":" in options.address else options.address
-        self.url = f"http://{host}:{port}/metrics"
+        self.url = options.url(server.server_port)
         _log.info("metrics are at %s", self.url)
-        if not options.address.startswith(_LOOPBACK):
+        if not options.is_local:
             _log.warning("metrics can be read by whoever reaches %s", options.address)
 
     def close(self) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -101,60 +100,6 @@ def test_somebody_must_hear_of_detections(tmp_path: Path, model_folder: Path) ->
     assert error(kws("run", "--config", path), 2) == (
         f"{path}: nobody would hear of detections; add a table mqtt, exec or stdout"
     )
-
-
-def check(path: Path) -> tuple[int, dict[str, dict[str, object]]]:
-    result = kws("check", "--config", path, "--json")
-    assert result.stderr == ""
-    return result.returncode, {part["part"]: part for part in json.loads(result.stdout)}
-
-
-def test_check_tries_every_part(broker: Broker, configure: Path) -> None:
-    add_mqtt(configure, broker)
-    configure.write_text(configure.read_text().replace(f"{configure.parent / 'sound'}", str(DEMO)).replace("rate", "#"))
-    code, parts = check(configure)
-    assert code == 0
-    assert list(parts) == ["configuration", "model", "source", "publishers", "broker"]
-    assert all(part["ok"] for part in parts.values())
-    assert parts["broker"]["detail"] == f"{broker.url}, site kitchen"
-    text = kws("check", "--config", configure)
-    assert text.stdout.splitlines()[0] == f"ok    configuration: {configure}"
-    assert text.returncode == 0
-
-
-def test_check_says_that_a_login_is_refused(stopped_broker: Broker, configure: Path, tmp_path: Path) -> None:
-    passwords = tmp_path / "passwords"
-    subprocess.run(["mosquitto_passwd", "-b", "-c", passwords, "me", "right"], check=True)
-    stopped_broker.lines = [f"password_file {passwords}"]
-    stopped_broker.start()
-    (tmp_path / "secret").write_text("wr0ng")
-    (tmp_path / "secret").chmod(0o600)
-    add_mqtt(configure, stopped_broker, 'user = "me"\npassword_file = "secret"\n')
-    configure.write_text(
-        configure.read_text().replace(str(configure.parent / "sound"), "-").replace("touch", "no-such")
-    )
-    code, parts = check(configure)
-    assert code == 2
-    assert parts["source"]["detail"] == "standard input, not tried"
-    assert parts["publishers"]["detail"] == f"{configure}: exec: there is no program 'no-such'"
-    assert parts["broker"]["detail"] == (
-        f"{stopped_broker.url}: refuses the login of user 'me' with this password (not authorized)"
-    )
-    assert not parts["broker"]["ok"]
-
-
-def test_check_ends_with_1_where_only_something_is_not_there(stopped_broker: Broker, configure: Path) -> None:
-    add_mqtt(configure, stopped_broker)
-    configure.write_text(configure.read_text().replace(str(configure.parent / "sound"), "-"))
-    code, parts = check(configure)
-    assert code == 1
-    assert parts["broker"]["detail"] == f"{stopped_broker.url}: nothing listens on this port; is the broker running?"
-
-
-def test_check_stops_at_a_configuration_that_cannot_be(tmp_path: Path) -> None:
-    code, parts = check(tmp_path / "none.toml")
-    assert code == 2
-    assert list(parts) == ["configuration"]
 
 
 def test_listen_publishes_to_a_broker_and_runs_commands(

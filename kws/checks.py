@@ -1,0 +1,227 @@
+"""What a configuration names, tried part by part: what works is told, and what does not, all of it at once."""
+
+from __future__ import annotations
+
+import errno
+import os
+import shutil
+import socket
+import stat
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from kws.assembly import load_model, make_command, make_pipeline, named, service_source
+from kws.clips.recorder import clip_folder
+from kws.errors import AudioError, KwsError, UsageError
+from kws.publishers import CommandPublisher
+from kws.publishers.mqtt.forget import open_session
+from kws.publishers.mqtt.session import ConnectError
+from kws.publishers.mqtt.settings import exposed_files, parse_broker, password_origin, read_password, site_name
+from kws.publishers.mqtt.tls import make_tls
+
+if TYPE_CHECKING:
+    from kws.clips import ClipsOptions
+    from kws.config import Config, SourceOptions
+    from kws.metrics import MetricsOptions
+    from kws.model import Model
+    from kws.publishers.mqtt import MqttOptions
+    from kws.sources import Source
+    from kws.values import Float32Array
+
+#: Seconds of sound that a microphone has to deliver.
+_SECONDS = 0.5
+
+_MEGABYTE = 1_000_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Result:
+    """What became of one part.
+
+    Attributes:
+        part: its name.
+        ok: whether it works.
+        detail: what was found, or what is wrong and how to mend it.
+        warning: what should be looked at although it works; empty for nothing.
+        code: the exit code that it asks for.
+    """
+
+    part: str
+    ok: bool
+    detail: str
+    warning: str = ""
+    code: int = 0
+
+
+#: What was found, and what should be looked at.
+Found = tuple[str, str]
+
+
+def attempt(part: str, what: Callable[[], Found]) -> Result:
+    """Try one part."""
+    try:
+        detail, warning = what()
+    except KwsError as error:
+        return Result(part=part, ok=False, detail=str(error), code=error.exit_code)
+    return Result(part=part, ok=True, detail=detail, warning=warning)
+
+
+def checks(config: Config) -> Iterator[tuple[str, Callable[[], Found]]]:
+    """All parts of a configuration, by name; each is tried when it is called, whatever became of the others."""
+    model = _Model(config)
+    yield "model", model.found
+    for number, source in enumerate(config.sources, 1):
+        which = f"source {source.site or number}" if len(config.sources) > 1 else "source"
+        yield which, partial(_source, config, source)
+    yield "publishers", partial(_publishers, config)
+    if config.exec is not None:
+        yield "exec", partial(_exec, config, model)
+    if config.mqtt is not None:
+        yield from _mqtt(config, config.mqtt)
+    if config.clips is not None:
+        yield "clips", partial(_clips, config.clips)
+    if config.metrics is not None:
+        yield "metrics", partial(_metrics, config.metrics)
+
+
+class _Model:
+    """The model, loaded once for all that ask for it."""
+
+    def __init__(self, config: Config) -> None:
+        self._config = config
+        self.loaded: Model | None = None
+
+    def found(self) -> Found:
+        self.loaded = load_model(self._config)
+        for source in self._config.sources:
+            make_pipeline(self._config, source, self.loaded)
+        description = self.loaded.description
+        found = f"{description.name} {description.version} with {len(description.keywords)} keywords"
+        return f"{found}, by {self.loaded.network.interpreter}", ""
+
+
+def _source(config: Config, options: SourceOptions) -> Found:
+    make_source, _ = service_source(config, options)
+    if options.input == "-":
+        return "standard input, not tried", ""
+    if options.input is not None and _is_fifo(options.input):
+        return f"{options.input} is a FIFO, not tried", ""  # it would wait for somebody to write
+    with make_source() as source:
+        try:
+            found = f"{source.name} at {source.rate} Hz"
+            return (found, "") if options.input is not None else _level(source, found)
+        finally:
+            if interrupt := getattr(source, "interrupt", None):
+                interrupt()
+
+
+def _is_fifo(path: str) -> bool:
+    with suppress(OSError):
+        return stat.S_ISFIFO(Path(path).stat().st_mode)
+    return False
+
+
+def _level(source: Source, found: str) -> Found:
+    """How loud the first half second is; there must be one."""
+    heard: list[Float32Array] = []
+    for block in source.blocks():
+        heard.append(block.samples)
+        if block.end >= _SECONDS * source.rate:
+            break
+    if not heard:
+        raise AudioError(f"{source.name} delivers no sound")
+    power = float(np.mean(np.concatenate(heard) ** 2))
+    if power == 0:
+        return found, "it is digitally silent; is it muted?"
+    return f"{found}, level {10 * np.log10(power):.0f} dB", ""
+
+
+def _publishers(config: Config) -> Found:
+    names = [name for name in ("mqtt", "exec", "stdout") if getattr(config, name) is not None]
+    if not names:
+        raise UsageError(f"{config.path}: nobody would hear of detections; add a table mqtt, exec or stdout")
+    return ", ".join(names), ""
+
+
+def _exec(config: Config, model: _Model) -> Found:
+    assert config.exec is not None
+    command = make_command(config, model.loaded) if model.loaded else CommandPublisher(config.exec)
+    assert command is not None
+    missing = [program for program in command.programs if shutil.which(program) is None]
+    if missing:
+        raise UsageError(f"{config.path}: exec: there is no program {', '.join(map(repr, missing))}")
+    return ", ".join(map(str, map(shutil.which, command.programs))) or "by /bin/sh", ""
+
+
+def _mqtt(config: Config, options: MqttOptions) -> Iterator[tuple[str, Callable[[], Found]]]:
+    broker = parse_broker(options)
+    if password_origin(options) is not None:
+        yield "password", partial(_password, config, options)
+    if broker.tls:
+        yield "TLS", partial(_tls, config, options)
+    yield "broker", partial(_broker, config, options)
+
+
+def _password(config: Config, options: MqttOptions) -> Found:
+    with named(str(config.path)):
+        read_password(options)
+    warnings = [problem for problem in exposed_files(options) if problem.startswith("mqtt.password_file")]
+    return f"from {password_origin(options)}", "".join(warnings)
+
+
+def _tls(config: Config, options: MqttOptions) -> Found:
+    with named(str(config.path)):
+        make_tls(options, parse_broker(options))
+    shown = f"shows {options.certificate}" if options.certificate else "shows no certificate"
+    warnings = [problem for problem in exposed_files(options) if problem.startswith("mqtt.key")]
+    return f"trusts {options.ca or 'the certificates of the system'}, {shown}", "".join(warnings)
+
+
+def _broker(config: Config, options: MqttOptions) -> Found:
+    broker = parse_broker(options)
+    sites = [site_name(mqtt) for mqtt, *_ in map(config.publishing, config.sources) if mqtt]
+    try:
+        with named(str(config.path)):
+            open_session(options).close()
+    except ConnectError as error:
+        raise ConnectError(f"{broker}: {error}") from None
+    user = f" as user {broker.user}" if broker.user is not None else ""
+    return f"{broker}{user}, site{'s' if len(sites) > 1 else ''} {', '.join(sites)}", ""
+
+
+def _clips(options: ClipsOptions) -> Found:
+    folder = clip_folder(options, os.environ)
+    place = next(place for place in (folder, *folder.parents) if place.exists())
+    if not place.is_dir():
+        raise UsageError(f"clips.folder: {place} is no folder")
+    if not os.access(place, os.W_OK | os.X_OK):
+        raise KwsError(f"clips.folder: {place} cannot be written to by this user")
+    free = shutil.disk_usage(place).free / _MEGABYTE
+    warning = f"the disk has {free:.0f} MB left, less than the quota" if free < options.quota else ""
+    new = "" if place == folder else ", which is made when it is needed"
+    return f"{folder}{new}, up to {options.quota:g} MB; people are recorded", warning
+
+
+def _metrics(options: MetricsOptions) -> Found:
+    if find_spec("prometheus_client") is None:
+        raise UsageError("metrics: needs prometheus-client; install kws[metrics]")
+    warning = "" if options.is_local else "whoever reaches this address can read them"
+    try:
+        family, _, _, _, address = socket.getaddrinfo(options.address, options.port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, socket.SOCK_STREAM) as server:
+            server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            server.bind(address)
+    except socket.gaierror:
+        raise UsageError(f"metrics.address: {options.address!r} is no address") from None
+    except OSError as error:
+        if error.errno != errno.EADDRINUSE:
+            raise KwsError(f"metrics: {options.address} port {options.port}: {error.strerror}") from None
+        warning = "the port is in use; by a kws that runs?"
+    return options.url(options.port), warning
