@@ -17,7 +17,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import hypothesis
@@ -46,7 +46,10 @@ class SoundServer:
 
     def __init__(self, folder: Path) -> None:
         self._programs: list[subprocess.Popen[str]] = []
-        home, runtime = folder / "home", folder / "run"
+        self._process: int | None = None
+        self._folder = folder
+        self.home = home = folder / "home"
+        runtime = folder / "run"
         home.mkdir()
         runtime.mkdir(mode=0o700)
         socket = folder / "socket"
@@ -64,22 +67,35 @@ class SoundServer:
             f"load-module module-null-sink sink_name={name} rate={rate} channels={channels}\n"
             for name, (rate, channels) in SINKS.items()
         )
-        script = folder / "script.pa"
-        script.write_text(
+        (folder / "script.pa").write_text(
             f"load-module module-native-protocol-unix socket={socket} auth-anonymous=1\n"
             f"{sinks}set-default-sink room\nset-default-source room.monitor\n"
         )
-        (home / ".asoundrc").write_text(
-            "pcm.!default { type pulse }\n"
-            + "".join(f'pcm.{name} {{ type pulse device "{name}.monitor" }}\n' for name in SINKS)
-        )
-        # As a daemon its start returns when it is ready; unused for a minute it ends by itself.
+        self.name({name: name for name in SINKS})
+
+    def start(self) -> None:
+        """Start the server, with its sinks; it is there when this returns. Unused for a minute it ends by itself."""
         subprocess.run(
-            ["pulseaudio", "-n", "-F", script, "--daemonize=yes", "--system=false", "--exit-idle-time=60",
-             "--disable-shm=yes", f"--log-target=newfile:{folder / 'log'}"],
+            ["pulseaudio", "-n", "-F", self._folder / "script.pa", "--daemonize=yes", "--system=false",
+             "--exit-idle-time=60", "--disable-shm=yes", f"--log-target=newfile:{self._folder / 'log'}"],
             env=self.environment, check=True, capture_output=True,
         )  # fmt: skip
-        self._process = os.pidfd_open(int((runtime / "pid").read_text()))
+        self._process = os.pidfd_open(int((self._folder / "run" / "pid").read_text()))
+
+    def name(self, microphones: dict[str, str], elsewhere: dict[str, SoundServer] | None = None) -> None:
+        """Let PortAudio find these microphones, in this order.
+
+        Args:
+            microphones: each name with its sink.
+            elsewhere: names with another server, whose ``room`` they hear.
+        """
+        lines = ["pcm.!default { type pulse }"]
+        lines += [f'pcm.{name} {{ type pulse device "{sink}.monitor" }}' for name, sink in microphones.items()]
+        lines += [
+            f'pcm.{name} {{ type pulse device "room.monitor" server "{server.environment["PULSE_SERVER"]}" }}'
+            for name, server in (elsewhere or {}).items()
+        ]
+        (self.home / ".asoundrc").write_text("\n".join(lines) + "\n")
 
     def run(self, *command: str | Path) -> subprocess.Popen[str]:
         """Start a program that is ended with the server at the latest."""
@@ -115,27 +131,52 @@ class SoundServer:
             time.sleep(0.02)
 
     def unplug(self) -> None:
-        """Take all microphones away."""
-        subprocess.run(["pactl", "unload-module", "module-null-sink"], env=self.environment, check=True)
+        """Take all microphones away. (One alone would have whoever hears it moved to another.)"""
+        self._pactl("unload-module", "module-null-sink")
+
+    def plug(self, sink: str) -> None:
+        """Put a microphone that was taken away back."""
+        rate, channels = SINKS[sink]
+        self._pactl("load-module", "module-null-sink", f"sink_name={sink}", f"rate={rate}", f"channels={channels}")
+
+    def _pactl(self, *command: str) -> str:
+        done = subprocess.run(["pactl", *command], env=self.environment, check=True, capture_output=True, text=True)
+        return done.stdout
 
     def freeze(self) -> None:
         """Let the server hang: nothing moves any more and nobody is told."""
-        signal.pidfd_send_signal(self._process, signal.SIGSTOP)
+        self._send(signal.SIGSTOP)
 
     def thaw(self) -> None:
         """Let it go on."""
-        signal.pidfd_send_signal(self._process, signal.SIGCONT)
+        self._send(signal.SIGCONT)
+
+    def _send(self, number: signal.Signals) -> None:
+        if self._process is not None:
+            with suppress(ProcessLookupError):  # it has ended by itself
+                signal.pidfd_send_signal(self._process, number)
+
+    def kill(self) -> None:
+        """End the server without a word; it may be started again."""
+        self._end(signal.SIGKILL)
+        for left in (self._folder / "socket", self._folder / "run" / "pid"):
+            left.unlink(missing_ok=True)
 
     def stop(self) -> None:
         """End the programs and the server, and wait until they have."""
-        with suppress(ProcessLookupError):  # it has ended by itself
-            self.thaw()
-            signal.pidfd_send_signal(self._process, signal.SIGTERM)
+        self.thaw()
+        self._send(signal.SIGTERM)
         for program in self._programs:
             program.kill()
             program.communicate()
-        select.select([self._process], [], [], 10)
-        os.close(self._process)
+        self._end(signal.SIGTERM)
+
+    def _end(self, number: signal.Signals) -> None:
+        self._send(number)
+        if self._process is not None:
+            select.select([self._process], [], [], 10)
+            os.close(self._process)
+            self._process = None
 
 
 def _missing() -> str:
@@ -150,11 +191,9 @@ def _missing() -> str:
     return ""
 
 
-@pytest.fixture
-def sound_server() -> Iterator[SoundServer]:
-    """A running :class:`SoundServer`; the test is skipped where the programs are missing."""
-    if missing := _missing():
-        pytest.skip(missing)
+@contextmanager
+def sound_server_in_a_folder() -> Iterator[SoundServer]:
+    """A :class:`SoundServer` that does not run yet."""
     # Not tmp_path, which may be too long for the name of a socket.
     with tempfile.TemporaryDirectory(prefix="kws-") as folder:
         server = SoundServer(Path(folder))
@@ -162,6 +201,22 @@ def sound_server() -> Iterator[SoundServer]:
             yield server
         finally:
             server.stop()
+
+
+@pytest.fixture
+def stopped_sound_server() -> Iterator[SoundServer]:
+    """A :class:`SoundServer` that does not run yet; the test is skipped where the programs are missing."""
+    if missing := _missing():
+        pytest.skip(missing)
+    with sound_server_in_a_folder() as server:
+        yield server
+
+
+@pytest.fixture
+def sound_server(stopped_sound_server: SoundServer) -> SoundServer:
+    """A running :class:`SoundServer`."""
+    stopped_sound_server.start()
+    return stopped_sound_server
 
 
 @pytest.fixture(scope="session")

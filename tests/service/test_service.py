@@ -58,7 +58,7 @@ def test_a_microphone_that_fails_is_opened_again_and_again(
     told = home.observer.told
     assert told[:5] == ["opened 16000", "heard", "scored", "on", "scored"]
     assert told[5:10] == ["deaf: it is gone", "opened 16000", "heard", "scored", "on"]
-    assert told[-1] == "stopping"
+    assert "stopping" in told
     assert [record.message for record in caplog.records if record.name.startswith("kws.service")] == [
         "listening to the test's microphone for on, off",
         "it is gone; deaf until it is back",
