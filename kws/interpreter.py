@@ -124,7 +124,9 @@ class Network:
             del stored
             self._interpreter.invoke()
             answer: Float32Array = self._output_view().reshape(-1)
-            return self._load.load(answer) if self._load else answer.copy()
+            posteriors = self._load.load(answer) if self._load else answer.copy()
+            del answer
+        return posteriors
 
 
 def load_interpreter(name: str | None = None) -> tuple[str, Any]:

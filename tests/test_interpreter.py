@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -179,6 +180,30 @@ def test_an_answer_does_not_change_with_the_next(model_folder: Path) -> None:
     assert np.array_equal(first, kept)
     assert not np.array_equal(first, second)
     assert np.array_equal(network(images[0]), first)
+
+
+def test_two_threads_may_ask_at_the_same_time(model_folder: Path) -> None:
+    network = Network(model_folder / "model.tflite")
+    images = np.random.default_rng(3).random((2, *network.input_shape), np.float32)
+    alone = [network(image) for image in images]
+    together: list[list[Any]] = [[], []]
+
+    def ask(number: int) -> None:
+        together[number] += [network(images[number]) for _ in range(300)]
+
+    threads = [threading.Thread(target=ask, args=(number,)) for number in range(2)]
+    interval = sys.getswitchinterval()
+    sys.setswitchinterval(1e-6)  # so that they meet everywhere
+    try:
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    finally:
+        sys.setswitchinterval(interval)
+    for answers, answer in zip(together, alone, strict=True):
+        assert len(answers) == 300
+        assert np.array_equal(answers, [answer] * 300)
 
 
 @pytest.mark.training

@@ -183,7 +183,10 @@ class IsolatedMicrophone:
         if message is None:
             self._end()
         elif message[:1] == protocol.FAILED:
-            self._recording = False
+            if self._recording:
+                # It would close the stream now, which takes for ever where the sound system hangs.
+                self._recording = False
+                self._end()
             failure = json.loads(message[1:])
             raise protocol.KINDS[failure["kind"]](failure["text"])
         return message
