@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 import numpy as np
 
 from kws.values import Float32Array
@@ -9,7 +11,7 @@ from kws.values import Float32Array
 
 def rms(samples: Float32Array) -> float:
     """Root mean square, never zero."""
-    return float(np.sqrt(np.mean(np.square(samples), dtype=np.float64) + 1e-12))
+    return math.sqrt(float(np.dot(samples, samples)) / max(1, len(samples)) + 1e-12)
 
 
 def decibels(db: float) -> np.float32:
@@ -60,11 +62,19 @@ def room_response(rng: np.random.Generator, *, sample_rate: int = 16000) -> Floa
     return unit
 
 
-def through(samples: Float32Array, response: Float32Array) -> Float32Array:
-    """The sound heard through an impulse response, cut to its own length."""
-    size = 1 << (len(samples) + len(response) - 1).bit_length()
-    spectrum = np.fft.rfft(samples, size) * np.fft.rfft(response, size)
-    return np.fft.irfft(spectrum, size)[: len(samples)].astype(np.float32)
+class Room:
+    """An impulse response ``(n,)`` through which sounds of one length are heard, cut to that length."""
+
+    def __init__(self, response: Float32Array, size: int) -> None:
+        self._size = size
+        # Even, and a product of small primes for what windows and rooms there are.
+        self._padded = -(-(size + len(response)) // 200) * 200
+        self._spectrum = np.fft.rfft(response, self._padded)
+
+    def __call__(self, samples: Float32Array) -> Float32Array:
+        """The sound ``(size,)`` in the room."""
+        spectrum = np.fft.rfft(samples, self._padded) * self._spectrum
+        return np.fft.irfft(spectrum, self._padded)[: self._size].astype(np.float32, copy=False)
 
 
 def mask_spectrogram(

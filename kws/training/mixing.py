@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kws.speech import word_extent
-from kws.training.augment import change_speed, coloured_noise, decibels, rms, room_response, through
+from kws.training.augment import Room, change_speed, coloured_noise, decibels, rms, room_response
 from kws.training.corpus import Recordings
 from kws.training.mining import HardExamples
 from kws.training.recipe import Mix
@@ -78,7 +78,7 @@ class Mixer:
         self._by_label = [np.flatnonzero(material.labels == label) for label in range(labels)]
         # Keywords are drawn by label, so that a word with few recordings is heard as often as the others.
         self._keywords = [label for label in range(_FIRST_KEYWORD, labels) if len(self._by_label[label])]
-        self._rooms = [room_response(self._rng) for _ in range(_ROOMS)]
+        self._rooms = [Room(room_response(self._rng), window) for _ in range(_ROOMS)]
         self._hisses = [coloured_noise(self._rng, 2 * window, slope) for slope in np.linspace(0.0, 1.0, _HISSES)]
         # Words first, then buckets of running speech; both are numbered as origins.
         self._hard_words = HardExamples(len(material.words))
@@ -263,7 +263,7 @@ class Mixer:
         """The room, the noise and the level; ``loudness`` is the word's, None where there is none."""
         rng, mix = self._rng, self._mix
         if loudness is not None and rng.random() < mix.room:
-            window = through(window, self._rooms[int(rng.integers(len(self._rooms)))])
+            window = self._rooms[int(rng.integers(len(self._rooms)))](window)
         level = decibels(rng.uniform(*mix.level))
         if loudness is None:
             # From a loud street to a dead microphone.

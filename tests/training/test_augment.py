@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from kws.training.augment import change_speed, coloured_noise, decibels, mask_spectrogram, rms, room_response, through
+from kws.training.augment import Room, change_speed, coloured_noise, decibels, mask_spectrogram, rms, room_response
 from kws.values import Float32Array
 from tests.training.sounds import tone
 
@@ -47,7 +47,7 @@ def test_through_a_delay_is_a_delay() -> None:
     sound = np.random.default_rng(1).standard_normal(1000).astype(np.float32)
     delay = np.zeros(50, np.float32)
     delay[49] = 0.5
-    heard = through(sound, delay)
+    heard = Room(delay, 1000)(sound)
     assert len(heard) == len(sound)
     assert np.allclose(heard[:49], 0, atol=1e-5)
     assert np.allclose(heard[49:], 0.5 * sound[:-49], atol=1e-5)
