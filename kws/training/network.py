@@ -72,6 +72,11 @@ def set_normalisation(model: Any, images: Float32Array) -> None:
     mean = images.mean(axis=(0, 1, 3))
     variance = images.var(axis=(0, 1, 3))
     model.get_layer("normalisation").set_weights([mean, variance, np.zeros((), np.int64)])
+    finish_normalisation(model)
+
+
+def finish_normalisation(model: Any) -> None:
+    """Have the normalisation use its weights, which Keras copies once; needed whenever they have changed."""
     model.get_layer("normalisation").finalize_state()
 
 

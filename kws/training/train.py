@@ -18,7 +18,7 @@ from kws.errors import UsageError
 from kws.frontend import FrontEnd
 from kws.training.augment import mask_spectrogram
 from kws.training.mixing import UNKNOWN_LABEL, Mixer
-from kws.training.network import build_network, decayed, set_normalisation
+from kws.training.network import build_network, decayed, finish_normalisation, set_normalisation
 from kws.training.prepare import Folders, labels_of, prepare
 from kws.training.recipe import Mix, Recipe
 from kws.training.schedule import learning_rate
@@ -81,7 +81,11 @@ class Trainer:
 
     def restore(self) -> bool:
         """Go on where the newest checkpoint was written; whether there was one."""
-        return self._checkpoints.restore_or_initialize() is not None
+        if self._checkpoints.restore_or_initialize() is None:
+            return False
+        for model in (self.model, self.averaged):
+            finish_normalisation(model)
+        return True
 
     def save(self) -> None:
         self._checkpoints.save(int(self.clips))

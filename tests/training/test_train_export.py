@@ -16,6 +16,8 @@ from kws.model import Model, read_description
 from tests.training.sounds import PITCHES, RATE, tone, write_words
 
 pytest.importorskip("tensorflow", reason="training needs the extra 'train'")
+from kws.training.export import load_run
+
 pytestmark = pytest.mark.training
 
 SMALL = """
@@ -66,6 +68,16 @@ def test_a_stopped_run_goes_on_and_keeps_its_history(trained: Path) -> None:
     history = [json.loads(line) for line in (trained / "run/history.jsonl").read_text().splitlines()]
     assert [entry["clips"] for entry in history] == [512, 9600]
     assert history[1]["accuracy"] > 0.9
+
+
+def test_a_checkpoint_holds_all_that_decides_what_the_network_says(trained: Path) -> None:
+    run = trained / "run"
+    trainer = load_run(run)
+    examples = np.load(run / "examples.npy")
+    # The first thing in the network: without it, what follows hears numbers that it was not trained on.
+    normalised = trainer.averaged.get_layer("normalisation")(examples).numpy()
+    assert np.abs(normalised.mean(axis=(0, 1, 3))).max() < 0.05
+    assert np.abs(normalised.std(axis=(0, 1, 3)) - 1).max() < 0.05
 
 
 def test_a_run_of_another_recipe_is_not_touched(trained: Path) -> None:
