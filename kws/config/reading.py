@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from kws.config.overrides import Override, layers, merged
-from kws.config.schema import TABLES, Config, SourceOptions, source_name
+from kws.config.schema import TABLES, Config, DeviceOptions, SourceOptions, source_name
 from kws.decision import Options, read_options
 from kws.decision.options import check_values
 from kws.errors import UsageError
@@ -137,11 +137,17 @@ def _check(config: Config) -> None:
             parse_broker(config.mqtt)
         except UsageError as error:
             raise UsageError(f"{config.path}: {error}") from None
-    for name in ("home_assistant", "hermes"):
-        if name in config.tables and config.mqtt is None:
-            raise UsageError(f"{config.path}: {name}: goes by way of MQTT; a table mqtt is missing")
+    if config.mqtt is None:
+        lost = [inside(str(config.path), name) for name in ("home_assistant", "hermes") if name in config.tables]
+        lost += [inside(config.place(one), "home_assistant") for one in config.sources if _has_device(one)]
+        if lost:
+            raise UsageError(f"{lost[0]}: goes by way of MQTT; a table mqtt is missing")
     if len(config.sources) > 1:
         _check_sources(config)
+
+
+def _has_device(source: SourceOptions) -> bool:
+    return source.home_assistant != DeviceOptions()
 
 
 def _check_sources(config: Config) -> None:

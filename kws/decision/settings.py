@@ -118,8 +118,12 @@ class KeywordSettings:
         """
         threshold = said.get("threshold", self.threshold)
         scale = threshold / self.threshold
-        release = said.get("release", min(round(self.release * scale, _DIGITS), threshold))
-        near = said.get("near", max(release, min(round(self.near * scale, _DIGITS), threshold)))
+
+        def moved(value: float) -> float:
+            return value if scale == 1 else min(round(value * scale, _DIGITS), threshold)
+
+        release = said.get("release", moved(self.release))
+        near = said.get("near", max(release, moved(self.near)))
         return replace(self, **{**said, "release": release, "near": near})
 
 

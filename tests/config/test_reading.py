@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import re
+import tomllib
 from pathlib import Path
 
 import msgspec
@@ -8,9 +9,10 @@ import pytest
 
 from kws.clips import ClipsOptions
 from kws.config import Config, ModelOptions, SourceOptions, find_config, read_config
+from kws.config.schema import TABLES
 from kws.decision import GateOptions, GateSettings, KeywordOptions, Options, resolve
 from kws.decision.options import DecisionOptions
-from kws.decision.settings import HOP
+from kws.decision.settings import HOP, KeywordSettings
 from kws.errors import UsageError
 from kws.interpreter import INTERPRETERS
 from kws.logs import LogOptions
@@ -139,6 +141,7 @@ def test_every_table_is_read(tmp_path: Path) -> None:
         ("[log]\nlevel = 'warn'", 'log.level: must be one of "debug", "info", "warning", "error", not "warn"; did you'),
         ("[decision]\nthresold = 1", "decision: 'thresold' is not a setting; did you mean 'threshold'?"),
         ("[hermes]\nenabled = true", "hermes: goes by way of MQTT; a table mqtt is missing"),
+        ("[source.home_assistant]\nname = 'x'", "source.home_assistant: goes by way of MQTT; a table mqtt is missing"),
         ("[mqtt", "Expected ']' at the end of a table declaration"),
     ],
 )
@@ -293,28 +296,43 @@ def shown(text: str) -> dict[str, set[str]]:
     return tables
 
 
+KINDS: dict[str, type[msgspec.Struct]] = {"decision": DecisionOptions, "gate": GateOptions, **TABLES}
+
+
 def test_the_example_shows_every_setting() -> None:
     tables = shown(EXAMPLE.read_text())
     own = {"home_assistant", "watch", *Options.__struct_fields__}
     assert tables["source"] == set(SourceOptions.__struct_fields__) - own
-    kinds: dict[str, type[msgspec.Struct]] = {
-        "model": ModelOptions,
-        "watch": WatchOptions,
-        "decision": DecisionOptions,
-        "gate": GateOptions,
-        "mqtt": MqttOptions,
-        "home_assistant": HomeAssistantOptions,
-        "hermes": HermesOptions,
-        "stdout": LineOptions,
-        "log": LogOptions,
-        "metrics": MetricsOptions,
-        "clips": ClipsOptions,
-    }
-    for name, kind in kinds.items():
-        assert tables[name] == set(kind.__struct_fields__), name
-    assert tables["exec"] == set(ExecOptions.__struct_fields__) - {"commands"}
+    for name, kind in KINDS.items():
+        assert tables[name] == set(kind.__struct_fields__) - {"commands"}, name
+    assert "exec.commands" in tables
+    assert tables.keys() == KINDS.keys() | {"source", "keyword.on", "exec.commands"}
     for name in own:
         assert f"[source.{name}" in EXAMPLE.read_text()
+
+
+def test_each_default_that_the_example_tells_is_the_default() -> None:
+    compared = 0
+    table = ""
+    for line in EXAMPLE.read_text().splitlines():
+        if match := re.match(r"#?\[([a-z_.]+)\]", line):
+            table = match[1]
+        elif (match := re.match(r"#?(([a-z_]+) = .*)", line)) and table in KINDS:
+            value = tomllib.loads(match[1])[match[2]]
+            if table in ("decision", "gate"):  # where a default is, a model may recommend otherwise
+                defaults: object = DEFAULTS[table]
+                if match[2].startswith("quiet_") or match[2] in ("hop", "wake_words"):
+                    continue
+            elif "# example" in line:
+                continue
+            else:
+                defaults = KINDS[table]()
+            assert getattr(defaults, match[2]) == value, line
+            compared += 1
+    assert compared > 35
+
+
+DEFAULTS = {"decision": KeywordSettings(), "gate": GateSettings(wake_words=("computer",))}
 
 
 def test_what_a_source_may_be_is_what_can_be_read(tmp_path: Path) -> None:
