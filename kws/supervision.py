@@ -49,8 +49,8 @@ class Supervision(Observer):
         self._problem: str | None = None  # of the newest configuration
 
     def ready(self) -> None:
-        self._ready = True
         self._notifier.ready(self._describe())
+        self._ready = True
 
     def reloading(self) -> None:
         # What has not begun yet cannot be begun anew: ready would be taken for that of the beginning.
@@ -85,7 +85,7 @@ class Supervision(Observer):
         self._tell()
 
     def _live(self) -> None:
-        if self._interval is None or self._clock() < self._due:
+        if not self._ready or self._interval is None or self._clock() < self._due:
             return
         with self._lock:
             if self._clock() < self._due:
@@ -124,4 +124,4 @@ def _state(listener: Listener) -> str:
         return f"listening to {where}"
     if not hearing.began and name is not None:
         return f"waiting for sound from {where}"
-    return f"{site} is deaf: {hearing.trouble}"
+    return f"nothing is heard in {site}: {hearing.trouble}"

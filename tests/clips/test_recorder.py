@@ -6,10 +6,9 @@ import io
 import json
 import logging
 import re
-import subprocess
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from kws.clips.recorder import ClipCounts, clip_folder, encode
 from kws.clips.settings import ClipsOptions
 from kws.decision import NearMiss, Reason
 from kws.values import AudioBlock, Detection, Float32Array
+from tests.small_disk import small_disk  # noqa: F401 - a fixture
 
 RATE = 16000
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
@@ -189,23 +189,10 @@ def test_the_quota_is_kept(tmp_path: Path) -> None:
     assert [name[13:15] for name in names(tmp_path)] == ["03", "04", "05"]
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of a quarter of a megabyte."""
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=256k", "kws-test", folder], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        pytest.skip("only root may mount a small disk")
-    try:
-        yield folder
-    finally:
-        subprocess.run(["umount", folder], check=True)
-
-
-def test_a_full_disk_is_said_once_and_hurts_nobody(small_disk: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_full_disk_is_said_once_and_hurts_nobody(
+    small_disk: Path,  # noqa: F811
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     folder = small_disk / "clips"
     clips = clipper(folder)
     clips.sound("kitchen", block(0, 5))
