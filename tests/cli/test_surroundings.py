@@ -73,7 +73,7 @@ class Running:
     @property
     def url(self) -> str:
         until(lambda: any("metrics are at " in line for line in self.log), "metrics")
-        found: str = re.findall(r"metrics are at (http://[^ \"]*)", "\n".join(self.log))[-1]
+        found: str = re.findall(r"metrics are at (http://[^\s\"]*)", "\n".join(self.log))[-1]
         return found
 
     def figures(self) -> dict[tuple[str, ...], float]:
