@@ -58,7 +58,9 @@ def make_pipeline(config: Config, source: SourceOptions, model: Model) -> Pipeli
     from kws.pipeline import Pipeline  # noqa: PLC0415
 
     layers = {"model.json": read_options(model.description.decision, "model.json"), **config.layers(source)}
-    return Pipeline(model, resolve(model.labels, layers))
+    mqtt, *_ = config.publishing(source)
+    site = source.site if mqtt is None else site_name(mqtt)
+    return Pipeline(model, resolve(model.labels, layers), site=site)
 
 
 def source_maker(config: Config, source: SourceOptions) -> Callable[[], Source]:

@@ -23,6 +23,8 @@ def as_dict(detection: Detection) -> dict[str, Any]:
     }
     if detection.wake is not None:
         fields["wake"] = detection.wake
+    if detection.site is not None:
+        fields["site"] = detection.site
     return fields
 
 
@@ -32,16 +34,16 @@ def as_json(detection: Detection) -> str:
 
 
 def as_tsv(detection: Detection) -> str:
-    """keyword, score, start, end, time, model and wake (perhaps empty), separated by tabs."""
-    fields = as_dict(detection)
-    fields.setdefault("wake", "")
+    """keyword, score, start, end, time, model, and, perhaps empty, wake and site, separated by tabs."""
+    fields = as_dict(detection) | {"wake": detection.wake or "", "site": detection.site or ""}
     return "\t".join(f"{value:.3f}" if isinstance(value, float) else value for value in fields.values())
 
 
 def as_text(detection: Detection) -> str:
     """For people: ``   12.30 s  on  97%``."""
     after = f"  after {detection.wake}" if detection.wake else ""
-    return f"{detection.end:8.2f} s  {detection.keyword}  {detection.score:.0%}{after}"
+    place = f"  in {detection.site}" if detection.site else ""
+    return f"{detection.end:8.2f} s  {detection.keyword}  {detection.score:.0%}{after}{place}"
 
 
 FORMATS: dict[str, Callable[[Detection], str]] = {"json": as_json, "text": as_text, "tsv": as_tsv}

@@ -74,6 +74,7 @@ class Pipeline:
     Args:
         model: to ask.
         settings: of the decisions.
+        site: the place that is heard, for detections to tell; None for none.
 
     Raises:
         UsageError: the hop does not fit the model's front-end.
@@ -83,9 +84,10 @@ class Pipeline:
         decider: that decides; its thresholds may be changed between windows.
     """
 
-    def __init__(self, model: Model, settings: DecisionSettings) -> None:
+    def __init__(self, model: Model, settings: DecisionSettings, *, site: str | None = None) -> None:
         rate = model.front_end.sample_rate
         self.model = model
+        self._site = site
         self.decider = Decider(model.labels, settings, sample_rate=rate, window=model.front_end.window)
         check_hop(model.front_end, self.decider.hop)
 
@@ -118,4 +120,5 @@ class Pipeline:
             time=datetime.now(UTC),
             model=self.model.name,
             wake=fired.wake,
+            site=self._site,
         )

@@ -52,6 +52,7 @@ class Detection:
         time: the moment the decision fell, UTC.
         model: the name of the model that heard it.
         wake: the wake word that opened the gate for this command; None without a gate or for the wake word.
+        site: the place where it was heard; None where none is configured.
     """
 
     keyword: str
@@ -61,3 +62,4 @@ class Detection:
     time: datetime
     model: str
     wake: str | None = None
+    site: str | None = None

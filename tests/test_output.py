@@ -51,9 +51,9 @@ def test_json_is_one_line_in_any_script() -> None:
 
 
 @pytest.mark.parametrize(("detection", "wake"), [(ON, ""), (GATED, "computer")])
-def test_tsv_always_has_seven_columns(detection: Detection, wake: str) -> None:
+def test_tsv_always_has_eight_columns(detection: Detection, wake: str) -> None:
     assert as_tsv(detection).split("\t") == [
-        "on", "0.970", "11.620", "12.300", "2026-01-01T12:00:00.123Z", "commands", wake,
+        "on", "0.970", "11.620", "12.300", "2026-01-01T12:00:00.123Z", "commands", wake, "",
     ]  # fmt: skip
 
 
@@ -64,3 +64,10 @@ def test_text_is_for_people() -> None:
 
 def test_the_formats() -> None:
     assert {"json": as_json, "text": as_text, "tsv": as_tsv} == FORMATS
+
+
+def test_a_site_is_told_where_there_is_one() -> None:
+    heard = replace(GATED, site="kitchen")
+    assert json.loads(as_json(heard)) == {**json.loads(as_json(GATED)), "site": "kitchen"}
+    assert as_tsv(heard).split("\t")[-2:] == ["computer", "kitchen"]
+    assert as_text(heard) == "   12.30 s  on  97%  after computer  in kitchen"

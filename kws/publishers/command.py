@@ -27,7 +27,7 @@ from kws.values import Detection
 
 _log = logging.getLogger(__name__)
 
-FIELDS = ("keyword", "score", "start", "end", "time", "model", "wake")
+FIELDS = ("keyword", "score", "start", "end", "time", "model", "wake", "site")
 
 #: Seconds between the request to end and the end.
 _GRACE = 2.0
@@ -97,8 +97,7 @@ class CommandPublisher:
             return
         if not self._slots.acquire(timeout=min(max(0.0, deadline - time.monotonic()), threading.TIMEOUT_MAX)):
             raise PublishError(f"{self._options.at_once} commands still ran")
-        values = {field: str(value) for field, value in as_dict(detection).items()}
-        values.setdefault("wake", "")
+        values = dict.fromkeys(FIELDS, "") | {field: str(value) for field, value in as_dict(detection).items()}
         arguments = command if self._options.shell else [fill(argument, values) for argument in command]
         try:
             process = subprocess.Popen(

@@ -71,7 +71,7 @@ def test_the_formats(model_folder: Path, spoken: Path, detections: Detections) -
     assert [(row[0], float(row[1]), float(row[2]), float(row[3])) for row in rows] == [
         (one["keyword"], one["score"], one["start"], one["end"]) for one in detections
     ]
-    assert {len(row) for row in rows} == {7}
+    assert {len(row) for row in rows} == {8}
     text = kws("listen", spoken, "--model", model_folder, "--format", "text")
     assert text.stdout.splitlines() == [
         f"{one['end']:8.2f} s  {one['keyword']}  {one['score']:.0%}" for one in detections

@@ -151,3 +151,25 @@ def test_options_that_cannot_be_are_one_line(
     message = error(kws("listen", spoken, "--model", model_folder, *arguments), 2)
     assert message.startswith(problem)
     assert "S3CRET" not in message
+
+
+def test_of_several_microphones_each_detection_says_where_it_was_heard(tmp_path: Path, model_folder: Path) -> None:
+    sites = ("kitchen", "hall")
+    for site in sites:
+        os.mkfifo(tmp_path / site)
+    path = tmp_path / "kws.toml"
+    path.write_text(
+        f'[model]\nname = "{model_folder}"\n[stdout]\n[exec]\ncommand = "touch {tmp_path}/{{site}}-{{keyword}}"\n'
+        + "".join(f"[[source]]\nsite = '{site}'\ninput = '{site}'\nrate = 16000\n" for site in sites)
+    )
+    service = start("run", "--config", path)
+    for site in sites:
+        with (tmp_path / site).open("wb") as sound:
+            sound.write(pcm())
+    out, log = service.communicate(timeout=60)
+    assert service.returncode == 0, log
+    found = [json.loads(line) for line in out.splitlines()]
+    heard = {site: [one["keyword"] for one in found if one["site"] == site] for site in sites}
+    assert heard["kitchen"] == heard["hall"]
+    assert len(heard["hall"]) >= 2
+    assert all((tmp_path / f"{site}-{word}").exists() for site in sites for word in heard[site])

@@ -66,6 +66,7 @@ def test_values_come_as_arguments_and_in_the_environment(tmp_path: Path, monkeyp
         "KWS_TIME": "2026-01-01T12:00:00.123Z",
         "KWS_MODEL": "commands",
         "KWS_WAKE": "computer",
+        "KWS_SITE": "",
     }
 
 
@@ -151,7 +152,7 @@ def test_what_cannot_be_run_is_said() -> None:
         (ExecOptions(command="say 'on"), 'exec.command: no closing quotation in "say \'on"'),
         (
             ExecOptions(commands={"on": "say {word}"}),
-            r"exec.commands.on: {word} in '{word}' is no value of a detection; there are keyword, score, .*, wake$",
+            r"exec.commands.on: {word} in '{word}' is no value of a detection; there are keyword, .*, wake, site$",
         ),
         (ExecOptions(command="say {keyword.__class__}"), "exec.command: {keyword.__class__} in .* is no value"),
         (ExecOptions(command=("say", "{")), r"exec.command: a single { in '{'; write it twice if it is meant"),
