@@ -10,13 +10,14 @@ from kws.clips.observer import ClipObserver
 from kws.errors import KwsError, UsageError
 from kws.logs import set_up
 from kws.notify import Notifier
-from kws.service import Listener, Observer, Observers, Service
+from kws.service import Listener, Observers, Service
 from kws.supervision import Supervision
 
 if TYPE_CHECKING:
     from kws.config import Config
     from kws.metrics import MetricsOptions
     from kws.metrics.endpoint import Endpoint
+    from kws.metrics.observer import MetricsObserver
 
 _log = logging.getLogger(__name__)
 
@@ -36,9 +37,8 @@ class Surroundings(Observers):
         self._notifier = notifier or Notifier()
         self._clips = ClipObserver()
         self._supervision = Supervision(self._notifier, self._listeners)
-        self._metrics: Observer | None = None
+        self._metrics: MetricsObserver | None = None
         self._endpoint: Endpoint | None = None
-        self._endpoint_options: MetricsOptions | None = None
         super().__init__((self._clips, self._supervision))
         self._notifier.status("loading the model")
 
@@ -72,7 +72,7 @@ class Surroundings(Observers):
         """End what was begun; after the service."""
         self._clips.close()
         if self._endpoint:
-            self._endpoint.close()
+            self._endpoint.close(wait=False)
 
     def _listeners(self) -> Sequence[Listener]:
         return self._service.listeners if self._service else ()
@@ -86,20 +86,28 @@ class Surroundings(Observers):
 
     def _serve_metrics(self, options: MetricsOptions | None) -> None:
         """Raises as :meth:`begin` does; the endpoint that there was then goes on."""
-        if options == self._endpoint_options:
+        before = self._endpoint
+        if options == (before.options if before else None):
             return
-        endpoint = None
-        if options is not None:
+        if before and options and before.options.port == options.port:
+            before.close()  # one port is not served twice
             try:
-                from kws.metrics.endpoint import Endpoint  # noqa: PLC0415
-                from kws.metrics.observer import MetricsObserver  # noqa: PLC0415
-            except ImportError:
-                raise UsageError("metrics: needs prometheus-client; install kws[metrics]") from None
-            if self._metrics is None:  # counted from the first time that they are asked for
-                self._metrics = MetricsObserver(self._listeners, lambda: self._clips.counts)
-                self._observers = (*self._observers, self._metrics)
-            assert isinstance(self._metrics, MetricsObserver)
-            endpoint = Endpoint(options, self._metrics.registry)
-        before, self._endpoint, self._endpoint_options = self._endpoint, endpoint, options
-        if before:
-            before.close()
+                self._endpoint = self._make_endpoint(options)
+            except KwsError:
+                self._endpoint = self._make_endpoint(before.options)
+                raise
+        else:
+            self._endpoint = self._make_endpoint(options) if options else None
+            if before:
+                before.close()
+
+    def _make_endpoint(self, options: MetricsOptions) -> Endpoint:
+        try:
+            from kws.metrics.endpoint import Endpoint  # noqa: PLC0415
+            from kws.metrics.observer import MetricsObserver  # noqa: PLC0415
+        except ImportError:
+            raise UsageError("metrics: needs prometheus-client; install kws[metrics]") from None
+        if self._metrics is None:  # counted from the first time that they are asked for
+            self._metrics = MetricsObserver(self._listeners, lambda: self._clips.counts)
+            self._observers = (*self._observers, self._metrics)
+        return Endpoint(options, self._metrics.registry)

@@ -25,7 +25,7 @@ _log = logging.getLogger(__name__)
 _QUEUE = 20
 
 #: Seconds that writing may go on after the end.
-_END_SECONDS = 1.0
+_END_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import socket
+import threading
 from typing import TYPE_CHECKING, Any
 
 from kws.errors import KwsError, UsageError
@@ -27,12 +28,14 @@ class Endpoint:
         KwsError: the address or the port is not to be had.
 
     Attributes:
+        options: as given.
         url: of the figures.
     """
 
     def __init__(self, options: MetricsOptions, registry: CollectorRegistry) -> None:
         from prometheus_client import start_http_server  # noqa: PLC0415
 
+        self.options = options
         try:
             server, self._thread = start_http_server(options.port, options.address, registry)
         except socket.gaierror:
@@ -45,8 +48,14 @@ class Endpoint:
         if not options.is_local:
             _log.warning("metrics can be read by whoever reaches %s", options.address)
 
-    def close(self) -> None:
-        """Serve no more."""
+    def close(self, *, wait: bool = True) -> None:
+        """Serve no more; the server takes half a second to notice, which need not be waited for."""
+        closer = threading.Thread(target=self._close, name="close metrics", daemon=True)
+        closer.start()
+        if wait:
+            closer.join()
+
+    def _close(self) -> None:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()

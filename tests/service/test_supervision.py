@@ -1,0 +1,146 @@
+"""When the service manager gets a sign of life, and when not."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from kws.notify import Notifier
+from kws.supervision import Supervision
+from kws.values import Detection
+from tests.manager import Manager
+
+
+class Clock:
+    now = 100.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+def source(site: str, **more: Any) -> Any:
+    """As much of a listener as is told of."""
+    about: dict[str, Any] = {"wanted": True, "trouble": None, "began": True, "name": f"USB {site}", "heard": 0} | more
+    last = None
+    if about["heard"]:
+        last = Detection(
+            keyword="on", score=0.9, start=1, end=2, time=datetime(2026, 1, 1, tzinfo=UTC), model="commands"
+        )
+    return SimpleNamespace(
+        setup=SimpleNamespace(site=site), source=about["name"], last=last,
+        counters=SimpleNamespace(detections=about["heard"]),
+        hearing=SimpleNamespace(wanted=about["wanted"], trouble=about["trouble"], began=about["began"]),
+    )  # fmt: skip
+
+
+WINDOW: Any = None
+
+
+def supervise(manager: Manager, clock: Clock, *sources: Any, watchdog: float = 60) -> Supervision:
+    notifier = Notifier({"NOTIFY_SOCKET": manager.address, "WATCHDOG_USEC": str(round(watchdog * 1e6))})
+    return Supervision(notifier, lambda: sources, clock=clock)
+
+
+def finish(manager: Manager, supervision: Supervision) -> list[str]:
+    """All that was told, for the manager reads in its own time."""
+    supervision.stopping()
+    manager.wait("STOPPING")
+    return manager.states[:-1]
+
+
+def test_a_sign_of_life_four_times_within_the_time_and_only_for_sound(tmp_path: Path) -> None:
+    clock = Clock()
+    with Manager(tmp_path / "notify") as manager:
+        supervision = supervise(manager, clock, source("kitchen"))
+        supervision.scored("kitchen", WINDOW)  # before it is ready
+        supervision.ready()
+        for _ in range(1200):  # a minute of windows
+            supervision.scored("kitchen", WINDOW)
+            clock.now += 0.05
+        clock.now += 600  # deaf
+        supervision.deaf("kitchen", "unplugged")
+        supervision.opened("kitchen", "USB", 16000)
+        supervision.heard("kitchen")
+        assert finish(manager, supervision) == ["READY"] + 4 * ["WATCHDOG"]
+
+
+def test_one_microphone_that_is_heard_is_enough(tmp_path: Path) -> None:
+    clock = Clock()
+    with Manager(tmp_path / "notify") as manager:
+        supervision = supervise(manager, clock, source("kitchen", trouble="unplugged"), source("bath"))
+        supervision.ready()
+        supervision.scored("bath", WINDOW)
+        assert finish(manager, supervision) == ["READY", "WATCHDOG"]
+
+
+def test_switched_off_it_is_alive(tmp_path: Path) -> None:
+    clock = Clock()
+    with Manager(tmp_path / "notify") as manager:
+        supervision = supervise(manager, clock, source("kitchen", wanted=False))
+        supervision.ready()
+        for _ in range(31):
+            supervision.resting("kitchen")
+            clock.now += 1
+        assert finish(manager, supervision) == ["READY", "WATCHDOG", "WATCHDOG", "WATCHDOG"]
+    assert manager.messages[0]["STATUS"] == "kitchen is switched off"
+
+
+def test_without_a_watchdog_there_is_no_sign_of_life(tmp_path: Path) -> None:
+    with Manager(tmp_path / "notify") as manager:
+        supervision = supervise(manager, Clock(), source("kitchen"), watchdog=0)
+        supervision.ready()
+        supervision.scored("kitchen", WINDOW)
+        assert finish(manager, supervision) == ["READY"]
+
+
+def test_what_is_not_ready_is_not_made_so_by_a_reload(tmp_path: Path) -> None:
+    with Manager(tmp_path / "notify") as manager:
+        supervision = supervise(manager, Clock(), source("kitchen", trouble="not there", began=False, name=None))
+        supervision.reloading()
+        supervision.reloaded(None)
+        assert finish(manager, supervision) == []
+
+
+@pytest.mark.parametrize(
+    ("sources", "status"),
+    [
+        ([], "starting"),
+        ([source("kitchen")], "listening to kitchen (USB kitchen)"),
+        ([source("kitchen", name="kitchen")], "listening to kitchen"),
+        ([source("kitchen", began=False, trouble="not opened yet")], "waiting for sound from kitchen (USB kitchen)"),
+        ([source("kitchen", name=None, trouble="USB is gone")], "nothing is heard in kitchen: USB is gone"),
+        (
+            [source("kitchen", heard=1), source("bath", wanted=False), source("hall", heard=2)],
+            (
+                "listening to kitchen (USB kitchen); bath is switched off; listening to hall (USB hall); "
+                "3 detections, the last on"
+            ),
+        ),
+    ],
+)
+def test_the_status_is_the_truth_in_one_line(tmp_path: Path, sources: list[Any], status: str) -> None:
+    with Manager(tmp_path / "notify") as manager:
+        supervision = supervise(manager, Clock(), *sources)
+        supervision.heard("kitchen")
+        supervision.heard("kitchen")  # no news
+        finish(manager, supervision)
+    assert manager.statuses == [status, "ending"]
+
+
+def test_a_configuration_that_cannot_be_stays_in_the_status_until_there_is_one_that_can(tmp_path: Path) -> None:
+    with Manager(tmp_path / "notify") as manager:
+        supervision = supervise(manager, Clock(), source("kitchen"))
+        supervision.ready()
+        supervision.reloading()
+        supervision.reloaded("kws.toml: mqtt: no")
+        supervision.reloading()
+        supervision.reloaded(None)
+        assert finish(manager, supervision) == ["READY", "RELOADING", "READY", "RELOADING", "READY"]
+    assert manager.statuses[2] == (
+        "the old configuration stays: kws.toml: mqtt: no; listening to kitchen (USB kitchen)"
+    )
+    assert manager.statuses[4] == "listening to kitchen (USB kitchen)"
