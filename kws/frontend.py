@@ -14,9 +14,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
+import numpy.typing as npt
 
 from kws.errors import UsageError
 from kws.values import Float32Array, Float64Array
@@ -128,13 +129,17 @@ class FrontEnd:
 
     def columns_of(self, frames: Float32Array) -> Float32Array:
         """The columns of sound that is cut into frames, float32 ``(..., n, frame_length)``: ``(..., n, bins)``."""
-        columns = np.abs(np.fft.rfft(frames * self.hann, self.fft_length)).astype(np.float32, copy=False)
+        columns: Float32Array = np.abs(self.transform(frames * self.hann)).astype(np.float32, copy=False)
         if self.mel_bins:
             columns = columns @ self.mel
         if self.log_offset:
             columns += np.float32(self.log_offset)
             np.log(columns, out=columns)
         return columns
+
+    def transform(self, frames: Float32Array) -> npt.NDArray[np.complexfloating[Any, Any]]:
+        """The spectra ``(..., n, fft_length // 2 + 1)`` of weighted frames ``(..., n, frame_length)``."""
+        return np.fft.rfft(frames, self.fft_length)
 
     def fit_image(self, spectrogram: Float32Array) -> Float32Array:
         """The network's input from the columns of one window or of many.

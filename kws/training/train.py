@@ -22,6 +22,7 @@ from kws.training.network import build_network, decayed, finish_normalisation, s
 from kws.training.prepare import Folders, labels_of, prepare
 from kws.training.recipe import Mix, Recipe
 from kws.training.schedule import learning_rate
+from kws.training.spectra import TrainingFrontEnd
 from kws.values import Float32Array
 
 import tf_keras as keras  # isort: skip
@@ -38,6 +39,7 @@ def batches(
     mixer: Mixer, front_end: FrontEnd, mix: Mix, size: int, seed: int
 ) -> Iterator[tuple[Float32Array, npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
     """Images ``(size, *shape)``, labels ``(size,)`` and origins ``(size,)`` without end."""
+    front_end = TrainingFrontEnd.like(front_end)
     rng = np.random.default_rng(seed)
     while True:
         images = np.empty((size, *front_end.shape), np.float32)
