@@ -25,6 +25,7 @@ from tests.cli.program import environment, error, kws, lines
 from tests.small_disk import small_disk  # noqa: F401 - a fixture
 
 DEMO = Path(__file__).parent.parent.parent / "kws" / "data" / "demo.flac"
+DOCS = Path(__file__).parent.parent.parent / "docs" / "service.md"
 HOP = 800
 
 
@@ -80,13 +81,16 @@ class Running:
         """What Prometheus sees: by name and the values of the labels, in the order of their names."""
         from prometheus_client.parser import text_string_to_metric_families
 
-        with urllib.request.urlopen(self.url, timeout=10) as answer:  # noqa: S310 - our own
-            text = answer.read().decode()
         return {
             (sample.name, *sample.labels.values()): sample.value
-            for family in text_string_to_metric_families(text)
+            for family in text_string_to_metric_families(self.text())
             for sample in family.samples
         }
+
+    def text(self) -> str:
+        with urllib.request.urlopen(self.url, timeout=10) as answer:  # noqa: S310 - our own
+            text: str = answer.read().decode()
+        return text
 
     def end(self) -> None:
         self.process.send_signal(signal.SIGTERM)
@@ -170,6 +174,10 @@ def test_the_figures_are_true(run: Run, tmp_path: Path, demo: Any, words: list[s
     assert service.figures()["kws_clips_dropped_total",] == 0
     resident = int(Path(f"/proc/{service.process.pid}/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
     assert figures["process_resident_memory_bytes",] == pytest.approx(resident, rel=0.1)
+    documented = set(re.findall(r"\b(?:kws|process)_[a-z_]+", DOCS.read_text()))
+    assert len(documented) > 20
+    served = service.text()
+    assert {name for name in documented if f"# TYPE {name} " not in served} == set()
     service.end()
 
 
