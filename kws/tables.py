@@ -13,6 +13,7 @@ from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 import msgspec
 
 from kws.errors import UsageError
+from kws.toml import key_written
 
 Table = TypeVar("Table", bound=msgspec.Struct)
 
@@ -90,7 +91,9 @@ def _read_value(value: object, kind: Any, path: str) -> Any:
     if get_origin(kind) is dict:
         if not isinstance(value, Mapping):
             raise UsageError(f"{path}: must be a table")
-        return {name: _read_value(item, get_args(kind)[1], inside(path, name)) for name, item in value.items()}
+        return {
+            name: _read_value(item, get_args(kind)[1], inside(path, key_written(name))) for name, item in value.items()
+        }
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError:

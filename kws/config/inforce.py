@@ -11,11 +11,11 @@ import msgspec
 
 from kws.clips.recorder import clip_folder
 from kws.config.schema import TABLES, Config, SourceOptions, source_name
-from kws.config.toml import key_written
 from kws.decision import Options, read_options
 from kws.decision.options import explain
 from kws.model import Description
 from kws.publishers.mqtt.settings import password_origin, site_name
+from kws.toml import key_written
 
 BUILT_IN = "built-in"
 
@@ -102,7 +102,7 @@ def _source(config: Config, source: SourceOptions, name: str, description: Descr
     yield Setting(f"{inner}decision", "hop", decision.hop, origins.get("decision.hop", BUILT_IN))
     for keyword, its in decision.keywords.items():
         for key, value in asdict(its).items():
-            origin = origins.get(f"keyword.{keyword}.{key}", BUILT_IN)
+            origin = origins.get(f"keyword.{key_written(keyword)}.{key}", BUILT_IN)
             yield Setting(f"{inner}keyword.{key_written(keyword)}", key, value, origin)
     gate = asdict(decision.gate) if decision.gate else {"wake_words": ()}
     for key, value in gate.items():

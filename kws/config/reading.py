@@ -11,7 +11,7 @@ import msgspec
 from kws.config.overrides import Override, layers, merged
 from kws.config.schema import TABLES, Config, DeviceOptions, SourceOptions, source_name
 from kws.decision import Options, read_options
-from kws.decision.options import check_values
+from kws.decision.options import DecisionOptions, check_values
 from kws.errors import UsageError
 from kws.publishers.mqtt.settings import parse_broker
 from kws.tables import check_known, inside, read_table, read_toml
@@ -25,7 +25,7 @@ _FILES = {
     "clips": ("folder",),
 }
 
-_SOURCE_TABLES = ("home_assistant", "watch", *Options.__struct_fields__)
+_KINDS: Mapping[str, type[msgspec.Struct]] = {"source": SourceOptions, "decision": DecisionOptions, **TABLES}
 
 
 def read_config(path: Path, overrides: Sequence[Override] = ()) -> Config:
@@ -57,7 +57,14 @@ def read_tables(tables: Mapping[str, Any], place: str) -> dict[str, Any]:
     Raises:
         UsageError: see :func:`read_config`.
     """
-    check_known(tables, ("source", "model", *Options.__struct_fields__, *TABLES), place, "table")
+    known = ("source", *Options.__struct_fields__, *TABLES)
+    for name, value in tables.items():
+        owners = [table for table, kind in _KINDS.items() if name in kind.__struct_fields__]
+        if name not in known and owners and not isinstance(value, Mapping | list):
+            raise UsageError(
+                f"{place}: {name}: is a setting of the table {' or '.join(owners)}; write it under [{owners[0]}]"
+            )
+    check_known(tables, known, place, "table")
     if isinstance(mqtt := tables.get("mqtt"), Mapping) and "password" in mqtt:
         raise UsageError(
             f"{place}: mqtt.password: has no place here; put it into a file of its own and name that in "

@@ -10,7 +10,7 @@ from itertools import groupby
 
 from kws.config.inforce import HIDDEN, Setting
 from kws.config.schema import Config
-from kws.config.toml import key_written, written
+from kws.toml import key_written, written
 
 _KEYWORD = re.compile(r"(?P<source>source\[\d+\]\.)?keyword\..+")
 _NUMBER = re.compile(r"\[\d+\]")

@@ -28,6 +28,7 @@ from kws.decision.settings import (
     SettingError,
     check_ranges,
     prefix,
+    table_of,
 )
 from kws.errors import UsageError
 from kws.tables import check_known, inside, read_table
@@ -125,12 +126,13 @@ def explain(labels: Collection[str], layers: Mapping[str, Options]) -> tuple[Dec
                 own = _said(layer.keyword.get(keyword, KeywordOptions()))
                 said = {**common, **own}
                 places = {
-                    key: inside(source, f"keyword.{keyword}.{key}" if key in own else f"decision.{key}") for key in said
+                    key: inside(source, f"{table_of(keyword)}.{key}" if key in own else f"decision.{key}")
+                    for key in said
                 }
                 if "threshold" in said:  # moves the other two with it
                     places = {"release": places["threshold"], "near": places["threshold"], **places}
-                origins |= {f"keyword.{keyword}.{key}": place for key, place in places.items()}
-                with prefix(f"keyword.{keyword}"):
+                origins |= {f"{table_of(keyword)}.{key}": place for key, place in places.items()}
+                with prefix(table_of(keyword)):
                     settings[keyword] = settings[keyword].override(**said)
         return DecisionSettings(hop=hop, keywords=settings, gate=_gate(gate)), origins
     except SettingError as error:
@@ -156,7 +158,7 @@ def check_values(source: str, layer: Options) -> None:
         SettingError: one cannot, with its path.
     """
     tables = {"decision": layer.decision, "gate": layer.gate}
-    tables |= {f"keyword.{keyword}": options for keyword, options in layer.keyword.items()}
+    tables |= {table_of(keyword): options for keyword, options in layer.keyword.items()}
     for path, table in tables.items():
         with prefix(inside(source, path)):
             check_ranges(_said(table))

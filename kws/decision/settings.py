@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from kws.errors import UsageError
+from kws.toml import key_written
 
 #: Seconds from one window to the next.
 HOP = 0.05
@@ -44,6 +45,11 @@ class SettingError(UsageError):
         super().__init__(f"{key}: {problem}")
         self.key = key
         self.problem = problem
+
+
+def table_of(keyword: str) -> str:
+    """The path of a keyword's own table."""
+    return f"keyword.{key_written(keyword)}"
 
 
 @contextmanager
@@ -172,7 +178,8 @@ class DecisionSettings:
         for keyword, settings in self.keywords.items():
             if settings.smoothing < self.hop:
                 raise SettingError(
-                    f"keyword.{keyword}.smoothing", f"{settings.smoothing:g} is shorter than the hop of {self.hop:g}"
+                    f"{table_of(keyword)}.smoothing",
+                    f"{settings.smoothing:g} is shorter than the hop of {self.hop:g}",
                 )
         for word in self.gate.wake_words if self.gate else ():
             if word not in self.keywords:
@@ -189,7 +196,7 @@ class DecisionSettings:
             SettingError: there is no such keyword, or the threshold is out of its range.
         """
         if keyword not in self.keywords:
-            raise SettingError(f"keyword.{keyword}", f"not a keyword; choose from {', '.join(self.keywords)}")
-        with prefix(f"keyword.{keyword}"):
+            raise SettingError(table_of(keyword), f"not a keyword; choose from {', '.join(self.keywords)}")
+        with prefix(table_of(keyword)):
             changed = self.keywords[keyword].override(threshold=threshold)
         return replace(self, keywords={**self.keywords, keyword: changed})

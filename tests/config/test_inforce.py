@@ -12,12 +12,12 @@ from hypothesis import strategies as st
 
 from kws.config import Config, read_config
 from kws.config.inforce import BUILT_IN, Setting, in_force
-from kws.config.toml import written
 from kws.config.writing import as_toml
 from kws.decision import read_options, resolve
 from kws.errors import UsageError
 from kws.frontend import FrontEnd
 from kws.model import Description
+from kws.toml import written
 
 MODEL = Description(
     format=1,

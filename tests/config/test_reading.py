@@ -97,7 +97,7 @@ def test_every_table_is_read(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("toml", "problem"),
     [
-        ("[mqt]", "'mqt' is not a table; did you mean 'mqtt'? choose from source, model, decision, "),
+        ("[mqt]", "'mqt' is not a table; did you mean 'mqtt'? choose from source, decision, keyword, gate, "),
         ("[mqtt]\nhost = 'x'", "mqtt: 'host' is not a setting; choose from url, site,"),
         ("[mqtt]\nurll = 'x'", "mqtt: 'urll' is not a setting; did you mean 'url'?"),
         ("[mqtt]\npassword = 'S3CRET'", "mqtt.password: has no place here; put it into a file of its own"),
@@ -112,6 +112,9 @@ def test_every_table_is_read(tmp_path: Path) -> None:
         ("[exec]\ncommands = {on = 1}", "exec.commands.on: must be text or a list of text, not 1"),
         ("mqtt = 1", "mqtt: must be a table"),
         ("source = 1", "source: must be a table"),
+        ("device = 'USB'", "device: is a setting of the table source; write it under [source]"),
+        ("site = 'hall'", "site: is a setting of the table source or mqtt or hermes; write it under [source]"),
+        ("[exec.commands]\n'a\"b' = 1", 'exec.commands."a\\"b": must be text or a list of text, not 1'),
         ("source = []", "source: names no microphone; leave it out for the default one"),
         ("source = [1, 2]", "source[1]: must be a table"),
         ("[source]\nsite = 'a/b'", 'source.site: must be 1 to 64 letters, digits, - or _ (A to Z), not "a/b"'),
