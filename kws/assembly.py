@@ -60,7 +60,7 @@ def make_pipeline(config: Config, source: SourceOptions, model: Model) -> Pipeli
     layers = {"model.json": read_options(model.description.decision, "model.json"), **config.layers(source)}
     mqtt, *_ = config.publishing(source)
     site = source.site if mqtt is None else site_name(mqtt)
-    return Pipeline(model, resolve(model.labels, layers), site=site)
+    return Pipeline(model, resolve(model.labels, layers), site=site, skip_silence=config.model.skip_silence)
 
 
 def source_maker(config: Config, source: SourceOptions) -> Callable[[], Source]:

@@ -43,19 +43,21 @@ class WindowStream:
     Args:
         front_end: what makes the columns; sets the window.
         hop: samples between windows, a multiple of the front-end's ``frame_step``.
+        history: how many windows back :meth:`columns` may be asked for.
 
     Raises:
         UsageError: the hop does not fit the front-end; the message names the nearest that do.
     """
 
-    def __init__(self, front_end: FrontEnd, hop: int) -> None:
+    def __init__(self, front_end: FrontEnd, hop: int, *, history: int = 0) -> None:
         check_hop(front_end, hop)
         self.front_end = front_end
         self.hop = hop
         self._columns = np.zeros((front_end.frames, front_end.bins), np.float32)
-        # The newest window and the hop before it are always there: columns may be asked for as late as that. What is
-        # older makes room when the buffer is full, so that sound is not moved about with each block.
-        self._keep = front_end.window + hop
+        # The sound under the windows that may be asked for, and a hop more, is always there. What is older makes room
+        # when the buffer is full, so that sound is not moved about with each block.
+        self._keep = front_end.window + (1 + history) * hop
+        self._keep_columns = front_end.frames + history * (hop // front_end.frame_step)
         self._sound = np.zeros(2 * self._keep, np.float32)
         self._begin(0)
 
@@ -89,14 +91,19 @@ class WindowStream:
             if self.end == self._next_end:
                 yield self._take()
 
-    def columns(self) -> Float32Array:
-        """The spectrogram of the newest window.
+    def columns(self, ago: int = 0) -> Float32Array:
+        """The spectrogram of the newest window, or of one before it.
+
+        Args:
+            ago: how many windows ago; up to ``history``, and not before one that was asked for already.
 
         Returns:
             float32 ``(frames, bins)``; overwritten when a later window's is computed.
         """
         front_end, columns = self.front_end, self._columns
-        for position, count in self._due:
+        while len(self._due) > ago:
+            position, count = self._due.popleft()
+            self._due_columns -= count
             frames: Float32Array = np.ndarray(
                 (count, front_end.frame_length),
                 np.float32,
@@ -106,8 +113,6 @@ class WindowStream:
             )
             columns[:-count] = columns[count:]
             columns[-count:] = front_end.columns_of(frames)
-        self._due.clear()
-        self._due_columns = 0
         return columns
 
     def _append(self, samples: Float32Array) -> None:
@@ -125,8 +130,8 @@ class WindowStream:
         count = self.front_end.frames if self._fresh else self.hop // self.front_end.frame_step
         self._due.append((self._next_column, count))
         self._due_columns += count
-        while self._due_columns - self._due[0][1] >= self.front_end.frames:
-            self._due_columns -= self._due.popleft()[1]  # has left the window
+        while self._due_columns - self._due[0][1] >= self._keep_columns:
+            self._due_columns -= self._due.popleft()[1]  # has left the last of them
         self._next_column += count * self.front_end.frame_step
         self._next_end += self.hop
         window = Window(end, _level(self._sound[self._filled - self.hop : self._filled]), self._fresh)

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kws.decision import DecisionSettings, Fired, GateSettings, KeywordSettings, NearMiss, Reason
+from kws.decision import Decision, DecisionSettings, Fired, GateSettings, KeywordSettings, NearMiss, Reason
 from kws.errors import UsageError
 from kws.frontend import FrontEnd
 from kws.model import Model
@@ -64,10 +64,11 @@ class Sound:
         return iter(self._blocks)
 
 
-def make_pipeline(gate: GateSettings | None = None, **keyword: Any) -> Pipeline:
+def make_pipeline(gate: GateSettings | None = None, *, skip_silence: bool = False, **keyword: Any) -> Pipeline:
     model: Any = Whistles()
     one = KeywordSettings(**{"threshold": 0.75, "release": 0.45, "near": 0.6, "smoothing": 0.05} | keyword)
-    return Pipeline(model, DecisionSettings(hop=HOP / 16000, keywords={"on": one, "off": one}, gate=gate))
+    decision = DecisionSettings(hop=HOP / 16000, keywords={"on": one, "off": one}, gate=gate)
+    return Pipeline(model, decision, skip_silence=skip_silence)
 
 
 def quiet(seconds: float, rate: int = 16000) -> Float32Array:
@@ -242,3 +243,81 @@ def test_the_real_model_hears_the_same_however_the_sound_is_cut(model_folder: Pa
     whole = posteriors(len(sound))
     assert len(whole) == 21
     assert whole == posteriors(333) == posteriors(1)
+
+
+# Silence that is passed over.
+
+
+def room(seconds: float, seed: int = 5) -> Float32Array:
+    """The noise floor of a room."""
+    noise: Float32Array = np.random.default_rng(seed).standard_normal(round(seconds * 16000), np.float32)
+    return noise * np.float32(0.001)
+
+
+def told(pipeline: Pipeline, *blocks: AudioBlock) -> tuple[list[Decision], list[Scored]]:
+    steps = list(pipeline.run(Sound(*blocks)))
+    return [decision for _, decision in steps if decision], [scored for scored, _ in steps]
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    parts=st.lists(
+        st.tuples(st.floats(0, 9), st.sampled_from([ON, OFF]), st.floats(0.2, 0.7), st.floats(0.005, 0.5)),
+        min_size=1, max_size=3,
+    ),
+    cuts=st.lists(st.integers(0, 400_000), max_size=6),
+    smoothing=st.sampled_from([0.05, 0.1, 0.25]),
+    quiet_before=st.sampled_from([0.0, 0.3]),
+)  # fmt: skip
+def test_nothing_changes_where_silence_is_passed_over(
+    parts: list[tuple[float, int, float, float]], cuts: list[int], smoothing: float, quiet_before: float
+) -> None:
+    sound = room(7 + sum(before + 3 for before, *_ in parts))
+    place = 6 * 16000
+    for before, hertz, seconds, amplitude in parts:
+        place += round(before * 16000)
+        word = whistle(hertz, seconds, amplitude)
+        sound[place : place + len(word)] += word
+        place += len(word)
+
+    def pipeline(*, skip_silence: bool) -> Pipeline:
+        return make_pipeline(skip_silence=skip_silence, smoothing=smoothing, quiet_before=quiet_before, near=0.5)
+
+    every, _ = told(pipeline(skip_silence=False), AudioBlock(sound, 0))
+    skipping, scored = told(pipeline(skip_silence=True), *cut(sound, cuts))
+    assert skipping == every
+    assert any(window.passed for window in scored)
+
+
+def test_windows_that_are_passed_over_are_told_with_their_own_level_and_the_last_posteriors() -> None:
+    sound = room(12)
+    every = [scored for scored, _ in make_pipeline().run(Sound(AudioBlock(sound, 0)))]
+    skipping = [scored for scored, _ in make_pipeline(skip_silence=True).run(Sound(AudioBlock(sound, 0)))]
+    assert [(one.end, one.level, one.fresh) for one in skipping] == [(one.end, one.level, one.fresh) for one in every]
+    last = skipping[0]
+    for one in skipping:
+        assert np.array_equal(one.posteriors, last.posteriors) or not one.passed
+        last = last if one.passed else one
+    # Asked are those until the floor is known, after five seconds, and one every four seconds;
+    # what comes after the sound is not looked at here.
+    assert "".join(".#"[not one.passed] for one in skipping[:241]) == ("#" * 100 + "." * 80 + "#" + "." * 60)
+
+
+def test_a_lower_threshold_is_asked_about_at_once() -> None:
+    pipeline = make_pipeline(skip_silence=True)
+    asked = []
+    for window, (scored, _) in enumerate(pipeline.run(Sound(AudioBlock(room(12), 0)))):
+        if window == 220:
+            assert scored.passed
+            pipeline.decider.set_threshold("on", 0.5)
+        asked.append(not scored.passed)
+    assert asked[221]
+
+
+def test_a_gap_in_silence_begins_a_new_stretch() -> None:
+    pipeline = make_pipeline(skip_silence=True)
+    _, scored = told(pipeline, AudioBlock(room(8), 0), AudioBlock(room(8), 200_000))
+    [again] = [place for place, one in enumerate(scored) if one.fresh and place]
+    assert scored[again - 1].passed
+    assert not any(one.passed for one in scored[again : again + 100])  # five seconds
+    assert any(one.passed for one in scored[again + 100 :])

@@ -98,6 +98,18 @@ def test_columns_are_the_same_whenever_they_are_asked_for(cuts: list[int], hop: 
             assert np.array_equal(stream.columns(), expected.columns)
 
 
+@given(cuts=st.lists(st.integers(0, 1700), max_size=8), hop=st.sampled_from([25, 50, 425]), every=st.integers(1, 30))
+def test_windows_before_the_newest_can_be_asked_for(cuts: list[int], hop: int, every: int) -> None:
+    sound = noise(1700)
+    stream = WindowStream(TINY, hop, history=2)
+    expected = whole(TINY, hop, sound)
+    windows = (window for block in cut(sound, cuts) for window in stream.push(block))
+    for place, _ in enumerate(windows):
+        if place % every == 0:
+            for ago in range(min(2, place, every - 1), -1, -1):
+                assert np.array_equal(stream.columns(ago), expected[place - ago].columns)
+
+
 def test_only_the_first_window_is_fresh() -> None:
     assert [each.window.fresh for each in whole(TINY, 100, noise(900))] == [True, False, False, False, False]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import importlib
 import logging
 import os
 import signal
@@ -16,13 +17,13 @@ from typing import NoReturn
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from kws import __version__
-from kws.cli import bench, check, config, devices, evaluate, export, listen, mix, run, train
 from kws.errors import KwsError, UsageError
 from kws.logs import LogOptions, set_up
 
 _log = logging.getLogger(__name__)
 
-_COMMANDS = (listen, run, check, config, devices, train, export, evaluate, mix, bench)
+#: Each is a module of this package, in the order in which the help lists them.
+_COMMANDS = ("listen", "run", "check", "config", "devices", "train", "export", "evaluate", "mix", "bench")
 
 #: What an operating system says when a file can take no more.
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -42,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _replace_missing_streams()
     try:
         try:
-            options = _parser().parse_args(arguments)
+            options = _parser(sys.argv[1:] if arguments is None else arguments).parse_args(arguments)
             set_up(LogOptions(level="debug" if getattr(options, "verbose", 0) else "info"))
             code: int = options.run(options)
         finally:
@@ -85,7 +86,8 @@ class _Parser(argparse.ArgumentParser):
         self.exit(UsageError.exit_code, f"kws: {message} (see {self.prog} --help)\n")
 
 
-def _parser() -> argparse.ArgumentParser:
+def _parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
+    """The parser for these arguments: only of the command that they name, which saves others' loading at the start."""
     parser = _Parser(
         prog="kws",
         description="A real-time streaming keyword spotter.",
@@ -94,6 +96,6 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"kws {__version__}")
     commands = parser.add_subparsers(metavar="COMMAND", required=True, title="commands")
-    for command in _COMMANDS:
-        command.add_parser(commands)
+    for name in arguments[:1] if arguments and arguments[0] in _COMMANDS else _COMMANDS:
+        importlib.import_module(f"kws.cli.{name}").add_parser(commands)
     return parser

@@ -56,6 +56,11 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar="FILE",
         help="write the posteriors of every window there: JSON Lines, or CSV if the name ends in .csv; - is stderr",
     )
+    parser.add_argument(
+        "--every-window",
+        action="store_true",
+        help="ask the network in silence too, where nothing but the noise floor is heard; --scores does so as well",
+    )
     parser.add_argument("-v", "--verbose", action="count", default=0, help="log near misses and why they did not fire")
     add_source_options(parser)
     add_model_options(parser)
@@ -96,7 +101,8 @@ def run(options: argparse.Namespace) -> int:
     from kws.pipeline import Pipeline  # noqa: PLC0415
 
     model = load_model(options)
-    pipeline = Pipeline(model, decision_settings(options, model))
+    skip_silence = not (options.every_window or options.scores)
+    pipeline = Pipeline(model, decision_settings(options, model), skip_silence=skip_silence)
     line = FORMATS[options.format]
     with ExitStack() as stack:
         source = stack.enter_context(make_source(options))

@@ -68,11 +68,13 @@ class ModelOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         name: of a model that ships, or a path.
         interpreter: None for the first that is installed.
         threads: for one window.
+        skip_silence: whether windows that hold nothing but the noise floor are passed over.
     """
 
     name: str = "commands"
     interpreter: Literal["ai-edge-litert", "tflite-runtime", "tensorflow"] | None = None
     threads: Annotated[int, msgspec.Meta(ge=1, le=256)] = 1
+    skip_silence: bool = True
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

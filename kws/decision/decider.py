@@ -27,6 +27,7 @@ class Decider:
         settings: what it goes by; :meth:`set_threshold` replaces them.
         hop: samples from one window to the next.
         idle: whether no utterance is under way.
+        longest: windows in the longest average.
     """
 
     def __init__(
@@ -72,14 +73,19 @@ class Decider:
         # in which one does.
         first, *others = (spotter.column for spotter in self._spotters)
         self._of_keywords = itemgetter(first, first, *others)  # of one column alone, it would be no tuple
-        self._longest = max(mean.windows for mean in means.values())
-        self._unread: deque[Float32Array] = deque(maxlen=self._longest)
+        self.longest = max(mean.windows for mean in means.values())
+        self._unread: deque[Float32Array] = deque(maxlen=self.longest)
         self._calm = 0  # such windows in a row
         longest_quiet = max((spotter.isolation.longest for spotter in self._spotters), default=0)
         self._listens = longest_quiet > 0
         self._levels: deque[float] = deque(maxlen=grid.hops(window + grid.samples(SLACK)) + longest_quiet)
         self._candidates: list[Candidate] = []
         self._end: int | None = None
+
+    @property
+    def calm(self) -> bool:
+        """Whether nothing is under way, and no posterior that the averages know comes near any keyword's release."""
+        return self.idle and self._calm >= self.longest
 
     def step(self, posteriors: Float32Array, end: int, level: float | None = None) -> Decision:
         """Take the next window.
@@ -104,7 +110,7 @@ class Decider:
         self._end = end
         self._unread.append(posteriors)
         self._calm = self._calm + 1 if max(self._of_keywords(posteriors.tolist())) < self._calm_below else 0
-        if self.idle and self._calm >= self._longest:
+        if self.calm:
             return NOTHING
         self._average()
         in_hump = self._averages >= self._releases
@@ -118,11 +124,11 @@ class Decider:
         To be called only while :attr:`idle`; it leaves the same state as :meth:`step` for each of them.
 
         Args:
-            posteriors: float32 ``(n, labels)``, at least one window.
+            posteriors: float32 ``(n, labels)``, of the last of them: at least ``longest - 1``, or all.
             end: the position just after the last window's last sample.
             levels: of each window's newest hop, where :meth:`step` needs them.
         """
-        self._unread.extend(posteriors[-self._longest :])
+        self._unread.extend(posteriors[-self.longest :])
         self._calm = 0
         self._levels.extend(levels)
         self._end = end
@@ -163,8 +169,7 @@ class Decider:
 
     def _set_releases(self) -> None:
         self._releases = np.array([spotter.trigger.settings.release for spotter in self._spotters])
-        # By a little below, for averages are of posteriors rounded to whole counts.
-        self._calm_below = 0.9 * float(self._releases.min())
+        self._calm_below = 0.5 * float(self._releases.min())
 
     def _average(self) -> None:
         """Bring the averages up to the newest window."""

@@ -59,7 +59,8 @@ class MetricsObserver(Observer):
         self.registry.register(_Readings(listeners, clips))
 
     def scored(self, site: str, scored: Scored) -> None:
-        self._inference.labels(site).observe(scored.seconds)
+        if not scored.passed:
+            self._inference.labels(site).observe(scored.seconds)
 
     def detected(self, site: str, detection: Detection) -> None:
         self._detections.labels(site, detection.keyword).inc()

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import importlib
 import stat
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from kws.errors import AudioError, UsageError
 from kws.sources.base import Source
 from kws.sources.devices import AbsentError, Device, find_device, list_devices, refresh_devices
 from kws.sources.file import FileSource
-from kws.sources.isolated import IsolatedMicrophone
-from kws.sources.microphone import Microphone
 from kws.sources.resample import RATE, Resampler
 from kws.sources.stdin import SAMPLE_FORMATS, PipeSource
+
+if TYPE_CHECKING:
+    from kws.sources.isolated import IsolatedMicrophone
+    from kws.sources.microphone import Microphone
 
 __all__ = [
     "RATE",
@@ -31,6 +35,16 @@ __all__ = [
     "open_source",
     "refresh_devices",
 ]
+
+
+#: What needs much of the standard library, and is loaded when it is used: whoever reads a file starts the sooner.
+_LATE = {"IsolatedMicrophone": "kws.sources.isolated", "Microphone": "kws.sources.microphone"}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LATE:
+        return getattr(importlib.import_module(_LATE[name]), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def open_source(
@@ -61,6 +75,8 @@ def open_source(
             raise UsageError(
                 "--channels and --sample-format describe headerless sound, not a microphone; use --channel"
             )
+        from kws.sources.microphone import Microphone  # noqa: PLC0415
+
         return Microphone(device, channel=channel, rate=rate)
     if device is not None:
         raise UsageError(f"--device names a microphone, but the sound comes from {audio}; leave out one of them")
