@@ -60,15 +60,19 @@ def layers(said: Override, count: int) -> tuple[str, list[dict[str, Any]]]:
     if not (source := _SOURCE.fullmatch(first)):
         return said.key, [_nested([first, *keys], value) for value in _readings(said.value)]
     if source[1] is None and count > 1:
-        raise UsageError(f"{said.option}: {said.key}: there are {count} sources; write source[1].{'.'.join(keys)}")
+        raise UsageError(f"{said.option}: {said.key}: there {_are(count)}; write source[1].{'.'.join(keys)}")
     index = int(source[1] or 1) - 1
     if not 0 <= index < count:
-        raise UsageError(f"{said.option}: {said.key}: there {'is' if count == 1 else 'are'} {count}, counted from 1")
+        raise UsageError(f"{said.option}: {said.key}: there {_are(count)}, counted from 1")
     path = ".".join([source_name(index, count), *keys])
     return path, [
         {"source": [_nested(keys, value) if number == index else {} for number in range(count)]}
         for value in _readings(said.value)
     ]
+
+
+def _are(count: int) -> str:
+    return "is 1 source" if count == 1 else f"are {count} sources"
 
 
 def merged(below: Any, above: Any) -> Any:

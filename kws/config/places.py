@@ -18,8 +18,12 @@ def find_config(path: str | None = None, environment: Mapping[str, str] | None =
         UsageError: there is none; the message lists where it was looked for.
     """
     environment = os.environ if environment is None else environment
-    if named := path or environment.get(VARIABLE):
-        return Path(named).expanduser()
+    if path is not None:
+        return Path(path)
+    if named := environment.get(VARIABLE):
+        if not Path(named).exists():
+            raise UsageError(f"{named}: no such file, though ${VARIABLE} names it")
+        return Path(named)
     places = config_places(environment)
     for place in places:
         if place.is_file():

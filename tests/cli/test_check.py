@@ -105,6 +105,13 @@ def test_a_login_that_is_refused(stopped_broker: Broker, configure: Path, tmp_pa
     code, parts = check(configure)
     assert (code, parts["broker"]["detail"]) == (0, f"{stopped_broker.url} as user me, site {site()}")
     assert not parts["password"]["warning"]
+    # The same from systemd, which names a folder of credentials.
+    configure.write_text(configure.read_text().replace('password_file = "secret"', ""))
+    secret.rename(tmp_path / "mqtt-password")
+    code, parts = check(configure, CREDENTIALS_DIRECTORY=str(tmp_path))
+    assert (code, parts["broker"]["detail"]) == (0, f"{stopped_broker.url} as user me, site {site()}")
+    assert parts["password"]["detail"] == f"from systemd's credential {tmp_path / 'mqtt-password'}"
+    assert check(configure)[0] == 1
 
 
 def site() -> str:

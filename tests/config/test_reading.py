@@ -231,6 +231,11 @@ def test_a_file_that_cannot_be_read_is_said(tmp_path: Path) -> None:
         read_config(tmp_path / "kws.toml")
 
 
+def test_a_mark_at_the_beginning_and_the_line_ends_of_windows_are_no_matter(tmp_path: Path) -> None:
+    (tmp_path / "kws.toml").write_bytes(b"\xef\xbb\xbf[source]\r\ndevice = 'USB'\r\n")
+    assert read_config(tmp_path / "kws.toml").sources[0].device == "USB"
+
+
 def test_the_named_file_goes_before_the_users_before_the_systems(tmp_path: Path) -> None:
     own = tmp_path / ".config" / "kws" / "kws.toml"
     other = tmp_path / "xdg" / "kws" / "kws.toml"
@@ -240,7 +245,9 @@ def test_the_named_file_goes_before_the_users_before_the_systems(tmp_path: Path)
     assert find_config("here.toml", {}) == Path("here.toml")
     assert find_config(None, {"HOME": str(tmp_path)}) == own
     assert find_config(None, {"HOME": str(tmp_path), "XDG_CONFIG_HOME": str(tmp_path / "xdg")}) == other
-    assert find_config(None, {"HOME": str(tmp_path), "KWS_CONFIG": "/there.toml"}) == Path("/there.toml")
+    assert find_config(None, {"HOME": str(tmp_path), "KWS_CONFIG": str(other)}) == other
+    with pytest.raises(UsageError, match=r"^/there\.toml: no such file, though \$KWS_CONFIG names it$"):
+        find_config(None, {"HOME": str(tmp_path), "KWS_CONFIG": "/there.toml"})
     assert find_config("here.toml", {"KWS_CONFIG": "/there.toml"}) == Path("here.toml")
     own.unlink()
     assert find_config(None, {"HOME": str(tmp_path), "XDG_CONFIG_DIRS": f"/no/such:{tmp_path / 'xdg'}"}) == other
