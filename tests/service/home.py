@@ -13,7 +13,7 @@ from typing import Any, Self
 import numpy as np
 
 from kws.backoff import Backoff
-from kws.decision import resolve
+from kws.decision import read_options, resolve
 from kws.errors import AudioError
 from kws.frontend import FrontEnd
 from kws.pipeline import Pipeline, Scored
@@ -50,15 +50,16 @@ class Microphone:
     name = "the test's microphone"
 
     def __init__(self) -> None:
-        self.sound: SimpleQueue[Float32Array | Exception | None] = SimpleQueue()
+        self.sound: SimpleQueue[Float32Array | Exception | int | None] = SimpleQueue()
         self.opened = 0
         self.refuses = 0
+        self.refusal: Exception = AudioError("it is not there")
         self.closed = threading.Event()
 
     def __enter__(self) -> Self:
         if self.refuses:
             self.refuses -= 1
-            raise AudioError("it is not there")
+            raise self.refusal
         self.opened += 1
         self.closed.clear()
         return self
@@ -76,6 +77,9 @@ class Microphone:
                 return
             if isinstance(samples, Exception):
                 raise samples
+            if isinstance(samples, int):  # so many were lost
+                position += samples
+                continue
             yield AudioBlock(samples, position)
             position += len(samples)
 
@@ -85,6 +89,11 @@ class Microphone:
         for level in levels:
             for block in np.split(level * noise, 25):
                 self.sound.put(block)
+
+    def hear_block(self, level: float) -> None:
+        """20 ms of a level."""
+        noise = np.random.default_rng(2).standard_normal(RATE // 50).astype(np.float32)
+        self.sound.put(level * noise)
 
     def say_on(self) -> None:
         self.hear(QUIET, QUIET, LOUD, QUIET)
@@ -129,38 +138,70 @@ class Diary(Observer):
 
 
 class Home:
-    """A service that runs in a thread, and what belongs to it."""
+    """A service that runs in a thread, and what belongs to it.
+
+    Args:
+        broker: that it publishes to; None for no MQTT.
+        reopens: whether its source is taken for a microphone.
+        watch: when that counts as dead.
+        others: more sources, each with its site; they have no publisher but the recorder.
+    """
 
     def __init__(
-        self, *, broker: Broker | None = None, reopens: bool = True, watch: WatchOptions | None = None, **more: Any
+        self,
+        *,
+        broker: Broker | None = None,
+        reopens: bool = True,
+        watch: WatchOptions | None = None,
+        others: dict[str, Microphone] | None = None,
+        **more: Any,
     ) -> None:
         self.microphone = Microphone()
         self.recorder = Recorder()
         self.inbox: SimpleQueue[Any] = SimpleQueue()
-        model: Any = LoudMeansOn()
-        pipeline = Pipeline(model, resolve(model.labels, {}))
-        self.pipeline = pipeline
+        self.reopens = reopens
+        self.watch = watch or WatchOptions(retry=0.1)
         lanes = [Lane(self.recorder)]
-        mqtt = None
+        self.mqtt = None
         if broker:
             options = MqttOptions(url=broker.url, site="kitchen")
-            mqtt = MqttPublisher(
+            self.mqtt = MqttPublisher(
                 options, keywords=("on", "off"), model="loud", on_command=self.inbox.put,
                 home_assistant=HomeAssistantOptions(), backoff=Backoff(first=0.05, limit=0.2),
             )  # fmt: skip
-            lanes.append(Lane(mqtt))
+            lanes.append(Lane(self.mqtt))
         self.dispatcher = Dispatcher(lanes)
         self.observer = Diary()
-        setup = Setup(
-            site="kitchen", pipeline=pipeline, dispatcher=self.dispatcher, mqtt=mqtt, inbox=self.inbox,
-            watch=watch or WatchOptions(retry=0.1),
-        )  # fmt: skip
-        place = Place(key="microphone", make_source=lambda: self.microphone, reopens=reopens, setup=setup)
-        self.service = Service(Plan(places=[place], lanes=lanes), observer=self.observer, **more)
+        self.others = others or {}
+        self.service = Service(self.plan(), reload=self._read_anew, observer=self.observer, **more)
+        self.next_plan: Callable[[], Plan] = self.plan
         self.listener = self.service.listeners[0]
         self.failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
+
+    def plan(self, **settings: Any) -> Plan:
+        """Anew, with other decision settings for every keyword."""
+        places = [self._place("kitchen", self.microphone, self.inbox, self.mqtt, settings)]
+        places += [self._place(site, other, SimpleQueue(), None, settings) for site, other in self.others.items()]
+        return Plan(places=places, lanes=self.dispatcher.lanes)
+
+    def _place(
+        self, site: str, microphone: Microphone, inbox: SimpleQueue[Any], mqtt: MqttPublisher | None, settings: Any
+    ) -> Place:
+        model: Any = LoudMeansOn()
+        layer = read_options({"decision": settings}, "test")
+        pipeline = Pipeline(model, resolve(model.labels, {"test": layer}))
+        if site == "kitchen":
+            self.pipeline = pipeline
+        setup = Setup(
+            site=site, pipeline=pipeline, dispatcher=self.dispatcher, mqtt=mqtt, inbox=inbox, watch=self.watch,
+            label=f"{site}: " if self.others else "",
+        )  # fmt: skip
+        return Place(key=site, make_source=lambda: microphone, reopens=self.reopens, setup=setup)
+
+    def _read_anew(self) -> Plan:
+        return self.next_plan()
 
     def _run(self) -> None:
         try:
@@ -175,7 +216,8 @@ class Home:
 
     def stop(self) -> None:
         self.service.stop()
-        self.microphone.hear(QUIET)  # a microphone never stands still
+        for microphone in (self.microphone, *self.others.values()):
+            microphone.hear(QUIET)  # a microphone never stands still
         self.wait()
 
 

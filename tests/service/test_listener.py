@@ -1,0 +1,168 @@
+"""What a listener says of its source, and that it goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from kws.errors import AudioError, UsageError
+from kws.publishers.mqtt import SetListening
+from kws.sources import AbsentError
+from kws.watch import WatchOptions
+from tests.broker import Broker, Subscriber
+from tests.service.home import LOUD, QUIET, Home, Microphone, until
+
+
+def status(subscriber: Subscriber) -> str | None:
+    """What the status topic says now."""
+    heard = subscriber.on("kws/kitchen/status")
+    return heard[-1].payload if heard else None
+
+
+def test_a_microphone_that_is_not_there_yet_is_waited_for(start: Callable[..., Home]) -> None:
+    home = start()
+    home.microphone.sound.put(AudioError("gone"))
+    until(lambda: home.listener.hearing.trouble == "gone")
+    home.microphone.refusal = AbsentError("no microphone is called so")
+    home.microphone.refuses = 1
+    until(lambda: home.microphone.refuses == 0)
+    home.microphone.say_on()
+    home.recorder.wait_for(1)
+    assert home.listener.hearing.trouble is None
+
+
+@pytest.fixture
+def refusing(monkeypatch: pytest.MonkeyPatch) -> Callable[[Exception], None]:
+    """Has every microphone refuse the first opening."""
+
+    def refusing(refusal: Exception) -> None:
+        def make(self: Microphone) -> None:
+            original(self)
+            self.refuses, self.refusal = 1, refusal
+
+        original = Microphone.__init__
+        monkeypatch.setattr(Microphone, "__init__", make)
+
+    return refusing
+
+
+def test_one_that_is_not_there_at_the_start_is_waited_for(
+    start: Callable[..., Home], refusing: Callable[[Exception], None]
+) -> None:
+    refusing(AbsentError("no microphone is called so"))
+    home = start()
+    home.microphone.say_on()
+    home.recorder.wait_for(1)
+    assert home.observer.told[:3] == ["deaf: no microphone is called so", "opened 16000", "heard"]
+
+
+def test_a_setting_that_can_never_be_ends_the_service(
+    start: Callable[..., Home], refusing: Callable[[Exception], None]
+) -> None:
+    refusing(UsageError("there is no channel 7"))
+    home = start()
+    home.wait()
+    assert isinstance(home.failure, UsageError)
+    assert str(home.failure) == "there is no channel 7"
+
+
+def test_a_setting_that_cannot_be_any_more_is_waited_for(start: Callable[..., Home]) -> None:
+    home = start()
+    home.microphone.say_on()
+    home.recorder.wait_for(1)
+    home.microphone.refusal = UsageError("it may be either of two")
+    home.microphone.refuses = 1
+    home.microphone.sound.put(AudioError("gone"))
+    home.microphone.say_on()
+    home.recorder.wait_for(2)
+
+
+def test_a_defect_of_ours_is_no_reason_to_be_deaf_for_ever(
+    start: Callable[..., Home], caplog: pytest.LogCaptureFixture
+) -> None:
+    home = start()
+    home.microphone.say_on()
+    home.recorder.wait_for(1)
+    home.microphone.sound.put(RuntimeError("a defect"))
+    home.microphone.say_on()
+    home.recorder.wait_for(2)
+    assert "deaf: a defect" in home.observer.told
+    assert any(record.exc_info for record in caplog.records)
+
+
+def test_gaps_are_counted_and_nothing_is_detected_across_one(start: Callable[..., Home]) -> None:
+    home = start()
+    home.microphone.say_on()
+    home.recorder.wait_for(1)
+    # Each half of this word is in a stretch of its own, too short for a window.
+    home.microphone.sound.put(160)
+    home.microphone.hear(LOUD)
+    home.microphone.sound.put(8000)
+    home.microphone.hear(LOUD)
+    home.microphone.sound.put(160)
+    home.microphone.say_on()
+    home.recorder.wait_for(2)
+    until(home.microphone.sound.empty)
+    home.stop()
+    assert home.recorder.heard == ["on", "on"]
+    counters = home.listener.counters
+    assert (counters.gaps, counters.lost_samples, counters.detections) == (3, 8320, 2)
+
+
+def test_that_nothing_comes_is_noticed_from_outside(
+    broker: Broker, subscriber: Subscriber, start: Callable[..., Home]
+) -> None:
+    home = start(broker=broker, watch=WatchOptions(stall=0.5, retry=0.1))
+    home.microphone.hear(QUIET)
+    until(lambda: status(subscriber) == "online")
+    until(lambda: status(subscriber) == "offline")
+    assert str(home.listener.hearing.trouble).startswith("nothing was heard for ")
+    home.microphone.hear(QUIET)
+    until(lambda: status(subscriber) == "online")
+
+
+def test_switched_off_it_is_not_deaf_but_resting(
+    broker: Broker, subscriber: Subscriber, start: Callable[..., Home]
+) -> None:
+    home = start(broker=broker, watch=WatchOptions(stall=0.5, retry=0.1))
+    home.microphone.hear(QUIET)
+    until(lambda: status(subscriber) == "online")
+    home.inbox.put(SetListening(on=False))
+    home.microphone.hear(QUIET)
+    until(lambda: "resting" in home.observer.told)
+    until(lambda: home.service.health(home.listener).source is None)
+    assert home.listener.hearing.trouble is None
+    home.service._note()  # it looks again
+    assert status(subscriber) == "online"
+
+
+def test_zeros_make_it_deaf_until_a_sample_differs(
+    broker: Broker, subscriber: Subscriber, start: Callable[..., Home]
+) -> None:
+    home = start(broker=broker, watch=WatchOptions(silence=1.0, retry=0.1))
+    home.microphone.hear(QUIET)
+    until(lambda: status(subscriber) == "online")
+    home.microphone.hear(QUIET, QUIET)
+    until(lambda: status(subscriber) == "offline")
+    home.microphone.hear(QUIET)
+    until(lambda: home.microphone.opened == 2)
+    assert home.listener.hearing.trouble == "the test's microphone delivers nothing but zeros; is it muted?"
+    home.microphone.say_on()
+    home.recorder.wait_for(1)
+    until(lambda: status(subscriber) == "online")
+
+
+def test_one_that_dies_does_not_touch_the_others(start: Callable[..., Home]) -> None:
+    hall = Microphone()
+    home = start(reopens=False, others={"hall": hall})
+    hall.say_on()
+    home.recorder.wait_for(1)
+    hall.sound.put(AudioError("the pipe is broken"))
+    until(lambda: len(home.service.listeners) == 1)
+    home.microphone.say_on()
+    home.recorder.wait_for(2)
+    home.microphone.sound.put(None)
+    home.wait()
+    assert str(home.failure) == "the pipe is broken"
+    assert home.recorder.closed

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from kws.service.liveness import Liveness
+from kws.values import AudioBlock
+
+RATE = 1000
+BLOCK = 20
+
+
+def block(value: float, position: int = 0) -> AudioBlock:
+    return AudioBlock(np.full(BLOCK, value, np.float32), position)
+
+
+def varied() -> AudioBlock:
+    return AudioBlock(np.linspace(0, 1e-4, BLOCK, dtype=np.float32), 0)
+
+
+def after(liveness: Liveness, value: float, most: int = 100_000) -> tuple[float, str]:
+    """How many seconds of one value it takes, and what is then said."""
+    for number in range(most):
+        problem = liveness.look(block(value), RATE)
+        if problem:
+            return (number + 1) * BLOCK / RATE, problem
+    raise AssertionError("nothing was said")
+
+
+@pytest.mark.parametrize(
+    ("value", "problem"),
+    [
+        (0.0, "delivers nothing but zeros; is it muted?"),
+        (-0.0, "delivers nothing but zeros; is it muted?"),
+        (0.25, "delivers nothing but the sample 0.25; it is stuck"),
+        (-1.0, "delivers nothing but the sample -1; it is stuck"),
+    ],
+)
+def test_one_value_for_too_long_is_no_sound(value: float, problem: str) -> None:
+    liveness = Liveness(3.0)
+    assert after(liveness, value) == (3.0, problem)
+    assert liveness.dead
+
+
+def test_only_a_sample_that_differs_ends_that() -> None:
+    liveness = Liveness(1.0)
+    after(liveness, 0.0)
+    liveness.opened()
+    assert liveness.look(block(0.0), RATE) is None
+    assert liveness.look(block(0.5), RATE) is None  # stuck elsewhere is no better
+    assert liveness.dead
+    assert liveness.look(varied(), RATE) is None
+    assert not liveness.dead
+    assert after(liveness, 0.0)[0] == 1.0
+
+
+def test_it_is_opened_anew_less_and_less_often_while_that_does_not_help() -> None:
+    liveness = Liveness(10.0)
+    waits = []
+    for _ in range(6):
+        waits.append(after(liveness, 0.0)[0])
+        liveness.opened()
+    assert waits == [10, 20, 40, 60, 60, 60]
+
+
+def test_the_run_of_zeros_begins_anew_with_another_opening() -> None:
+    liveness = Liveness(1.0)
+    for _ in range(40):
+        assert liveness.look(block(0.0), RATE) is None
+    liveness.opened()
+    assert after(liveness, 0.0)[0] == 1.0
+
+
+@given(st.lists(st.sampled_from([0.0, 0.5]), max_size=200))
+def test_patience_without_end_is_never_over(values: list[float]) -> None:
+    liveness = Liveness(0)
+    assert not any(liveness.look(block(value), RATE) for value in values)
+    assert not liveness.dead
+
+
+def test_an_empty_block_says_nothing() -> None:
+    liveness = Liveness(1.0)
+    assert liveness.look(AudioBlock(np.zeros(0, np.float32), 0), RATE) is None
