@@ -63,10 +63,7 @@ class SoundServer:
             "PYTHONUNBUFFERED": "1",
         }
         self.environment.pop("ALSA_CONFIG_PATH", None)
-        sinks = "".join(
-            f"load-module module-null-sink sink_name={name} rate={rate} channels={channels}\n"
-            for name, (rate, channels) in SINKS.items()
-        )
+        sinks = "".join(f"load-module {' '.join(_null_sink(name))}\n" for name in SINKS)
         (folder / "script.pa").write_text(
             f"load-module module-native-protocol-unix socket={socket} auth-anonymous=1\n"
             f"{sinks}set-default-sink room\nset-default-source room.monitor\n"
@@ -136,8 +133,7 @@ class SoundServer:
 
     def plug(self, sink: str) -> None:
         """Put a microphone that was taken away back."""
-        rate, channels = SINKS[sink]
-        self._pactl("load-module", "module-null-sink", f"sink_name={sink}", f"rate={rate}", f"channels={channels}")
+        self._pactl("load-module", *_null_sink(sink))
 
     def _pactl(self, *command: str) -> str:
         done = subprocess.run(["pactl", *command], env=self.environment, check=True, capture_output=True, text=True)
@@ -177,6 +173,12 @@ class SoundServer:
             select.select([self._process], [], [], 10)
             os.close(self._process)
             self._process = None
+
+
+def _null_sink(name: str) -> list[str]:
+    rate, channels = SINKS[name]
+    # With rewinds it works in portions of two seconds, and is silent for as long when it is new; no microphone is.
+    return ["module-null-sink", f"sink_name={name}", f"rate={rate}", f"channels={channels}", "norewinds=1"]
 
 
 def _missing() -> str:

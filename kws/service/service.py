@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from kws import __version__
 from kws.errors import KwsError, UsageError
+from kws.memory import give_back
 from kws.publishers import Dispatcher, Lane
 from kws.publishers.mqtt import Health
 from kws.service.listener import Listener, Setup
@@ -241,6 +242,7 @@ class Service:
         else:
             self._follow(plan)
             _log.info("the configuration was read anew")
+        give_back()
         self._observer.reloaded(problem)
 
     def _follow(self, plan: Plan) -> None:

@@ -150,13 +150,9 @@ class IsolatedMicrophone:
 
     def _ask(self, request: bytes) -> None:
         """Send a request, to a new process where there is none."""
-        with self._lock:
-            if self._interrupted:
-                raise AudioError(f"{self.name} was closed")
-            if self._connection is None:
-                self._start()
-            assert self._connection
-            connection = self._connection
+        connection = self._begin()
+        if connection is None:
+            raise AudioError(f"{self.name} was closed")
         try:
             connection.send_bytes(request)
         except OSError:
@@ -184,12 +180,21 @@ class IsolatedMicrophone:
             self._end()
         elif message[:1] == protocol.FAILED:
             if self._recording:
-                # It would close the stream now, which takes for ever where the sound system hangs.
+                # It would close the stream now, which takes for ever where the sound system hangs. The next process
+                # starts while its turn is waited for.
                 self._recording = False
                 self._end()
+                self._begin()
             failure = json.loads(message[1:])
             raise protocol.KINDS[failure["kind"]](failure["text"])
         return message
+
+    def _begin(self) -> Connection[Any, Any] | None:
+        """The connection to a process, a new one where there is none; None after an interrupt."""
+        with self._lock:
+            if self._connection is None and not self._interrupted:
+                self._start()
+            return self._connection
 
     def _start(self) -> None:
         ours, theirs = socket.socketpair()
