@@ -72,13 +72,6 @@ def supervised(sound_server: SoundServer, tmp_path: Path, model_folder: Path) ->
         service.process.wait()
 
 
-def plug(server: SoundServer) -> None:
-    subprocess.run(
-        ["pactl", "load-module", "module-null-sink", "sink_name=room", "rate=48000", "channels=2"],
-        env=server.environment, check=True, stdout=subprocess.DEVNULL,
-    )  # fmt: skip
-
-
 def until(condition: Callable[[], bool], what: str) -> None:
     end = time.monotonic() + 20
     while not condition():
@@ -116,7 +109,7 @@ def test_from_ready_to_stopping(
     assert not any("WATCHDOG" in message for message in manager.messages[heard_of:])
 
     # Plugged in, it is alive again.
-    plug(supervised.server)
+    supervised.server.plug("room")
     manager.wait("STATUS", f"listening to kitchen (room, ALSA); {last}", after=heard_of)
     manager.wait("WATCHDOG", count=2, after=heard_of)
     figures = supervised.figures()
@@ -165,7 +158,7 @@ def test_without_a_microphone_it_is_not_ready(supervised: Supervised, model_fold
         )
         assert not any("READY" in message or "WATCHDOG" in message for message in manager.messages[before:])
         again.process.send_signal(signal.SIGHUP)  # that must not make it ready either
-        plug(supervised.server)
+        supervised.server.plug("room")
         ready = manager.wait("READY", after=before)
         assert not any("RELOADING" in message for message in manager.messages[before:ready])
     finally:
