@@ -5,7 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 import pytest
 
@@ -151,6 +155,48 @@ def test_options_that_cannot_be_are_one_line(
     message = error(kws("listen", spoken, "--model", model_folder, *arguments), 2)
     assert message.startswith(problem)
     assert "S3CRET" not in message
+
+
+@contextmanager
+def quiet(sound: IO[bytes]) -> Iterator[None]:
+    """Write silence, as a microphone in a quiet room."""
+    done = threading.Event()
+
+    def write() -> None:
+        with suppress(BrokenPipeError):
+            while not done.wait(0.05):
+                sound.write(bytes(3200))
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    try:
+        yield
+    finally:
+        done.set()
+        writer.join()
+
+
+def test_flags_go_before_the_file_and_hold_over_a_reload(
+    broker: Broker, subscriber: Subscriber, configure: Path
+) -> None:
+    add_mqtt(configure, broker)
+    service = start(
+        "run", "--config", configure, "--site", "hall", "--set", "keyword.on.threshold=0.77", "--log-format", "json"
+    )
+    subscriber.wait("kws/hall/state/threshold/on", "0.77")
+    with (configure.parent / "sound").open("wb", buffering=0) as sound, quiet(sound):
+        subscriber.wait("kws/hall/status", "online")
+        configure.write_text(
+            f"{configure.read_text()}[keyword.on]\nthreshold = 0.55\n[keyword.off]\nthreshold = 0.66\n"
+        )
+        service.send_signal(signal.SIGHUP)
+        subscriber.wait("kws/hall/state/threshold/off", "0.66")
+        service.send_signal(signal.SIGTERM)
+        _, log = service.communicate(timeout=20)
+    assert service.returncode == 0, log
+    assert all(json.loads(line)["level"] for line in log.splitlines())
+    assert {message.payload for message in subscriber.on("kws/hall/state/threshold/on")} == {"0.77"}
+    assert not subscriber.on(STATUS)
 
 
 def test_of_several_microphones_each_detection_says_where_it_was_heard(tmp_path: Path, model_folder: Path) -> None:
