@@ -25,6 +25,8 @@ from kws.values import Float32Array
 _RATE = 16000
 #: Seconds of sound before the measuring begins: the process starts and hears its first windows.
 _WARM_UP = 3
+#: And of silence, which is known for it only then.
+_SILENCE_WARM_UP = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -35,7 +37,7 @@ class Process:
         start_up: seconds from the start to the first window scored, the median of several.
         start_up_processor: processor seconds of it: where the machine is busy, the better figure to compare.
         speech, silence: processor seconds for a second of sound of the pace and level of speech, and of a steady
-            noise floor; the medians over the seconds that were heard.
+            noise floor, the mean over all that was heard.
         memory: largest resident size, in bytes.
     """
 
@@ -59,8 +61,8 @@ def measure_process(arguments: Sequence[str], *, hop: float, seconds: float, run
         KwsError: the process ended before its time.
     """
     starts = [_start_up(arguments) for _ in range(runs)]
-    speech, memory = _live(arguments, _speech(seconds + _WARM_UP), hop)
-    silence, _ = _live(arguments, _silence(seconds + _WARM_UP), hop)
+    speech, memory = live(_listen(arguments), _speech(seconds + _WARM_UP), hop=hop)
+    silence, _ = live(_listen(arguments), _silence(seconds + _SILENCE_WARM_UP), hop=hop, warm_up=_SILENCE_WARM_UP)
     return Process(
         start_up=median(wall for wall, _ in starts),
         start_up_processor=median(used for _, used in starts),
@@ -73,7 +75,7 @@ def measure_process(arguments: Sequence[str], *, hop: float, seconds: float, run
 def _start_up(arguments: Sequence[str]) -> tuple[float, float]:
     """Seconds, and processor seconds, until the posteriors of the first window are told."""
     began = time.perf_counter()
-    with _listening([*arguments, "--scores", "-"], stderr=subprocess.PIPE) as process:
+    with _started(_listen([*arguments, "--scores", "-"]), subprocess.PIPE) as process:
         _feed(process, bytes(2 * _RATE))
         assert process.stderr is not None
         line = process.stderr.readline()
@@ -82,16 +84,36 @@ def _start_up(arguments: Sequence[str]) -> tuple[float, float]:
         if not line.startswith(b"{"):
             raise KwsError(f"kws listen did not start: {line.decode(errors='replace').strip()}")
         process.stderr.close()
-        process.kill()
     return taken, used
 
 
-def _live(arguments: Sequence[str], samples: Float32Array, hop: float) -> tuple[float, int]:
-    """Processor seconds for a second of sound, and the largest resident size."""
-    data = (np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes()
+def live(
+    command: Sequence[str],
+    samples: Float32Array,
+    *,
+    hop: float,
+    warm_up: float = _WARM_UP,
+    errors: int | None = None,
+) -> tuple[float, int]:
+    """Feed a program that hears 16-bit sound at 16 kHz on its standard input at the pace at which it is made.
+
+    Args:
+        command: of the program.
+        samples: float32 ``(n,)``.
+        hop: seconds that are written at once.
+        warm_up: seconds at the beginning of which nothing is measured.
+        errors: where its standard error goes, as subprocess takes it.
+
+    Returns:
+        Processor seconds for a second of sound, and its largest resident size in bytes.
+
+    Raises:
+        KwsError: it ended before its time.
+    """
+    data = to_bytes(samples)
     size = 2 * round(hop * _RATE)
     used = []
-    with _listening(arguments) as process:
+    with _started(command, errors) as process:
         clock = _processor_clock(process.pid)
         began = time.monotonic()
         for number, place in enumerate(range(0, len(data) - size + 1, size), 1):
@@ -99,16 +121,22 @@ def _live(arguments: Sequence[str], samples: Float32Array, hop: float) -> tuple[
             time.sleep(max(0.0, began + number * hop - time.monotonic()))
             used.append(time.clock_gettime(clock))
         memory = _peak_memory(process.pid)
-        process.kill()
-    every = round(1 / hop)
-    marks = used[round(_WARM_UP / hop) - 1 :: every]
-    return float(np.median(np.diff(marks))) / (every * hop), memory
+    first = round(warm_up / hop) - 1
+    return (used[-1] - used[first]) / ((len(used) - 1 - first) * hop), memory
+
+
+def to_bytes(samples: Float32Array) -> bytes:
+    """Little-endian 16-bit samples."""
+    return (np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes()
+
+
+def _listen(arguments: Sequence[str]) -> list[str]:
+    return [sys.executable, "-m", "kws", "listen", "-", "--rate", str(_RATE), *arguments]
 
 
 @contextmanager
-def _listening(arguments: Sequence[str], *, stderr: int | None = None) -> Iterator[subprocess.Popen[bytes]]:
-    command = [sys.executable, "-m", "kws", "listen", "-", "--rate", str(_RATE), *arguments]
-    streams = {"stdin": subprocess.PIPE, "stdout": subprocess.DEVNULL, "stderr": stderr}
+def _started(command: Sequence[str], errors: int | None = None) -> Iterator[subprocess.Popen[bytes]]:
+    streams = {"stdin": subprocess.PIPE, "stdout": subprocess.DEVNULL, "stderr": errors}
     with subprocess.Popen(command, bufsize=0, **streams) as process:  # type: ignore[call-overload]
         try:
             yield process
@@ -122,7 +150,7 @@ def _feed(process: subprocess.Popen[bytes], data: bytes) -> None:
         process.stdin.write(data)
     except BrokenPipeError:
         if process.stderr is None:  # else what it said is read there
-            raise KwsError("kws listen ended before its time") from None
+            raise KwsError(f"{process.args!r} ended before its time") from None
 
 
 def _processor_clock(pid: int) -> int:
