@@ -40,12 +40,18 @@ class SoundServer:
 
     PortAudio finds the microphones ``room`` (48 kHz), ``studio`` (44.1 kHz stereo) and ``default``, which is ``room``.
 
+    Args:
+        folder: for its files.
+        prompt: let sinks work in portions of 50 ms and not of two seconds, for which a new one is silent otherwise.
+            What is played has gaps then where the machine is too busy.
+
     Attributes:
         environment: for a process that plays or records.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, prompt: bool = False) -> None:
         self._programs: list[subprocess.Popen[str]] = []
+        self._prompt = prompt
         self._process: int | None = None
         self._folder = folder
         self.home = home = folder / "home"
@@ -63,7 +69,7 @@ class SoundServer:
             "PYTHONUNBUFFERED": "1",
         }
         self.environment.pop("ALSA_CONFIG_PATH", None)
-        sinks = "".join(f"load-module {' '.join(_null_sink(name))}\n" for name in SINKS)
+        sinks = "".join(f"load-module {' '.join(self._null_sink(name))}\n" for name in SINKS)
         (folder / "script.pa").write_text(
             f"load-module module-native-protocol-unix socket={socket} auth-anonymous=1\n"
             f"{sinks}set-default-sink room\nset-default-source room.monitor\n"
@@ -133,7 +139,12 @@ class SoundServer:
 
     def plug(self, sink: str) -> None:
         """Put a microphone that was taken away back."""
-        self._pactl("load-module", *_null_sink(sink))
+        self._pactl("load-module", *self._null_sink(sink))
+
+    def _null_sink(self, name: str) -> list[str]:
+        rate, channels = SINKS[name]
+        sink = ["module-null-sink", f"sink_name={name}", f"rate={rate}", f"channels={channels}"]
+        return [*sink, "norewinds=1"] if self._prompt else sink
 
     def _pactl(self, *command: str) -> str:
         done = subprocess.run(["pactl", *command], env=self.environment, check=True, capture_output=True, text=True)
@@ -175,12 +186,6 @@ class SoundServer:
             self._process = None
 
 
-def _null_sink(name: str) -> list[str]:
-    rate, channels = SINKS[name]
-    # With rewinds it works in portions of two seconds, and is silent for as long when it is new; no microphone is.
-    return ["module-null-sink", f"sink_name={name}", f"rate={rate}", f"channels={channels}", "norewinds=1"]
-
-
 def _missing() -> str:
     """Why there can be no virtual microphone here; empty if there can."""
     for program in ("pulseaudio", "paplay", "pactl"):
@@ -194,11 +199,11 @@ def _missing() -> str:
 
 
 @contextmanager
-def sound_server_in_a_folder() -> Iterator[SoundServer]:
+def sound_server_in_a_folder(*, prompt: bool = False) -> Iterator[SoundServer]:
     """A :class:`SoundServer` that does not run yet."""
     # Not tmp_path, which may be too long for the name of a socket.
     with tempfile.TemporaryDirectory(prefix="kws-") as folder:
-        server = SoundServer(Path(folder))
+        server = SoundServer(Path(folder), prompt=prompt)
         try:
             yield server
         finally:

@@ -100,7 +100,7 @@ class Hearing:
             known, self.trouble = self.trouble, reason
             if known in (None, _STARTING):
                 self._since = time.monotonic()
-                _log.warning("%s%s; deaf until it is back", self.label, reason)
+                _log.warning("%snothing is heard: %s", self.label, reason)
                 if self.mqtt:
                     self.mqtt.show_available(available=False)
             elif known != reason:

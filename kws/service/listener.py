@@ -43,6 +43,9 @@ _MEMORY = 1.5
 #: Seconds before the first attempt to open a source again, and how long it has to be heard for the next to be a first.
 _FIRST_RETRY, _GOOD = 0.25, 10.0
 
+#: Seconds from one complaint that the network is behind to the next.
+_TELL_SECONDS = 60.0
+
 #: Seconds beyond those after which a source itself says so that nothing may be scored.
 _STALL_GRACE = 1.0
 
@@ -112,6 +115,7 @@ class Listener:
         self._level = (0.0, 0)  # sum and number since somebody asked
         self._level_lock = threading.Lock()
         self._told: dict[str, int] = {}  # the end of each keyword's last detection of this opening
+        self._tell_drops_at = 0.0
         self._overlap = 0  # up to where a pipeline that took over may hear what the one before had told
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name=f"listen to {setup.site}", daemon=True)
@@ -329,7 +333,14 @@ class Listener:
 
     def _add_losses(self, source: Source, overruns: int, drops: int) -> None:
         self.counters.overruns = overruns + getattr(source, "overruns", 0)
-        self.counters.drops = drops + getattr(source, "drops", 0)
+        drops += getattr(source, "drops", 0)
+        if drops > self.counters.drops and time.monotonic() >= self._tell_drops_at:
+            self._tell_drops_at = time.monotonic() + _TELL_SECONDS
+            _log.warning(
+                "%sthe network is behind and the oldest sound was dropped, %d times since the service began",
+                self._setup.label, drops,
+            )  # fmt: skip
+        self.counters.drops = drops
 
     def _tell(self, decision: Decision) -> None:
         if not self.hearing.wanted:

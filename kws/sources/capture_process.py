@@ -5,7 +5,7 @@ answers with messages whose first byte says what they are:
 
 =====  ============================================================================
 ``O``  open; JSON: name, rate
-``S``  sound: :data:`HEAD` (the S, its position, overruns), then float32 samples
+``S``  sound: :data:`HEAD` (the S, its position, overruns, when it came), then float32 samples
 ``F``  failed, or the sound has ended: JSON: kind (see :data:`KINDS`), text
 ``C``  closed, as was asked for
 =====  ============================================================================
@@ -17,6 +17,7 @@ import json
 import signal
 import struct
 import sys
+import time
 from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any
@@ -28,8 +29,9 @@ from kws.sources.microphone import Microphone
 OPEN, CLOSE = b"open", b"close"
 OPENED, SOUND, FAILED, CLOSED = b"O", b"S", b"F", b"C"
 
-#: What comes before the samples of a block; it leaves them aligned.
-HEAD = struct.Struct("<c7xqq")
+#: What comes before the samples of a block; it leaves them aligned. The time is that of :func:`time.monotonic`, which
+#: all processes share.
+HEAD = struct.Struct("<c7xqqd")
 
 #: Errors that cross over, the special before the general; whatever else is raised becomes the last.
 KINDS: dict[str, type[KwsError]] = {"absent": AbsentError, "usage": UsageError, "audio": AudioError}
@@ -72,7 +74,8 @@ def _record(microphone: Microphone, connection: Connection[Any, Any]) -> None:
     connection.send_bytes(OPENED + json.dumps(opened).encode())
     try:
         for block in microphone.blocks():
-            head = HEAD.pack(SOUND, block.position, microphone.overruns)
+            came = time.monotonic() - microphone.backlog
+            head = HEAD.pack(SOUND, block.position, microphone.overruns, came)
             connection.send_bytes(head + block.samples.tobytes())
             if connection.poll():
                 connection.recv_bytes()  # it can only be CLOSE

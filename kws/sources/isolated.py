@@ -12,6 +12,7 @@ import socket
 import subprocess
 import sys
 import threading
+import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
@@ -23,7 +24,7 @@ import numpy as np
 
 from kws.errors import AudioError, KwsError
 from kws.sources import capture_process as protocol
-from kws.sources.microphone import BLOCK_SECONDS, START_SECONDS, Microphone
+from kws.sources.microphone import START_SECONDS, Microphone
 from kws.values import AudioBlock
 
 #: Seconds that opening may take, with the start of a process on a slow computer.
@@ -42,7 +43,7 @@ _SEND_BUFFER = 32768
 class IsolatedMicrophone:
     """See :class:`~kws.sources.microphone.Microphone`, with the same options; may be opened again and again.
 
-    At most ``buffer`` seconds wait for the reader; of more, the oldest are dropped, and that is a gap.
+    What is older than ``buffer`` seconds when the reader comes for it is dropped, and that is a gap.
 
     Attributes:
         overruns: how often the system lost samples since it was opened.
@@ -111,35 +112,36 @@ class IsolatedMicrophone:
         Raises:
             AudioError: the device ended the stream, or no sound came for ``timeout`` seconds.
         """
-        waiting: deque[AudioBlock] = deque()
+        waiting: deque[tuple[AudioBlock, float]] = deque()
         timeout = max(self._timeout, START_SECONDS)
-        limit = max(1, round(self._buffer / BLOCK_SECONDS))
         while True:
             # All that is there, so that what is dropped is the oldest of it.
             while not waiting or self._there():
                 try:
-                    block = self._next(timeout)
+                    received = self._next(timeout)
                 except AudioError:
-                    yield from waiting
+                    yield from (block for block, _ in waiting)
                     raise
-                if block is None:
+                if received is None:
                     return
                 timeout = self._timeout
-                waiting.append(block)
-            if len(waiting) > limit:
+                waiting.append(received)
+            if waiting[0][1] < (oldest := time.monotonic() - self._buffer):
                 self.drops += 1
-                while len(waiting) > limit:
+                while waiting and waiting[0][1] < oldest:
                     waiting.popleft()
-            yield waiting.popleft()
+            else:
+                yield waiting.popleft()[0]
 
-    def _next(self, timeout: float) -> AudioBlock | None:
+    def _next(self, timeout: float) -> tuple[AudioBlock, float] | None:
+        """The next block, and when it came; None after an interrupt."""
         message = self._receive(timeout + _GRACE_SECONDS)
         if self._interrupted:
             return None
         if message is None:
             raise AudioError(f"{self.name} delivered no sound for {timeout:g} s; the sound system hangs")
-        _, position, self.overruns = protocol.HEAD.unpack_from(message)
-        return AudioBlock(np.frombuffer(message, np.float32, offset=protocol.HEAD.size), position)
+        _, position, self.overruns, came = protocol.HEAD.unpack_from(message)
+        return AudioBlock(np.frombuffer(message, np.float32, offset=protocol.HEAD.size), position), came
 
     def _there(self) -> bool:
         connection = self._connection

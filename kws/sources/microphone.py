@@ -47,6 +47,7 @@ class Capture:
     """Sound on its way from PortAudio's thread to the reader's.
 
     Attributes:
+        position: of the frame that comes next.
         lost: frames that were not kept, because the reader came too late (their number is known) or because the
             system did (one block is assumed, for PortAudio does not tell).
         overruns: how often the system came too late.
@@ -55,7 +56,7 @@ class Capture:
     def __init__(self, *, max_blocks: int) -> None:
         self._queue: SimpleQueue[tuple[int, bytes] | Exception | None] = SimpleQueue()
         self._max_blocks = max_blocks
-        self._position = 0
+        self.position = 0
         self.lost = 0
         self.overruns = 0
 
@@ -73,13 +74,13 @@ class Capture:
             if status.input_overflow:
                 self.overruns += 1
                 self.lost += frames
-                self._position += frames
+                self.position += frames
             if self._queue.qsize() >= self._max_blocks:
                 with suppress(Empty):  # the reader may have come at last
                     self._queue.get_nowait()
                     self.lost += frames
-            self._queue.put((self._position, bytes(data)))
-            self._position += frames
+            self._queue.put((self.position, bytes(data)))
+            self.position += frames
         except Exception as error:  # noqa: BLE001 - raised here, it would never reach the reader
             self._queue.put(error)
 
@@ -138,6 +139,7 @@ class Microphone:
         self._capture = Capture(max_blocks=max(1, round(buffer / BLOCK_SECONDS)))
         self._stream: Any = None
         self._channels = 0
+        self._end = 0
         self._closing = threading.Lock()
         self._closed = False
         self.name = "the default microphone" if device is None else str(device)
@@ -147,6 +149,11 @@ class Microphone:
     def lost(self) -> int:
         """Samples lost since the beginning, counted or assumed."""
         return self._capture.lost
+
+    @property
+    def backlog(self) -> float:
+        """Seconds of sound that have come since the block that was yielded last."""
+        return (self._capture.position - self._end) / self.rate
 
     @property
     def overruns(self) -> int:
@@ -239,6 +246,7 @@ class Microphone:
             position, data = item
             timeout = self._timeout
             frames: Float32Array = decode(data, "f32le").reshape(-1, self._channels)
+            self._end = position + len(frames)
             yield AudioBlock(mono(frames, self._channel), position)
 
     def _next(self, timeout: float) -> tuple[int, bytes] | None:

@@ -61,7 +61,7 @@ def test_a_microphone_that_fails_is_opened_again_and_again(
     assert "stopping" in told
     assert [record.message for record in caplog.records if record.name.startswith("kws.service")] == [
         "listening to the test's microphone for on, off",
-        "it is gone; deaf until it is back",
+        "nothing is heard: it is gone",
         "listening to the test's microphone again, after 0 s",
     ]
 
