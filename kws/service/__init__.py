@@ -5,8 +5,9 @@ reloads and ends them. An :class:`Observer` is told what happens.
 """
 
 from kws.service.counters import Counters
-from kws.service.listener import Inbox, Listener, Setup
+from kws.service.listener import Listener
 from kws.service.observer import Observer, Observers
 from kws.service.service import Place, Plan, Service
+from kws.service.setup import Inbox, Setup
 
 __all__ = ["Counters", "Inbox", "Listener", "Observer", "Observers", "Place", "Plan", "Service", "Setup"]

@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kws.pipeline import Scored
 
 
 @dataclass(slots=True)
@@ -32,3 +37,20 @@ class Counters:
     overruns: int = 0
     drops: int = 0
     reconnects: int = 0
+    _sum: tuple[float, int] = (0.0, 0)  # of levels, and their number, since somebody asked
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def add(self, scored: Scored) -> None:
+        """Count a window."""
+        self.windows += 1
+        self.seconds += scored.seconds
+        self.level = scored.level
+        with self._lock:
+            total, count = self._sum
+            self._sum = (total + scored.level, count + 1)
+
+    def mean_level(self) -> float | None:
+        """The mean since this was last asked, in decibels re full scale; None where nothing was scored since."""
+        with self._lock:
+            (total, count), self._sum = self._sum, (0.0, 0)
+        return total / count if count else None

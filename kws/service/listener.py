@@ -10,32 +10,27 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
-from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING, TypeAlias
+from queue import Empty
+from typing import TYPE_CHECKING
 
 from kws.backoff import Backoff
 from kws.errors import AudioError, UsageError
-from kws.publishers import Dispatcher
-from kws.publishers.mqtt import Command, MqttPublisher, SetListening, SetThreshold
+from kws.publishers.mqtt import Command, SetListening, SetThreshold
 from kws.service.counters import Counters
 from kws.service.hearing import Hearing
 from kws.service.liveness import Liveness
 from kws.service.observer import Observer
+from kws.service.setup import Setup
 from kws.service.tap import BrokenOff, Tap
 from kws.sources import AbsentError
 from kws.values import AudioBlock, Detection
-from kws.watch import WatchOptions
 
 if TYPE_CHECKING:
     from kws.decision import Decision, Fired
-    from kws.pipeline import Pipeline, Scored
+    from kws.pipeline import Scored
     from kws.sources import Source
 
 _log = logging.getLogger(__name__)
-
-#: Requests from others that wait to be taken; None only wakes.
-Inbox: TypeAlias = SimpleQueue[Command | None]
 
 #: Seconds of sound that a new configuration hears once more, so that no word falls between it and the old one.
 _MEMORY = 1.5
@@ -48,29 +43,6 @@ _TELL_SECONDS = 60.0
 
 #: Seconds beyond those after which a source itself says so that nothing may be scored.
 _STALL_GRACE = 1.0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Setup:
-    """What is done with the sound of one source; a reload replaces it while the source stays open.
-
-    Attributes:
-        site: its name in every topic.
-        pipeline: that decides; it is this listener's alone, its model is shared.
-        dispatcher: that publishes.
-        mqtt: that tells state and health too; None for nobody.
-        inbox: requests, from any thread.
-        watch: when the source counts as dead.
-        label: what lines of the log about it begin with.
-    """
-
-    site: str
-    pipeline: Pipeline
-    dispatcher: Dispatcher
-    mqtt: MqttPublisher | None = None
-    inbox: Inbox = field(default_factory=SimpleQueue)
-    watch: WatchOptions = field(default_factory=WatchOptions)
-    label: str = ""
 
 
 class Listener:
@@ -112,8 +84,6 @@ class Listener:
         self.failure: Exception | None = None
         self._chosen: Source | None = None  # to be opened, or open
         self._source: Source | None = None  # open
-        self._level = (0.0, 0)  # sum and number since somebody asked
-        self._level_lock = threading.Lock()
         self._told: dict[str, int] = {}  # the end of each keyword's last detection of this opening
         self._tell_drops_at = 0.0
         self._overlap = 0  # up to where a pipeline that took over may hear what the one before had told
@@ -159,12 +129,6 @@ class Listener:
         while self._next is not None and self.running and time.monotonic() < end:
             time.sleep(0.01)
 
-    def mean_level(self) -> float | None:
-        """The mean since this was last asked, in decibels re full scale; None where nothing was scored since."""
-        with self._level_lock:
-            (total, count), self._level = self._level, (0.0, 0)
-        return total / count if count else None
-
     def look(self) -> None:
         """Notice what the listening thread cannot; to be called every second or so."""
         if self.running:
@@ -203,6 +167,9 @@ class Listener:
                 self._source = source
                 try:
                     return self._follow(source)
+                except Exception as error:
+                    self._lose(error)  # before it is closed, which may take its time
+                    raise
                 finally:
                     self._source = None
                     self._on_news()
@@ -211,14 +178,21 @@ class Listener:
                 return True
             if not self._reopens or self._is_hopeless(error):
                 raise
-            if not isinstance(error, AudioError | UsageError):
-                # A defect of ours or of a library; the next attempt may fare better, none never does.
-                _log.exception("%slistening failed", self._setup.label)
-            if self.hearing.trouble is None and self.hearing.seconds > _GOOD:
-                self._backoff.reset()
-            self.hearing.lose(str(error) or repr(error))
+            self._lose(error)
         self._wait(self._backoff.wait())
         return False
+
+    def _lose(self, error: Exception) -> None:
+        """The source has failed: tell why, unless it is about to end."""
+        if self._stopping or not self._reopens:
+            return
+        if self.hearing.trouble is None:
+            if not isinstance(error, AudioError | UsageError):
+                # A defect of ours or of a library; the next attempt may fare better, none never does.
+                _log.error("%slistening failed", self._setup.label, exc_info=error)
+            if self.hearing.seconds > _GOOD:
+                self._backoff.reset()
+        self.hearing.lose(str(error) or repr(error))
 
     def _is_hopeless(self, error: Exception) -> bool:
         """Whether only another configuration can mend it: not, where it once went well."""
@@ -320,12 +294,7 @@ class Listener:
                     self._setup.mqtt.show_threshold(keyword, threshold)
 
     def _take(self, scored: Scored, source: Source) -> None:
-        self.counters.windows += 1
-        self.counters.seconds += scored.seconds
-        self.counters.level = scored.level
-        with self._level_lock:
-            total, count = self._level
-            self._level = (total + scored.level, count + 1)
+        self.counters.add(scored)
         # The silence before the first block is none of the source's, and that of a dead microphone is none at all.
         if scored.end > 0 and self.hearing.wanted and not self._liveness.dead:
             self.hearing.scored(source.name, ", ".join(self._setup.pipeline.decider.settings.keywords))

@@ -14,8 +14,9 @@ from kws.errors import KwsError, UsageError
 from kws.memory import give_back
 from kws.publishers import Dispatcher, Lane
 from kws.publishers.mqtt import Health
-from kws.service.listener import Listener, Setup
+from kws.service.listener import Listener
 from kws.service.observer import Observer
+from kws.service.setup import Setup
 
 if TYPE_CHECKING:
     from kws.sources import Source
@@ -144,7 +145,7 @@ class Service:
             listening=listener.hearing.wanted,
             source=listener.source,
             trouble=listener.hearing.trouble,
-            level=listener.mean_level(),
+            level=counters.mean_level(),
             windows=counters.windows,
             dropped_samples=counters.lost_samples,
             gaps=counters.gaps,

@@ -7,7 +7,7 @@ answers with messages whose first byte says what they are:
 ``O``  open; JSON: name, rate
 ``S``  sound: :data:`HEAD` (the S, its position, overruns, when it came), then float32 samples
 ``F``  failed, or the sound has ended: JSON: kind (see :data:`KINDS`), text
-``C``  closed, as was asked for
+``C``  closed, as was asked for or after the sound has ended
 =====  ============================================================================
 """
 
@@ -64,6 +64,7 @@ def serve(connection: Connection[Any, Any], options: dict[str, Any]) -> None:
             first = False
             with Microphone(**options) as microphone:
                 _record(microphone, connection)
+            connection.send_bytes(CLOSED)
         except Exception as error:  # noqa: BLE001 - raised here, nobody would see it
             _fail(connection, error)
 
@@ -79,7 +80,6 @@ def _record(microphone: Microphone, connection: Connection[Any, Any]) -> None:
             connection.send_bytes(head + block.samples.tobytes())
             if connection.poll():
                 connection.recv_bytes()  # it can only be CLOSE
-                connection.send_bytes(CLOSED)
                 return
     except KwsError as error:
         _fail(connection, error)

@@ -74,32 +74,34 @@ class IsolatedMicrophone:
         self._connection: Connection[Any, Any] | None = None
         self._lock = threading.Lock()
         self._interrupted = False
-        self._recording = False
+        self._open = False
+        self._failed = False
 
     def __enter__(self) -> Self:
         self.overruns = self.drops = 0
+        self._failed = False
         self._ask(protocol.OPEN)
         answer = self._receive(_OPEN_SECONDS)
         if answer is None:
             raise AudioError(f"{self.name} does not open; the sound system hangs")
         opened = json.loads(answer[1:])
         self.name, self.rate = opened["name"], opened["rate"]
-        self._recording = True
+        self._open = True
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Let go of the device; the process stays, to open it again."""
-        if not self._recording:
+        if not self._open:
             return
-        self._recording = False
-        try:
-            self._ask(protocol.CLOSE)
+        self._open = False
+        with suppress(KwsError):
+            if not self._failed:
+                self._ask(protocol.CLOSE)
             while (answer := self._receive(_CLOSE_SECONDS)) is not None and answer[:1] != protocol.CLOSED:
                 pass
-        except KwsError:
-            pass
+        self._begin()  # a sound system that hangs has cost the process; the next starts while its turn is waited for
 
     def interrupt(self) -> None:
         """End it for good, from any thread: :meth:`blocks` ends, and it cannot be opened again."""
@@ -181,12 +183,7 @@ class IsolatedMicrophone:
         if message is None:
             self._end()
         elif message[:1] == protocol.FAILED:
-            if self._recording:
-                # It would close the stream now, which takes for ever where the sound system hangs. The next process
-                # starts while its turn is waited for.
-                self._recording = False
-                self._end()
-                self._begin()
+            self._failed = True
             failure = json.loads(message[1:])
             raise protocol.KINDS[failure["kind"]](failure["text"])
         return message

@@ -169,3 +169,10 @@ def test_a_reload_loses_no_word(house: Move) -> None:
     assert code == 0
     [refusal] = [line for line in log if line.endswith("(the configuration stays as it was)")]
     assert refusal.startswith(f"kws: {home.config}: 'nonsense' is not a table; ")
+
+
+def test_a_channel_that_there_is_not_is_a_matter_of_the_configuration(house: Move) -> None:
+    home = house(source(channel=33))
+    _, log = home.program.communicate(timeout=20)
+    assert home.program.returncode == 2
+    assert log.splitlines()[-1] == "kws: room, ALSA has 32 channels, there is no channel 33"

@@ -1,0 +1,40 @@
+"""What is done with the sound of one source."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, TypeAlias
+
+from kws.publishers import Dispatcher
+from kws.publishers.mqtt import Command, MqttPublisher
+from kws.watch import WatchOptions
+
+if TYPE_CHECKING:
+    from kws.pipeline import Pipeline
+
+#: Requests from others that wait to be taken; None only wakes.
+Inbox: TypeAlias = SimpleQueue[Command | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setup:
+    """What is done with the sound of one source; a reload replaces it while the source stays open.
+
+    Attributes:
+        site: its name in every topic.
+        pipeline: that decides; it is this listener's alone, its model is shared.
+        dispatcher: that publishes.
+        mqtt: that tells state and health too; None for nobody.
+        inbox: requests, from any thread.
+        watch: when the source counts as dead.
+        label: what lines of the log about it begin with.
+    """
+
+    site: str
+    pipeline: Pipeline
+    dispatcher: Dispatcher
+    mqtt: MqttPublisher | None = None
+    inbox: Inbox = field(default_factory=SimpleQueue)
+    watch: WatchOptions = field(default_factory=WatchOptions)
+    label: str = ""

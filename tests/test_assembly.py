@@ -1,0 +1,91 @@
+"""From one configuration to the next: what stays the same goes on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from kws.assembly import Assembly
+from kws.config import read_config
+from kws.errors import KwsError
+from kws.publishers import Lane
+from kws.service import Plan
+
+#: A port at which nobody is; nothing connects before a service runs.
+MQTT = '[mqtt]\nurl = "mqtt://127.0.0.1:1"\n'
+KITCHEN = '[[source]]\nsite = "kitchen"\ninput = "a"\nrate = 16000\n'
+HALL = '[[source]]\nsite = "hall"\ninput = "b"\nrate = 16000\nkeyword.on.threshold = 0.9\n'
+
+Read = Callable[..., Plan]
+
+
+@pytest.fixture
+def read(tmp_path: Path, model_folder: Path) -> Iterator[Read]:
+    """Makes a plan of these tables, by one assembly."""
+    assembly = Assembly()
+    lanes: set[Lane] = set()
+
+    def read(*tables: str) -> Plan:
+        path = tmp_path / "kws.toml"
+        path.write_text("\n".join((*tables, f'[model]\nname = "{model_folder}"')))
+        plan = assembly.plan(read_config(path))
+        lanes.update(plan.lanes)
+        return plan
+
+    yield read
+    for lane in lanes:
+        lane.close(timeout=0)
+
+
+def test_several_sources_have_one_model_and_settings_and_a_connection_of_their_own(read: Read) -> None:
+    plan = read(KITCHEN, HALL, MQTT, "[stdout]")
+    kitchen, hall = (place.setup for place in plan.places)
+    assert (kitchen.site, hall.site) == ("kitchen", "hall")
+    assert kitchen.pipeline.model is hall.pipeline.model
+    assert hall.pipeline.decider.settings.keywords["on"].threshold == 0.9
+    assert kitchen.pipeline.decider.settings.keywords["on"].threshold != 0.9
+    assert kitchen.mqtt is not hall.mqtt
+    shared = set(kitchen.dispatcher.lanes) & set(hall.dispatcher.lanes)
+    assert [lane.publisher.name for lane in shared] == ["standard output"]
+    assert len(plan.lanes) == 3
+    assert kitchen.inbox is not hall.inbox
+
+
+def test_a_publisher_whose_settings_are_the_same_goes_on(read: Read) -> None:
+    first = read(KITCHEN, MQTT, "[stdout]")
+    second = read(KITCHEN, MQTT, "[stdout]", "[decision]\nrefractory = 1.0")
+    assert second.lanes == first.lanes
+    assert second.retired == []
+    assert second.places[0].key == first.places[0].key
+    assert second.places[0].setup.inbox is first.places[0].setup.inbox
+    assert second.places[0].setup.pipeline.decider.settings.keywords["on"].refractory == 1.0
+
+
+def test_one_whose_settings_are_others_is_made_anew(read: Read) -> None:
+    first = read(KITCHEN, MQTT, "[stdout]")
+    second = read(KITCHEN, f"{MQTT}keepalive = 60", "[stdout]")
+    (retired,) = second.retired
+    assert retired.publisher is first.places[0].setup.mqtt
+    assert second.places[0].setup.mqtt is not first.places[0].setup.mqtt
+    third = read(KITCHEN, "[stdout]")
+    assert [lane.publisher for lane in third.retired] == [second.places[0].setup.mqtt]
+
+
+def test_a_source_is_the_same_where_its_own_settings_are(read: Read) -> None:
+    keys = [
+        read(KITCHEN, "[stdout]", more).places[0].key
+        for more in ("", "[decision]\nthreshold = 0.9", "[watch]\nsilence = 3", "[watch]\nbacklog = 1.0")
+    ]
+    assert keys[0] == keys[1] == keys[2] != keys[3]
+    assert read(HALL, "[stdout]").places[0].key != keys[0]
+
+
+def test_what_is_wrong_changes_nothing(read: Read) -> None:
+    first = read(KITCHEN, MQTT, "[stdout]")
+    with pytest.raises(KwsError):
+        read(KITCHEN, MQTT, "[stdout]", '[exec]\ncommand = "x"\n[exec.commands]\nnonsense = "y"')
+    again = read(KITCHEN, MQTT, "[stdout]")
+    assert again.lanes == first.lanes
+    assert again.retired == []
