@@ -23,7 +23,7 @@ _BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
 
 #: What is read from the counters of a source: name, what it says, and the field.
 _COUNTED = (
-    ("kws_windows", "Windows of sound that were scored", "windows"),
+    ("kws_windows", "Windows of sound that were decided upon", "windows"),
     ("kws_overruns", "Times that the system lost sound before it came here", "overruns"),
     ("kws_gaps", "Places where sound is missing", "gaps"),
     ("kws_lost_samples", "Samples that are missing there, at the source's rate", "lost_samples"),

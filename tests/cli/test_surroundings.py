@@ -151,12 +151,13 @@ def test_the_figures_are_true(run: Run, tmp_path: Path, demo: Any, words: list[s
 
     def scored() -> bool:
         figures = service.figures()
-        return all(figures.get(("kws_inference_seconds_count", name)) == count for name, count in windows.items())
+        # With that of the silence before the first sound.
+        return all(figures.get(("kws_windows_total", name)) == count + 1 for name, count in windows.items())
 
     until(scored, "every window")
     figures = service.figures()
     for name, count in windows.items():
-        assert figures["kws_windows_total", name] == count + 1  # with that of the silence before the first sound
+        assert 0 < figures["kws_inference_seconds_count", name] <= count  # without those passed over in silence
         assert figures["kws_up", name] == figures["kws_listening", name] == 1
         for nothing in ("kws_gaps", "kws_lost_samples", "kws_overruns", "kws_drops", "kws_reconnects"):
             assert figures[f"{nothing}_total", name] == 0
