@@ -116,10 +116,11 @@ class Listener:
         self._interrupt()
 
     def join(self, timeout: float) -> None:
-        """Wait for the end; a source that hangs is left behind."""
+        """Wait for the end; a source that hangs is left behind, as is a pipe into which nobody writes."""
         self._thread.join(max(0.0, timeout))
         if self._thread.is_alive():
-            _log.warning("%sthe source does not come back; it is left behind", self._setup.label)
+            level = logging.WARNING if self._reopens else logging.DEBUG
+            _log.log(level, "%sthe source does not come back; it is left behind", self._setup.label)
 
     def take_over(self, setup: Setup, *, timeout: float = 2.0) -> None:
         """Have the sound heard by another setup, from the next block on and a little before; waits for that."""
