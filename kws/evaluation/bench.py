@@ -72,13 +72,13 @@ def measure(model: Model, settings: DecisionSettings, *, seconds: float, runs: i
     """
     rate = model.front_end.sample_rate
     hop = round(settings.hop * rate)
-    blocks_in = _blocks(sound(round(seconds * _RATE_IN), _RATE_IN), _RATE_IN)
+    blocks_in = to_blocks(sound(round(seconds * _RATE_IN), _RATE_IN), _RATE_IN)
     blocks = list(Resampler(_RATE_IN, rate).stream(blocks_in))
     spectrograms = [columns.copy() for columns in _spectrograms(model, hop, blocks)]
     scored = list(score(model, hop, blocks))
 
     def cost(part: Callable[[], object]) -> float:
-        return median(_processor_seconds(part) for _ in range(runs)) / seconds
+        return median(processor_seconds(part) for _ in range(runs)) / seconds
 
     def decide() -> None:
         decider = _decider(model, settings)
@@ -107,7 +107,7 @@ def measure(model: Model, settings: DecisionSettings, *, seconds: float, runs: i
         window_99=float(np.percentile(latencies, 99)),
         memory=resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024,
         file=file,
-        stream=cost(lambda: _hear_many(model, settings, blocks)) / _STREAMS,
+        stream=cost(lambda: hear_many(model, settings, blocks, streams=_STREAMS)) / _STREAMS,
         batches=batches(model, spectrograms, runs=runs),
     )
 
@@ -131,7 +131,7 @@ def batches(model: Model, spectrograms: Sequence[Float32Array], *, runs: int) ->
         interpreter.set_tensor(entry["index"], model.network.stored(images[:size]))
         calls = max(1, 32 // size)
         interpreter.invoke()
-        taken = [_processor_seconds(lambda: [interpreter.invoke() for _ in range(calls)]) for _ in range(runs)]  # noqa: B023 - called here
+        taken = [processor_seconds(lambda: [interpreter.invoke() for _ in range(calls)]) for _ in range(runs)]  # noqa: B023 - called here
         rates[size] = calls * size / max(median(taken), 1e-9)
     return rates
 
@@ -143,7 +143,7 @@ def sound(size: int, rate: int) -> Float32Array:
     return rng.standard_normal(size, np.float32) * loudness
 
 
-def _blocks(samples: Float32Array, rate: int) -> list[AudioBlock]:
+def to_blocks(samples: Float32Array, rate: int) -> list[AudioBlock]:
     size = round(_BLOCK * rate)
     return [AudioBlock(samples[start : start + size], start) for start in range(0, len(samples), size)]
 
@@ -190,17 +190,17 @@ def _line(model: Model) -> str:
     )
 
 
-def _hear_many(model: Model, settings: DecisionSettings, blocks: list[AudioBlock]) -> None:
-    """Several streams take turns, as they do when each has a thread."""
+def hear_many(model: Model, settings: DecisionSettings, blocks: list[AudioBlock], *, streams: int) -> None:
+    """Several streams of the same sound take turns, as they do when each has a thread."""
     hop = round(settings.hop * model.front_end.sample_rate)
-    streams = [(WindowStream(model.front_end, hop), _decider(model, settings)) for _ in range(_STREAMS)]
+    parts = [(WindowStream(model.front_end, hop), _decider(model, settings)) for _ in range(streams)]
     for block in blocks:
-        for stream, decider in streams:
+        for stream, decider in parts:
             for window in stream.push(block):
                 decider.step(model.posteriors(stream.columns()), window.end, window.level)
 
 
-def _processor_seconds(part: Callable[[], object]) -> float:
+def processor_seconds(part: Callable[[], object]) -> float:
     before = time.process_time()
     part()
     return time.process_time() - before

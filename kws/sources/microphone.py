@@ -24,8 +24,9 @@ from kws.values import AudioBlock, Float32Array
 
 log = logging.getLogger(__name__)
 
-#: Seconds in one block: what a detection waits for at most.
-BLOCK_SECONDS = 0.02
+#: Seconds in one block: what a detection waits for at most, and nothing where windows end as blocks do. Each wakes two
+#: threads, which costs more than what is done with it.
+BLOCK_SECONDS = 0.05
 
 #: A device that claims more channels than this is taken for a converter, which mixes and splits them itself.
 MAX_REAL_CHANNELS = 8

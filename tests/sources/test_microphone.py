@@ -347,7 +347,7 @@ def test_a_reader_that_comes_too_late_sees_a_gap(sound_server: SoundServer) -> N
             "    while not gap:",
             "        block = next(blocks)",
             "        gap, position = block.position - position, block.end",
-            "    print(first.position + gap == microphone.lost, gap % 320)",
+            "    print(first.position + gap == microphone.lost, gap % 800)",
         )
     )
     assert finish(program) == ["True 0"]
