@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from kws.notify import Notifier
 from kws.service import Listener, Observer
+from kws.service.hearing import STARTING
 
 if TYPE_CHECKING:
     from kws.pipeline import Scored
@@ -122,6 +123,6 @@ def _state(listener: Listener) -> str:
         return f"{site} is switched off"
     if hearing.trouble is None:
         return f"listening to {where}"
-    if not hearing.began and name is not None:
+    if hearing.trouble == STARTING and name is not None:
         return f"waiting for sound from {where}"
     return f"nothing is heard in {site}: {hearing.trouble}"

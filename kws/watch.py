@@ -12,8 +12,8 @@ class WatchOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 
     Attributes:
         stall: seconds without a block of sound after which a microphone counts as dead.
-        silence: seconds of nothing but zeros, or of one sample that never changes, after which it counts as dead; 0
-            for a microphone that may be digitally silent.
+        silence: seconds of nothing but zeros, or of one sample that never changes, after which it counts as dead, as
+            it does from its opening to the first sample that differs; 0 for a microphone that may be so silent.
         retry: seconds between two attempts to open it again, at most; the first attempts come sooner.
         backlog: seconds of sound that may wait for the network; of more, the oldest is dropped.
     """

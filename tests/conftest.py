@@ -21,7 +21,9 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import hypothesis
+import numpy as np
 import pytest
+import soundfile
 
 from tests.broker import broker, stopped_broker, subscriber  # noqa: F401 - fixtures
 
@@ -120,6 +122,14 @@ class SoundServer:
     def play(self, path: Path, *, sink: str = "room") -> subprocess.Popen[str]:
         """Start playing a file, so that the microphone of that name hears it."""
         return self.run("paplay", f"--device={sink}", path)
+
+    def rustle(self, *, sink: str = "room") -> subprocess.Popen[str]:
+        """Play next to nothing for three minutes, as any room is never digitally silent."""
+        path = self._folder / "rustle.wav"
+        if not path.exists():
+            noise = 1e-4 * np.random.default_rng(1).standard_normal(180 * 16000)
+            soundfile.write(path, noise.astype(np.float32), 16000)
+        return self.play(path, sink=sink)
 
     def wait_until_played(self) -> None:
         """Wait until something is being played."""

@@ -12,7 +12,8 @@ from kws.service.observer import Observer
 
 _log = logging.getLogger(__name__)
 
-_STARTING = "not opened yet"
+#: The trouble of a source from which nothing was heard yet, for no reason that is known.
+STARTING = "no sound yet"
 
 
 class Hearing:
@@ -36,7 +37,7 @@ class Hearing:
         self._on_news = on_news
         self.site = self.label = ""
         self.mqtt: MqttPublisher | None = None
-        self.trouble: str | None = _STARTING
+        self.trouble: str | None = STARTING
         self.began = False
         self.wanted = True
         self._lock = threading.RLock()
@@ -84,7 +85,7 @@ class Hearing:
             now = self._scored_at = time.monotonic()
             if self.trouble is None and self.began:
                 return
-            if self.trouble == _STARTING or not self.began:
+            if self.trouble == STARTING or not self.began:
                 _log.info("%slistening to %s for %s", self.label, name, keywords)
             else:
                 _log.info("%slistening to %s again, after %.0f s", self.label, name, now - self._since)
@@ -98,14 +99,14 @@ class Hearing:
         """Nothing is heard from now on."""
         with self._lock:
             known, self.trouble = self.trouble, reason
-            if known in (None, _STARTING):
+            if known in (None, STARTING):
                 self._since = time.monotonic()
                 _log.warning("%snothing is heard: %s", self.label, reason)
                 if self.mqtt:
                     self.mqtt.show_available(available=False)
             elif known != reason:
                 _log.debug("%s%s", self.label, reason)
-        if known in (None, _STARTING):
+        if known in (None, STARTING):
             self._observer.deaf(self.site, reason)
         if known != reason:
             self._on_news()

@@ -197,11 +197,11 @@ class Listener:
 
     def _is_hopeless(self, error: Exception) -> bool:
         """Whether only another configuration can mend it: not, where it once went well."""
-        return isinstance(error, UsageError) and not isinstance(error, AbsentError) and not self.hearing.began
+        return isinstance(error, UsageError) and not isinstance(error, AbsentError) and not self.counters.windows
 
     def _follow(self, source: Source) -> bool:
         """Hear an open source, by one pipeline after the other; whether it has ended."""
-        if self.hearing.began and self.hearing.trouble is not None:
+        if self.counters.windows and self.hearing.trouble is not None:
             self.counters.reconnects += 1
         before = (self.counters.overruns, self.counters.drops)
         self._liveness.opened()
@@ -297,7 +297,7 @@ class Listener:
     def _take(self, scored: Scored, source: Source) -> None:
         self.counters.add(scored)
         # The silence before the first block is none of the source's, and that of a dead microphone is none at all.
-        if scored.end > 0 and self.hearing.wanted and not self._liveness.dead:
+        if scored.end > 0 and self.hearing.wanted and self._liveness.alive:
             self.hearing.scored(source.name, ", ".join(self._setup.pipeline.decider.settings.keywords))
             self._observer.scored(self._setup.site, scored)
 

@@ -12,21 +12,23 @@ class Liveness:
     """Watches the samples of one microphone, from one opening to the next.
 
     Args:
-        patience: seconds without any change after which it counts as dead; 0 for never.
+        patience: seconds without any change after which one that lived counts as dead; 0 to believe all that comes.
 
     Attributes:
-        dead: whether it counts as dead; only a sample that differs from the others ends that, a new opening does not.
+        alive: whether what it delivers is sound: not before a sample has differed from the others since it was opened,
+            and not after too long without that.
     """
 
     def __init__(self, patience: float) -> None:
         self.patience = patience
-        self.dead = False
+        self.alive = patience == 0
         self._limit = patience
         self._value: float | None = None
         self._run = 0
 
     def opened(self) -> None:
-        """What comes now is from a microphone that was opened anew."""
+        """What comes now is from a microphone that was opened anew, and has to show that it lives."""
+        self.alive = self.patience == 0
         self._run = 0
 
     def look(self, block: AudioBlock, rate: int) -> str | None:
@@ -38,7 +40,7 @@ class Liveness:
             return None
         lowest = float(block.samples.min())
         if lowest != float(block.samples.max()):
-            self.dead = False
+            self.alive = True
             self._limit = self.patience
             self._value, self._run = None, 0
             return None
@@ -47,7 +49,7 @@ class Liveness:
         self._run += len(block.samples)
         if self.patience == 0 or self._run < self._limit * rate:
             return None
-        self.dead = True
+        self.alive = False
         self._limit = min(2 * self._limit, max(_LONGEST, self.patience))
         self._run = 0
         what = "zeros; is it muted?" if lowest == 0 else f"the sample {lowest:.4g}; it is stuck"

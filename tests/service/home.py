@@ -26,7 +26,9 @@ from tests.broker import Broker
 from tests.publishers.doubles import Recorder
 
 RATE = 16000
-QUIET, LOUD = 0.0, 0.5
+
+#: Levels of sound: nothing at all; the last bit of a 24-bit converter, which is below what a level is told of; speech.
+MUTED, QUIET, LOUD = 0.0, 1e-7, 0.5
 
 
 class LoudMeansOn:

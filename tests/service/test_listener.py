@@ -11,7 +11,9 @@ from kws.publishers.mqtt import SetListening
 from kws.sources import AbsentError
 from kws.watch import WatchOptions
 from tests.broker import Broker, Subscriber
-from tests.service.home import LOUD, QUIET, Home, Microphone, until
+from tests.service.home import LOUD, MUTED, QUIET, Home, Microphone, until
+
+ZEROS = "the test's microphone delivers nothing but zeros; is it muted?"
 
 
 def status(subscriber: Subscriber) -> str | None:
@@ -143,14 +145,91 @@ def test_zeros_make_it_deaf_until_a_sample_differs(
     home = start(broker=broker, watch=WatchOptions(silence=1.0, retry=0.1))
     home.microphone.hear(QUIET)
     until(lambda: status(subscriber) == "online")
-    home.microphone.hear(QUIET, QUIET)
+    home.microphone.hear(MUTED, MUTED)
     until(lambda: status(subscriber) == "offline")
-    home.microphone.hear(QUIET)
+    home.microphone.hear(MUTED)
     until(lambda: home.microphone.opened == 2)
-    assert home.listener.hearing.trouble == "the test's microphone delivers nothing but zeros; is it muted?"
+    assert home.listener.hearing.trouble == ZEROS
     home.microphone.say_on()
     home.recorder.wait_for(1)
     until(lambda: status(subscriber) == "online")
+
+
+def test_zeros_from_the_beginning_are_no_sound(
+    broker: Broker, subscriber: Subscriber, start: Callable[..., Home]
+) -> None:
+    home = start(broker=broker, watch=WatchOptions(silence=1.0, retry=0.1))
+    home.microphone.hear(MUTED)
+    until(home.microphone.sound.empty)
+    assert home.listener.hearing.trouble == "no sound yet"
+    home.microphone.hear(MUTED, MUTED)
+    until(lambda: home.microphone.opened == 2)
+    until(home.microphone.sound.empty)
+    assert home.listener.hearing.trouble == ZEROS
+    assert home.observer.told == ["opened 16000", f"deaf: {ZEROS}", "opened 16000"]  # neither scored nor heard
+    subscriber.wait("kws/kitchen/health")
+    assert {heard.payload for heard in subscriber.on("kws/kitchen/status")} == {"offline"}
+    # Nor does it end because it may no longer be opened: it once was.
+    home.microphone.refusal = UsageError("it may be either of two")
+    home.microphone.refuses = 1
+    home.microphone.sound.put(AudioError("gone"))
+    home.microphone.say_on()
+    home.recorder.wait_for(1)
+    until(lambda: status(subscriber) == "online")
+    assert home.listener.counters.reconnects == 2
+
+
+def test_one_that_is_back_and_delivers_zeros_is_not_heard_again(
+    broker: Broker, subscriber: Subscriber, start: Callable[..., Home]
+) -> None:
+    home = start(broker=broker, watch=WatchOptions(silence=1.0, retry=0.1))
+    home.microphone.hear(QUIET)
+    until(lambda: status(subscriber) == "online")
+    home.microphone.sound.put(AudioError("gone"))
+    home.microphone.hear(MUTED)
+    until(lambda: home.microphone.opened == 2 and home.microphone.sound.empty())
+    assert home.listener.hearing.trouble == "gone"
+    home.microphone.hear(MUTED, MUTED)
+    until(lambda: home.listener.hearing.trouble == ZEROS)
+    assert home.observer.told == ["opened 16000", "heard", "scored", "deaf: gone", "opened 16000"]
+    assert status(subscriber) == "offline"
+    home.microphone.hear(QUIET)
+    until(lambda: status(subscriber) == "online")
+
+
+def test_switched_on_again_zeros_are_no_sound_either(
+    broker: Broker, subscriber: Subscriber, start: Callable[..., Home]
+) -> None:
+    home = start(broker=broker, watch=WatchOptions(stall=0.5, retry=0.1))
+    home.microphone.hear(QUIET)
+    until(lambda: status(subscriber) == "online")
+    home.inbox.put(SetListening(on=False))
+    home.microphone.hear_block(QUIET)
+    until(lambda: home.service.health(home.listener).source is None)
+    home.inbox.put(SetListening(on=True))
+    until(lambda: home.microphone.opened == 2)
+    before = len(home.observer.told)
+    home.microphone.hear(MUTED)
+    until(lambda: status(subscriber) == "offline")
+    assert str(home.listener.hearing.trouble).startswith("nothing was heard for ")
+    assert home.microphone.sound.empty()
+    assert "scored" not in home.observer.told[before:]
+    home.microphone.hear(QUIET)
+    until(lambda: status(subscriber) == "online")
+
+
+def test_a_microphone_that_may_be_silent_is_heard_in_zeros(start: Callable[..., Home]) -> None:
+    home = start(watch=WatchOptions(silence=0, retry=0.1))
+    home.microphone.hear(MUTED)
+    until(lambda: "heard" in home.observer.told)
+    assert home.listener.hearing.trouble is None
+
+
+def test_a_pipe_that_delivers_zeros_is_heard(start: Callable[..., Home]) -> None:
+    home = start(reopens=False)
+    home.microphone.hear(MUTED)
+    until(lambda: "heard" in home.observer.told)
+    assert home.listener.hearing.trouble is None
 
 
 def test_one_that_dies_does_not_touch_the_others(start: Callable[..., Home]) -> None:

@@ -40,8 +40,37 @@ def after(liveness: Liveness, value: float, most: int = 100_000) -> tuple[float,
 )
 def test_one_value_for_too_long_is_no_sound(value: float, problem: str) -> None:
     liveness = Liveness(3.0)
-    assert after(liveness, value) == (3.0, problem)
-    assert liveness.dead
+    assert liveness.look(varied(), RATE) is None
+    for _ in range(149):  # 2.98 s
+        assert liveness.look(block(value), RATE) is None
+        assert liveness.alive
+    assert liveness.look(block(value), RATE) == problem
+    assert not liveness.alive
+
+
+@pytest.mark.parametrize("value", [0.0, -0.0, 0.25])
+def test_from_the_beginning_it_is_none_until_a_sample_differs(value: float) -> None:
+    liveness = Liveness(3.0)
+    assert not liveness.alive
+    for _ in range(149):
+        assert liveness.look(block(value), RATE) is None
+        assert not liveness.alive
+    assert liveness.look(varied(), RATE) is None
+    assert liveness.alive
+
+
+def test_one_that_was_never_heard_is_opened_anew_as_soon_as_one_that_was() -> None:
+    liveness = Liveness(3.0)
+    assert after(liveness, 0.0) == (3.0, "delivers nothing but zeros; is it muted?")
+    assert not liveness.alive
+
+
+def test_one_sample_that_differs_is_enough() -> None:
+    liveness = Liveness(3.0)
+    samples = np.zeros(BLOCK, np.float32)
+    samples[-1] = 2.0**-23
+    assert liveness.look(AudioBlock(samples, 0), RATE) is None
+    assert liveness.alive
 
 
 def test_only_a_sample_that_differs_ends_that() -> None:
@@ -50,10 +79,22 @@ def test_only_a_sample_that_differs_ends_that() -> None:
     liveness.opened()
     assert liveness.look(block(0.0), RATE) is None
     assert liveness.look(block(0.5), RATE) is None  # stuck elsewhere is no better
-    assert liveness.dead
+    assert not liveness.alive
     assert liveness.look(varied(), RATE) is None
-    assert not liveness.dead
+    assert liveness.alive
     assert after(liveness, 0.0)[0] == 1.0
+
+
+def test_each_opening_has_to_show_that_it_lives() -> None:
+    liveness = Liveness(1.0)
+    assert liveness.look(varied(), RATE) is None
+    liveness.opened()
+    assert not liveness.alive
+    assert after(liveness, 0.0)[0] == 1.0
+    assert not liveness.alive
+    liveness.opened()
+    assert liveness.look(varied(), RATE) is None
+    assert liveness.alive
 
 
 def test_it_is_opened_anew_less_and_less_often_while_that_does_not_help() -> None:
@@ -74,12 +115,16 @@ def test_the_run_of_zeros_begins_anew_with_another_opening() -> None:
 
 
 @given(st.lists(st.sampled_from([0.0, 0.5]), max_size=200))
-def test_patience_without_end_is_never_over(values: list[float]) -> None:
+def test_without_patience_all_is_believed(values: list[float]) -> None:
     liveness = Liveness(0)
-    assert not any(liveness.look(block(value), RATE) for value in values)
-    assert not liveness.dead
+    assert liveness.alive
+    liveness.opened()
+    for value in values:
+        assert liveness.look(block(value), RATE) is None
+        assert liveness.alive
 
 
 def test_an_empty_block_says_nothing() -> None:
     liveness = Liveness(1.0)
     assert liveness.look(AudioBlock(np.zeros(0, np.float32), 0), RATE) is None
+    assert not liveness.alive

@@ -69,7 +69,7 @@ def test_unplugged_during_speech_and_renamed_meanwhile(house: Move) -> None:
 
 def test_a_service_that_starts_before_the_sound_server(house: Move) -> None:
     home = house(source(), server=False)
-    home.wait(lambda: bool(home.subscriber.on("kws/kitchen/health")) and home.trouble() != "not opened yet", "trouble")
+    home.wait(lambda: bool(home.subscriber.on("kws/kitchen/health")) and home.trouble() != "no sound yet", "trouble")
     assert home.status() == "offline"
     home.sound.start()
     home.sound.unplug()  # the server is there, the microphone is not
@@ -106,7 +106,10 @@ def test_a_sound_server_that_hangs_and_one_that_dies(house: Move) -> None:
 
 def test_a_microphone_that_delivers_zeros(house: Move) -> None:
     home = house(source(), "[watch]\nsilence = 1.0")
+    home.speak()
+    home.next_word(0)
     home.wait_status("online")
+    home.hush()
     assert home.wait_status("offline")  # nobody plays anything: all zeros
     home.wait(lambda: home.trouble() == "room, ALSA delivers nothing but zeros; is it muted?", "trouble")
     windows = home.health()["windows"]

@@ -24,7 +24,7 @@ class Clock:
 
 def source(site: str, **more: Any) -> Any:
     """As much of a listener as is told of."""
-    about: dict[str, Any] = {"wanted": True, "trouble": None, "began": True, "name": f"USB {site}", "heard": 0} | more
+    about: dict[str, Any] = {"wanted": True, "trouble": None, "name": f"USB {site}", "heard": 0} | more
     last = None
     if about["heard"]:
         last = Detection(
@@ -33,7 +33,7 @@ def source(site: str, **more: Any) -> Any:
     return SimpleNamespace(
         setup=SimpleNamespace(site=site), source=about["name"], last=last,
         counters=SimpleNamespace(detections=about["heard"]),
-        hearing=SimpleNamespace(wanted=about["wanted"], trouble=about["trouble"], began=about["began"]),
+        hearing=SimpleNamespace(wanted=about["wanted"], trouble=about["trouble"]),
     )  # fmt: skip
 
 
@@ -99,7 +99,7 @@ def test_without_a_watchdog_there_is_no_sign_of_life(tmp_path: Path) -> None:
 
 def test_what_is_not_ready_is_not_made_so_by_a_reload(tmp_path: Path) -> None:
     with Manager(tmp_path / "notify") as manager:
-        supervision = supervise(manager, Clock(), source("kitchen", trouble="not there", began=False, name=None))
+        supervision = supervise(manager, Clock(), source("kitchen", trouble="not there", name=None))
         supervision.reloading()
         supervision.reloaded(None)
         assert finish(manager, supervision) == []
@@ -111,7 +111,9 @@ def test_what_is_not_ready_is_not_made_so_by_a_reload(tmp_path: Path) -> None:
         ([], "starting"),
         ([source("kitchen")], "listening to kitchen (USB kitchen)"),
         ([source("kitchen", name="kitchen")], "listening to kitchen"),
-        ([source("kitchen", began=False, trouble="not opened yet")], "waiting for sound from kitchen (USB kitchen)"),
+        ([source("kitchen", trouble="no sound yet")], "waiting for sound from kitchen (USB kitchen)"),
+        ([source("kitchen", trouble="no sound yet", name=None)], "nothing is heard in kitchen: no sound yet"),
+        ([source("kitchen", trouble="it is muted")], "nothing is heard in kitchen: it is muted"),
         ([source("kitchen", name=None, trouble="USB is gone")], "nothing is heard in kitchen: USB is gone"),
         (
             [source("kitchen", heard=1), source("bath", wanted=False), source("hall", heard=2)],
