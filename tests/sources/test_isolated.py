@@ -28,7 +28,7 @@ BEGIN = """if True:
         subprocess.run(["pactl", *command], stdout=subprocess.DEVNULL, check=True)
     """
 
-HEARD = "heard room, ALSA 16000 0 320"
+HEARD = "heard room, ALSA 16000 0 800"
 
 
 def run(server: SoundServer, *lines: str) -> list[str]:
@@ -93,7 +93,7 @@ def test_a_microphone_that_is_new_is_found_while_another_is_open(sound_server: S
         "    print(next(blocks).end > position)",
     )
     assert lines[0].startswith("AbsentError ")
-    assert lines[1:] == ["heard attic, ALSA 16000 0 320", "True"]
+    assert lines[1:] == ["heard attic, ALSA 16000 0 800", "True"]
 
 
 @pytest.mark.microphone
