@@ -21,7 +21,6 @@ from kws.values import SILENCE, UNKNOWN, Float32Array
 from kws.windows import check_hop
 
 MODEL_FILE = "model.json"
-DEFAULT_MODEL = "commands"
 DEFAULT_NETWORK = "model.tflite"
 _FORMAT = 1
 

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kws import DEFAULT_MODEL
 from kws.errors import UsageError
 
 if TYPE_CHECKING:
@@ -32,7 +33,7 @@ def add_model_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("model")
     group.add_argument(
         "--model",
-        default="commands",
+        default=DEFAULT_MODEL,
         metavar="MODEL",
         help="a model folder, one of its .tflite files, or the name of a model that ships, with or without a file: "
         "commands/model-float32.tflite (default: %(default)s)",

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
+from kws import DEFAULT_MODEL
 from kws.clips import ClipsOptions
 from kws.decision import Options
 from kws.logs import LogOptions
@@ -71,7 +72,7 @@ class ModelOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         skip_silence: whether windows that hold nothing but the noise floor are passed over.
     """
 
-    name: str = "commands"
+    name: str = DEFAULT_MODEL
     interpreter: Literal["ai-edge-litert", "tflite-runtime", "tensorflow"] | None = None
     threads: Annotated[int, msgspec.Meta(ge=1, le=256)] = 1
     skip_silence: bool = True
