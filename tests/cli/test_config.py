@@ -201,7 +201,7 @@ def test_the_configuration_of_the_environment_is_found(write: Path) -> None:
         ),
         (["--set", "decision.release=0.99"], "{file}: decision.release: 0.99 is not above 0 and at most the threshold"),
         (["--site", "a/b"], '--site: source.site: must be 1 to 64 letters, digits, - or _ (A to Z), not "a/b"'),
-        (["--model", "none"], "none: no such model folder, and none of this name ships (commands)"),
+        (["--model", "none"], "none: no such model folder, and none of this name ships (commands, commands-small)"),
     ],
 )
 def test_what_is_wrong_is_one_line(write: Path, arguments: list[str], problem: str) -> None:

@@ -34,23 +34,26 @@ class House:
     """A service, and all that it depends on.
 
     Attributes:
-        config: its configuration, which has MQTT and the model already.
+        config: its configuration, to which MQTT and the model are added.
         sound: its sound server.
         subscriber: hears everything at its broker.
     """
 
-    def __init__(self, folder: Path, sound: SoundServer, broker: Broker, subscriber: Subscriber, config: str) -> None:
+    def __init__(
+        self, folder: Path, sound: SoundServer, broker: Broker, subscriber: Subscriber, config: str, *, model: Path
+    ) -> None:
         self.config = folder / "service.toml"
         self.sound = sound
         self.subscriber = subscriber
         self._speech = say_on(folder / "on.wav", 60)
         self._broker = broker
+        self._model = model
         self._players: list[subprocess.Popen[str]] = []
         self.configure(config)
         self.program = sound.run(*KWS, "run", "--config", self.config)
 
     def configure(self, config: str) -> None:
-        self.config.write_text(f'{config}\n[mqtt]\nurl = "{self._broker.url}"\n')
+        self.config.write_text(f'{config}\n[mqtt]\nurl = "{self._broker.url}"\n[model]\nname = "{self._model}"\n')
 
     def reload(self) -> None:
         self.program.send_signal(signal.SIGHUP)

@@ -29,8 +29,8 @@ def house(
         if server:
             stopped_sound_server.start()
         stopped_sound_server.name({"room": "room"}, elsewhere)
-        config = "\n".join((*tables, f'[model]\nname = "{model_folder}"'))
-        return House(tmp_path, stopped_sound_server, broker, subscriber, config)
+        config = "\n".join(tables)
+        return House(tmp_path, stopped_sound_server, broker, subscriber, config, model=model_folder)
 
     yield house
     stopped_sound_server.stop()
