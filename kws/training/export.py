@@ -15,11 +15,10 @@ from kws.errors import UsageError
 from kws.frontend import FrontEnd
 from kws.model import MODEL_FILE, Description
 from kws.training.card import write_card
+from kws.training.libraries import tf
 from kws.training.recipe import Recipe
 from kws.training.train import EXAMPLES_FILE, RECIPE_FILE, Trainer
 from kws.values import Float32Array
-
-import tensorflow as tf  # isort: skip - after kws.training.network, which sets what TensorFlow reads when it loads
 
 #: How numbers are stored -> file in the model folder; the first is the one that a model folder stands for.
 NETWORKS = {"int8": "model.tflite", "float32": "model-float32.tflite", "dynamic-range": "model-dynamic.tflite"}

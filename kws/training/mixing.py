@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -64,6 +65,12 @@ class Example:
     window: Float32Array
     label: int
     origin: int = NO_ORIGIN
+
+
+class Source(Protocol):
+    """Where windows to learn from come from."""
+
+    def draw(self) -> Example: ...
 
 
 class Mixer:

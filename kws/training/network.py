@@ -2,30 +2,14 @@
 
 from __future__ import annotations
 
-import os
 from typing import Any
 
 import numpy as np
 
-from kws.errors import UsageError
-from kws.stderr import silenced
+from kws.training.depthwise import DepthwiseConv2D
+from kws.training.libraries import DEFAULT_BLOCKS_ARGS, EfficientNet, keras
 from kws.training.recipe import Network
 from kws.values import Float32Array
-
-# The package asks for Keras by this name; TensorFlow itself serves tf-keras under tf.keras when asked so.
-os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
-os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
-
-try:
-    # TensorFlow greets before anybody could tell it not to, and complains when it finds no graphics card.
-    with silenced():
-        import tensorflow as tf
-        import tf_keras as keras
-        from efficientnet.model import DEFAULT_BLOCKS_ARGS, EfficientNet
-
-        tf.config.list_logical_devices()
-except ImportError as error:  # pragma: no cover - depends on the installation
-    raise UsageError(f"training needs the extra 'train': pip install 'kws[train]' ({error})") from error
 
 
 def build_network(network: Network, shape: tuple[int, int, int], labels: int) -> Any:
@@ -51,8 +35,7 @@ def build_network(network: Network, shape: tuple[int, int, int], labels: int) ->
         models=keras.models,
         utils=keras.utils,
     )
-    if lite:
-        body = keras.models.clone_model(body, clone_function=_without_swish)
+    body = keras.models.clone_model(body, clone_function=_lite if lite else _same)
     x = body(normalised)
     x = keras.layers.GlobalAveragePooling2D(name="pooling")(x)
     x = keras.layers.Dropout(network.dropout, name="dropout")(x)
@@ -60,11 +43,17 @@ def build_network(network: Network, shape: tuple[int, int, int], labels: int) ->
     return keras.Model(inputs, outputs)
 
 
-def _without_swish(layer: Any) -> Any:
+def _same(layer: Any) -> Any:
+    """A layer of the package's network, the depthwise ones as this package has them."""
+    kind = DepthwiseConv2D if isinstance(layer, keras.layers.DepthwiseConv2D) else type(layer)
+    return kind.from_config(layer.get_config())
+
+
+def _lite(layer: Any) -> Any:
     """A layer of the package's network as EfficientNet-Lite has it."""
     if isinstance(layer, keras.layers.Activation):
         return keras.layers.ReLU(6.0, name=layer.name)
-    return type(layer).from_config(layer.get_config())
+    return _same(layer)
 
 
 def set_normalisation(model: Any, images: Float32Array) -> None:

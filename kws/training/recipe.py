@@ -49,6 +49,7 @@ class Mix(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         speed: share of clips played faster or slower by up to ``speed_range``.
         level: lowest and highest level of the word, in decibels re full scale.
         newest: the word ends at most this many seconds before the window does.
+        reuse: how often a mixed window is learned from in the mean, masked anew each time.
     """
 
     unknown: float = 0.18
@@ -65,6 +66,7 @@ class Mix(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     speed_range: float = 0.12
     level: tuple[float, float] = (-45.0, -12.0)
     newest: float = 0.5
+    reuse: float = 1.0
     time_masks: int = 2
     time_mask: float = 0.12
     frequency_masks: int = 2

@@ -17,7 +17,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from kws.errors import UsageError
 from kws.frontend import FrontEnd
 from kws.training.augment import mask_spectrogram
-from kws.training.mixing import UNKNOWN_LABEL, Mixer
+from kws.training.libraries import keras, tf
+from kws.training.mixing import UNKNOWN_LABEL, Mixer, Source
 from kws.training.network import build_network, decayed, finish_normalisation, set_normalisation
 from kws.training.prepare import Folders, labels_of, prepare
 from kws.training.recipe import Mix, Recipe
@@ -25,38 +26,48 @@ from kws.training.schedule import learning_rate
 from kws.training.spectra import TrainingFrontEnd
 from kws.values import Float32Array
 
-import tf_keras as keras  # isort: skip
-import tensorflow as tf  # isort: skip - after kws.training.network, which sets what TensorFlow reads when it loads
-
 RECIPE_FILE = "recipe.json"
 HISTORY_FILE = "history.jsonl"
 EXAMPLES_FILE = "examples.npy"
 _CLIPS_PER_CHECK = 25_600
 _EXAMPLES = 1_000
+_POOL = 8  # batches that mixed windows are drawn from again
 
 
 def batches(
-    mixer: Mixer, front_end: FrontEnd, mix: Mix, size: int, seed: int
+    source: Source, front_end: FrontEnd, mix: Mix, size: int, seed: int
 ) -> Iterator[tuple[Float32Array, npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
-    """Images ``(size, *shape)``, labels ``(size,)`` and origins ``(size,)`` without end."""
+    """Images ``(size, *shape)``, labels ``(size,)`` and origins ``(size,)`` without end.
+
+    Mixing a window costs as much as learning from it. With ``mix.reuse`` above 1 only that part of a batch is new and
+    the rest is drawn from the last few batches' windows (data echoing, arXiv:1907.05550); masks are always new.
+    """
     front_end = TrainingFrontEnd.like(front_end)
     rng = np.random.default_rng(seed)
+    pool: list[tuple[Float32Array, int, int]] = []
+    new = max(1, round(size / mix.reuse))
     while True:
-        images = np.empty((size, *front_end.shape), np.float32)
-        labels, origins = np.empty((2, size), np.int64)
-        for i in range(size):
-            example = mixer.draw()
-            labels[i], origins[i] = example.label, example.origin
-            images[i] = front_end(example.window)
+        drawn = (source.draw() for _ in range(size if len(pool) < size else new))
+        fresh = [(front_end(example.window), example.label, example.origin) for example in drawn]
+        again = rng.choice(len(pool), size - len(fresh), replace=False) if len(fresh) < size else ()
+        batch = fresh + [pool[i] for i in again]
+        images = np.stack([image for image, _, _ in batch])
+        for image in images:
             mask_spectrogram(
                 rng,
-                images[i],
+                image,
                 time_masks=mix.time_masks,
                 time_mask=mix.time_mask,
                 frequency_masks=mix.frequency_masks,
                 frequency_mask=mix.frequency_mask,
             )
-        yield images, labels, origins
+        yield images, np.array([label for _, label, _ in batch]), np.array([origin for _, _, origin in batch])
+        if mix.reuse > 1:
+            pool += fresh
+            # A random one makes way for each, so that all are drawn equally often in the mean.
+            for i in rng.integers(len(pool), size=max(0, len(pool) - _POOL * size)):
+                pool[i % len(pool)] = pool[-1]
+                pool.pop()
 
 
 class Trainer:

@@ -1,0 +1,81 @@
+"""Batches: which windows they hold, and how often."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+
+pytest.importorskip("tensorflow", reason="training needs the extra 'train'")
+from kws.frontend import LOG_MEL_SMALL
+from kws.training.mixing import Example
+from kws.training.recipe import Mix
+from kws.training.train import batches
+from kws.values import Float32Array
+
+pytestmark = pytest.mark.training
+
+SIZE = 12
+
+Batch: TypeAlias = tuple[Float32Array, npt.NDArray[np.int64], npt.NDArray[np.int64]]
+
+
+@dataclass
+class Numbered:
+    """Draws windows whose label is their number, and whose level tells it too."""
+
+    drawn: int = field(default=0)
+
+    def draw(self) -> Example:
+        self.drawn += 1
+        window = np.full(16000, 0.5, np.float32)
+        window[::2] *= -1
+        return Example(window * np.float32(0.9**self.drawn), self.drawn, 1000 + self.drawn)
+
+
+def taken(count: int, reuse: float = 1.0) -> tuple[Numbered, list[Batch]]:
+    mixer = Numbered()
+    mix = Mix(time_masks=0, frequency_masks=0, reuse=reuse)
+    return mixer, list(islice(batches(mixer, LOG_MEL_SMALL, mix, SIZE, seed=3), count))
+
+
+def test_every_window_is_learned_from_once_unless_more_is_asked_for() -> None:
+    mixer, drawn = taken(5)
+    assert [label for _, labels, _ in drawn for label in labels] == list(range(1, 5 * SIZE + 1))
+    assert mixer.drawn == 5 * SIZE
+    assert all(images.shape == (SIZE, 48, 40, 1) for images, _, _ in drawn)
+
+
+def test_windows_are_learned_from_as_often_as_asked_for() -> None:
+    mixer, drawn = taken(400, reuse=3)
+    assert mixer.drawn == SIZE + 399 * SIZE // 3
+    uses = Counter(label for _, labels, _ in drawn for label in labels)
+    # Those in the middle have had their time; the first were drawn from a small pool, the last are still in it.
+    settled = [uses[label] for label in range(200, 1200)]
+    assert np.mean(settled) == pytest.approx(3.0, abs=0.2)
+    # Twice in one batch would be one window with twice the weight.
+    assert all(len(set(labels)) == SIZE for _, labels, _ in drawn)
+
+
+def test_a_window_keeps_its_label_its_origin_and_its_sound() -> None:
+    first: dict[int, np.ndarray] = {}
+    _, drawn = taken(40, reuse=4)
+    for images, labels, origins in drawn:
+        np.testing.assert_array_equal(origins, labels + 1000)
+        for image, label in zip(images, labels, strict=True):
+            np.testing.assert_array_equal(image, first.setdefault(int(label), image))
+
+
+def test_masks_are_new_each_time() -> None:
+    mixer = Numbered()
+    mix = Mix(time_masks=2, time_mask=0.3, reuse=4)
+    seen: dict[int, set[bytes]] = {}
+    for images, labels, _ in islice(batches(mixer, LOG_MEL_SMALL, mix, SIZE, seed=3), 30):
+        for image, label in zip(images, labels, strict=True):
+            seen.setdefault(int(label), set()).add(image.tobytes())
+    assert sum(len(images) > 1 for images in seen.values()) > 0.5 * len(seen)
