@@ -11,7 +11,7 @@ import numpy as np
 
 from kws.decision import NOTHING, Decider, Decision, DecisionSettings, Fired
 from kws.model import Model
-from kws.silence import FLOOR_SECONDS, Floor
+from kws.silence import Floor
 from kws.sources.base import Source
 from kws.sources.resample import Resampler
 from kws.values import AudioBlock, Detection, Float32Array
@@ -73,7 +73,7 @@ def score_sounds(model: Model, decider: Decider, blocks: Iterable[AudioBlock]) -
     """
     front_end, hop, history = model.front_end, decider.hop, decider.longest - 1
     windows = WindowStream(front_end, hop, history=history)
-    floor = Floor(-(-front_end.window // hop), round(FLOOR_SECONDS * front_end.sample_rate / hop))
+    floor = Floor.under(front_end.window, hop, front_end.sample_rate)
     most = round(_PROBE_SECONDS * front_end.sample_rate / hop)
     passed: list[float] = []  # the levels of windows that were passed over
     scored = None

@@ -32,6 +32,11 @@ class Floor:
         self._memory = max(memory, hops + 1)
         self.reset()
 
+    @classmethod
+    def under(cls, window: int, hop: int, sample_rate: int) -> Floor:
+        """For windows of so many samples, a hop of samples apart."""
+        return cls(-(-window // hop), round(FLOOR_SECONDS * sample_rate / hop))
+
     def reset(self) -> None:
         """Begin a new stretch."""
         self._newest.clear()

@@ -21,7 +21,7 @@ from kws.values import SILENCE, UNKNOWN, AudioBlock, Float32Array
 from tests.sources.sounds import tone
 
 HOP = 800
-ON, OFF = 1000, 3000  # hertz
+ON, OFF, OTHER = 1000, 3000, 5000  # hertz
 
 #: Magnitudes of 50 ms frames without overlap; 1 kHz is bin 64.
 FRONT_END = FrontEnd(
@@ -30,7 +30,7 @@ FRONT_END = FrontEnd(
 
 
 class Whistles:
-    """Stands for a model: 1 kHz means "on" and 3 kHz means "off", the more of the last half second the likelier."""
+    """Stands for a model: 1 kHz is "on", 3 kHz "off" and 5 kHz other words, the more of half a second the likelier."""
 
     name = "whistles"
     labels = (SILENCE, UNKNOWN, "on", "off")
@@ -39,8 +39,8 @@ class Whistles:
 
     def posteriors(self, columns: Float32Array) -> Float32Array:
         # A tone of amplitude 0.5 has the magnitude 0.5 / 2 * 400 in its bin.
-        on, off = (np.minimum(columns[10:, hertz * 1024 // 16000] / 100, 1).mean() for hertz in (ON, OFF))
-        return np.array([max(0, 1 - on - off), 0, on, off], np.float32)
+        on, off, other = (np.minimum(columns[10:, hertz * 1024 // 16000] / 100, 1).mean() for hertz in (ON, OFF, OTHER))
+        return np.array([max(0, 1 - on - off - other), other, on, off], np.float32)
 
 
 class Sound:
@@ -262,15 +262,20 @@ def told(pipeline: Pipeline, *blocks: AudioBlock) -> tuple[list[Decision], list[
 @settings(max_examples=25, deadline=None)
 @given(
     parts=st.lists(
-        st.tuples(st.floats(0, 9), st.sampled_from([ON, OFF]), st.floats(0.2, 0.7), st.floats(0.005, 0.5)),
+        st.tuples(st.floats(0, 9), st.sampled_from([ON, OFF, OTHER]), st.floats(0.2, 0.7), st.floats(0.005, 0.5)),
         min_size=1, max_size=3,
     ),
     cuts=st.lists(st.integers(0, 400_000), max_size=6),
     smoothing=st.sampled_from([0.05, 0.1, 0.25]),
     quiet_before=st.sampled_from([0.0, 0.3]),
+    speech_before=st.sampled_from([0.0, 0.5]),
 )  # fmt: skip
 def test_nothing_changes_where_silence_is_passed_over(
-    parts: list[tuple[float, int, float, float]], cuts: list[int], smoothing: float, quiet_before: float
+    parts: list[tuple[float, int, float, float]],
+    cuts: list[int],
+    smoothing: float,
+    quiet_before: float,
+    speech_before: float,
 ) -> None:
     sound = room(7 + sum(before + 3 for before, *_ in parts))
     place = 6 * 16000
@@ -281,7 +286,13 @@ def test_nothing_changes_where_silence_is_passed_over(
         place += len(word)
 
     def pipeline(*, skip_silence: bool) -> Pipeline:
-        return make_pipeline(skip_silence=skip_silence, smoothing=smoothing, quiet_before=quiet_before, near=0.5)
+        return make_pipeline(
+            skip_silence=skip_silence,
+            smoothing=smoothing,
+            quiet_before=quiet_before,
+            speech_before=speech_before,
+            near=0.5,
+        )
 
     every, _ = told(pipeline(skip_silence=False), AudioBlock(sound, 0))
     skipping, scored = told(pipeline(skip_silence=True), *cut(sound, cuts))

@@ -74,6 +74,12 @@ def add_decision_options(parser: argparse.ArgumentParser) -> None:
         help="only words that come after so many seconds of quiet count: a command, not a word in a sentence",
     )
     group.add_argument(
+        "--speech-before",
+        type=float,
+        metavar="W",
+        help="how much of its score a word loses amid other words, from 0 (nothing) to 1 (all of it)",
+    )
+    group.add_argument(
         "--settings", metavar="FILE", help="a TOML file with tables [decision], [keyword.WORD] and [gate]"
     )
 
@@ -134,6 +140,7 @@ def _tables(options: argparse.Namespace) -> dict[str, object]:
         "refractory": options.refractory,
         "hop": options.hop,
         "quiet_before": options.isolated,
+        "speech_before": options.speech_before,
     }
     keywords: dict[str, dict[str, float]] = {}
     for text in options.threshold:

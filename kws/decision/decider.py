@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from operator import itemgetter
 
 import numpy as np
 
+from kws.decision.context import Context
 from kws.decision.gate import Gate
 from kws.decision.isolation import SLACK
 from kws.decision.settings import DecisionSettings
@@ -77,7 +78,12 @@ class Decider:
         self._unread: deque[Float32Array] = deque(maxlen=self.longest)
         self._calm = 0  # such windows in a row
         longest_quiet = max((spotter.isolation.longest for spotter in self._spotters), default=0)
-        self._listens = longest_quiet > 0
+        weighs_speech = any(chosen.speech_before for chosen in settings.keywords.values())
+        if weighs_speech and UNKNOWN not in labels:
+            raise ValueError(f"speech_before: the model has no label {UNKNOWN}")
+        self._unknown = list(labels).index(UNKNOWN) if weighs_speech else -1
+        self._context = Context(sample_rate=sample_rate, hop=grid.hop, window=window) if weighs_speech else None
+        self._listens = longest_quiet > 0 or weighs_speech
         self._levels: deque[float] = deque(maxlen=grid.hops(window + grid.samples(SLACK)) + longest_quiet)
         self._candidates: list[Candidate] = []
         self._end: int | None = None
@@ -93,7 +99,7 @@ class Decider:
         Args:
             posteriors: float32 ``(labels,)``; kept, so not to be written to afterwards.
             end: the position just after the window's last sample: a hop after that of the window before.
-            level: of the newest hop's sound, in decibels; needed where a keyword asks for quiet around it.
+            level: of the newest hop's sound, in decibels; needed where a keyword asks what was around it.
 
         Returns:
             What fired, and which utterances ended as near misses.
@@ -105,8 +111,10 @@ class Decider:
             raise ValueError(f"a window ends at {end}, the one before at {self._end}: reset() where sound is missing")
         if self._listens:
             if level is None:
-                raise ValueError("a keyword asks for quiet around it: each window needs its level")
+                raise ValueError("a keyword asks what was around it: each window needs its level")
             self._levels.append(level)
+            if self._context:
+                self._context.push(float(posteriors[self._unknown]), level)
         self._end = end
         self._unread.append(posteriors)
         self._calm = self._calm + 1 if max(self._of_keywords(posteriors.tolist())) < self._calm_below else 0
@@ -118,19 +126,24 @@ class Decider:
             return NOTHING
         return self._attend(in_hump.tolist(), end)
 
-    def skip(self, posteriors: Float32Array, end: int, levels: Iterable[float] = ()) -> None:
+    def skip(self, posteriors: Float32Array, end: int, levels: Sequence[float] = ()) -> None:
         """Take windows in a row of which it is known that no keyword's average reaches its release threshold.
 
         To be called only while :attr:`idle`; it leaves the same state as :meth:`step` for each of them.
 
         Args:
-            posteriors: float32 ``(n, labels)``, of the last of them: at least ``longest - 1``, or all.
+            posteriors: float32 ``(n, labels)``, of the last of them: at least ``longest - 1``, or all. Those of which
+                there are none held nothing but the noise floor.
             end: the position just after the last window's last sample.
             levels: of each window's newest hop, where :meth:`step` needs them.
         """
         self._unread.extend(posteriors[-self.longest :])
         self._calm = 0
         self._levels.extend(levels)
+        if self._context:
+            unknown = posteriors[:, self._unknown].tolist()
+            for posterior, level in zip([0.0] * (len(levels) - len(unknown)) + unknown, levels, strict=True):
+                self._context.push(posterior, level)
         self._end = end
 
     def reset(self) -> Decision:
@@ -150,6 +163,8 @@ class Decider:
         self._unread.clear()
         self._calm = 0
         self._levels.clear()
+        if self._context:
+            self._context.reset()
         self._candidates.clear()
         self._end = None
         self.idle = True
@@ -184,12 +199,13 @@ class Decider:
     def _attend(self, in_hump: list[bool], end: int) -> Decision:
         """Step the keywords in a hump, close what is over, and settle what fired."""
         levels = tuple(self._levels)
+        speech = self._context.speech if self._context else 0.0
         misses: list[NearMiss] = []
         for spotter, average, high in zip(self._spotters, self._averages.tolist(), in_hump, strict=True):
             if not high:
                 misses += filter(None, [spotter.close()])
-            elif spotter.step(average, end):
-                self._let_fire(spotter, average, end, levels)
+            elif (score := spotter.step(average, end, speech)) is not None:
+                self._let_fire(spotter, score, end, levels)
         fired: list[Fired] = []
         for candidate in tuple(self._candidates):
             outcome = candidate.settle(levels, end)
@@ -205,14 +221,14 @@ class Decider:
         self.idle = not self._candidates and not any(in_hump)
         return Decision(tuple(fired), tuple(misses)) if fired or misses else NOTHING
 
-    def _let_fire(self, spotter: Spotter, average: float, end: int, levels: Sequence[float]) -> None:
+    def _let_fire(self, spotter: Spotter, score: float, end: int, levels: Sequence[float]) -> None:
         """Let a keyword fire, unless it is a command and the gate is closed."""
         wake = None
         if self._gate and self._gate.guards(spotter.keyword):
             wake = self._gate.opener(end)
             if wake is None:
-                spotter.trigger.suppress(average, end, Reason.GATE_CLOSED)
+                spotter.trigger.suppress(score, end, Reason.GATE_CLOSED)
                 return
-        candidate = spotter.fire(average, end, levels, wake)
+        candidate = spotter.fire(score, end, levels, wake)
         if candidate:
             self._candidates.append(candidate)

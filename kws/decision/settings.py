@@ -29,6 +29,7 @@ RANGES: Mapping[str, tuple[float, float]] = {
     "quiet_before": (0.0, 5.0),
     "quiet_after": (0.0, 5.0),
     "quiet_margin": (1.0, 60.0),
+    "speech_before": (0.0, 1.0),
     "seconds": (0.1, 3600.0),
 }
 
@@ -85,6 +86,7 @@ class KeywordSettings:
         quiet_before: seconds of quiet that must come before the word; 0 asks for none.
         quiet_after: seconds of quiet that must come after the word; 0 asks for none. The decision waits for it.
         quiet_margin: decibels below the word's loudest hop from which a hop is quiet.
+        speech_before: how much of its score a keyword loses where all that came before it was other words.
 
     Raises:
         SettingError: a value is out of its range.
@@ -100,6 +102,7 @@ class KeywordSettings:
     quiet_before: float = 0.0
     quiet_after: float = 0.0
     quiet_margin: float = 10.0
+    speech_before: float = 0.0
 
     def __post_init__(self) -> None:
         check_ranges(asdict(self))

@@ -59,19 +59,29 @@ class Spotter:
         self._length = grid.samples(settings.length)
         self._grid = grid
 
-    def step(self, average: float, end: int) -> bool:
-        """Take a window with the average at or above release; whether the keyword is to fire: see :meth:`fire`."""
+    def step(self, average: float, end: int, speech: float = 0.0) -> float | None:
+        """Take a window with the average at or above release.
+
+        Args:
+            average: of the keyword's posterior.
+            end: of the window.
+            speech: how much of what came before was speech, 0 to 1.
+
+        Returns:
+            The score with which the keyword is to fire (see :meth:`fire`); None where it is not.
+        """
         if self.trigger.start is None:
             windows_ago = self.mean.rise(self.column, self.trigger.settings.release)
             self.trigger.begin(end - windows_ago * self._grid.hop - self._length)
         largest = int(self.mean.averages.argmax()) == self.column
-        return self.trigger.step(average, largest=largest, end=end)
+        score = average * (1.0 - self.trigger.settings.speech_before * speech)
+        return score if self.trigger.step(average, score, largest=largest, end=end) else None
 
-    def fire(self, average: float, end: int, levels: Sequence[float], wake: str | None) -> Candidate | None:
+    def fire(self, score: float, end: int, levels: Sequence[float], wake: str | None) -> Candidate | None:
         """Fire where it was quiet before the word.
 
         Args:
-            average: as given to :meth:`step`.
+            score: as :meth:`step` gave it.
             end: as given to :meth:`step`.
             levels: of the hops heard, in decibels, newest last.
             wake: the wake word that had opened the gate.
@@ -80,12 +90,12 @@ class Spotter:
         start = max(self.trigger.start or 0, end - self._grid.window)
         word = self._grid.hops(end - start)
         if not self.isolation.quiet_before(levels, word):
-            self.trigger.suppress(average, end, Reason.NOT_ISOLATED)
+            self.trigger.suppress(score, end, Reason.NOT_ISOLATED)
             return None
         self.trigger.fire(end)
         limit = self.isolation.limit(levels, word) if self.isolation.after else 0.0
         deadline = end + self.isolation.patience * self._grid.hop
-        return Candidate(self, average, start, end, wake, limit, deadline)
+        return Candidate(self, score, start, end, wake, limit, deadline)
 
     def close(self) -> NearMiss | None:
         """The average fell below release: what the hump came to, if it came near and did not fire."""
@@ -103,7 +113,7 @@ class Candidate:
 
     Attributes:
         spotter: of which keyword.
-        score: the average with which it fired.
+        score: with which it fired.
         start: where the word is thought to begin.
         end: the end of the window in which it fired.
         wake: the wake word that had opened the gate.

@@ -6,11 +6,12 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from kws.decision.context import speech_before
 from kws.decision.decider import Decider
 from kws.decision.settings import DecisionSettings
 from kws.decision.smoothing import smooth
 from kws.decision.values import Decision
-from kws.values import Float32Array, Float64Array
+from kws.values import UNKNOWN, Float32Array, Float64Array
 
 
 class Stretch:
@@ -20,7 +21,7 @@ class Stretch:
         labels: what each posterior is of.
         posteriors: float32 ``(windows, labels)``.
         first_end: the position at the end of the first window.
-        levels: of each window's newest hop in decibels, where a keyword asks for quiet around it.
+        levels: of each window's newest hop in decibels, where a keyword asks what was around it.
         sample_rate: hertz, of all positions.
         window: samples under one window.
     """
@@ -42,12 +43,36 @@ class Stretch:
         self.sample_rate = sample_rate
         self.window = window
         self._smooth: dict[int, Float64Array] = {}
+        self._speech: dict[int, Float64Array] = {}
 
     def averages(self, windows: int) -> Float64Array:
         """The averages over so many windows, float64 ``(windows, labels)``: computed once."""
         if windows not in self._smooth:
             self._smooth[windows] = smooth(self.posteriors, windows)
         return self._smooth[windows]
+
+    def scores(self, keyword: str, settings: DecisionSettings) -> Float64Array:
+        """A keyword's score at each window, float64 ``(windows,)``: its average, less what speech takes away.
+
+        Raises:
+            ValueError: it asks what was around it, and the levels are missing.
+        """
+        averages = self.averages(settings.windows(keyword))[:, self.labels.index(keyword)]
+        weight = settings.keywords[keyword].speech_before
+        if not weight:
+            return averages
+        return averages * (1.0 - weight * self._speech_before(round(settings.hop * self.sample_rate)))
+
+    def _speech_before(self, hop: int) -> Float64Array:
+        """How much of what came before each window was speech: computed once."""
+        if hop not in self._speech:
+            if self.levels is None:
+                raise ValueError("a keyword asks what was around it: each window needs its level")
+            unknown = self.posteriors[:, self.labels.index(UNKNOWN)]
+            self._speech[hop] = speech_before(
+                unknown, self.levels, sample_rate=self.sample_rate, hop=hop, window=self.window
+            )
+        return self._speech[hop]
 
     def decide(self, settings: DecisionSettings) -> list[Decision]:
         """What :meth:`Decider.step` says of each window and :meth:`Decider.reset` at the end, where it says something.

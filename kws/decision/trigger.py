@@ -3,7 +3,8 @@
 An utterance shows as a *hump*: the run of windows in which the keyword's average is at or above its release
 threshold. A hump fires at most once. It fires at the first window of which all of this holds:
 
-- the average is at or above the threshold and the largest of all labels, for ``patience`` windows in a row;
+- the average is the largest of all labels and the score at or above the threshold, for ``patience`` windows in a row
+  (the score is the average, less what speech before the word takes away);
 - this hump has not fired yet: a keyword that has fired is *held* until its average falls below release;
 - the refractory time since the keyword last fired is over.
 """
@@ -55,9 +56,9 @@ class Trigger:
         """A hump begins: the average is at or above release, and the word is thought to begin at ``start``."""
         self.start = start
 
-    def step(self, average: float, *, largest: bool, end: int) -> bool:
+    def step(self, average: float, score: float, *, largest: bool, end: int) -> bool:
         """Take one window of a hump; whether the keyword is to fire: then call :meth:`fire` or :meth:`suppress`."""
-        obstacle = self._obstacle(average, largest=largest, end=end)
+        obstacle = self._obstacle(average, score, largest=largest, end=end)
         if obstacle:
             self._note(average, end, obstacle)
         return obstacle is None
@@ -86,12 +87,13 @@ class Trigger:
         self._end_hump()
         return peak
 
-    def _obstacle(self, average: float, *, largest: bool, end: int) -> Reason | None:
-        high = average >= self.settings.threshold
+    def _obstacle(self, average: float, score: float, *, largest: bool, end: int) -> Reason | None:
+        high = score >= self.settings.threshold
         self._run = self._run + 1 if high and largest else 0
         obstacles = {
-            Reason.BELOW_THRESHOLD: not high,
+            Reason.BELOW_THRESHOLD: average < self.settings.threshold,
             Reason.NOT_LARGEST: not largest,
+            Reason.IN_SPEECH: not high,
             Reason.HELD: self._fired or self._suppressed is not None,
             Reason.REFRACTORY: end < self._ready,
             Reason.NOT_PATIENT: self._run < self.settings.patience,

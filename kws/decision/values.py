@@ -16,6 +16,7 @@ class Reason(StrEnum):
     HELD = "not released since it fired"
     GATE_CLOSED = "no wake word before it"
     NOT_ISOLATED = "not on its own"
+    IN_SPEECH = "amid other words"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,7 +25,7 @@ class Fired:
 
     Attributes:
         keyword: one of the labels.
-        score: the average with which it fired, in [0, 1].
+        score: with which it fired, in [0, 1]: the average, less what speech before it takes away.
         start: the position at which the word is thought to begin.
         end: the position just after the newest sample heard when the decision fell.
         wake: the wake word that had opened the gate; None without a gate and for a wake word.

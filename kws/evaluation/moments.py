@@ -135,11 +135,10 @@ def timeline(moment: Moment, settings: DecisionSettings, *, before: float = 1.25
 
 
 def _peak(heard: Heard, label: Label, operation: Operation, tolerance: dict[str, float]) -> float:
-    """The highest average while a detection could have been of a label."""
+    """The highest score while a detection could have been of a label."""
     settings = operation.settings
     rows = _rows(heard, settings, label.start, label.end + tolerance[label.word])
-    averages = heard.stretch.averages(settings.windows(label.word))[rows, heard.stretch.labels.index(label.word)]
-    return float(averages.max(initial=0.0))
+    return float(heard.stretch.scores(label.word, settings)[rows].max(initial=0.0))
 
 
 def _ends(heard: Heard, settings: DecisionSettings) -> Float64Array:

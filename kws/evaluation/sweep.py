@@ -44,23 +44,24 @@ class Track:
         least = min(self._base.override(threshold=lowest).release, self._base.release)
         self._windows = np.flatnonzero(averages[:, self._column] >= least)
         self._averages = averages[self._windows, self._column]
+        self._scores = stretch.scores(keyword, settings)[self._windows]
         self._largest = averages[self._windows].argmax(axis=1) == self._column
 
     def fires(self, threshold: float | None = None) -> list[Fire]:
         """Where it fires at a threshold, release in proportion; at its own where none is given."""
         chosen = self._base if threshold is None else self._base.override(threshold=threshold)
         in_hump = self._averages >= chosen.release
-        windows, averages = self._windows[in_hump], self._averages[in_hump]
+        windows, scores = self._windows[in_hump], self._scores[in_hump]
         starts = np.diff(windows, prepend=-2) > 1
-        ready = _runs((averages >= chosen.threshold) & self._largest[in_hump], starts) >= chosen.patience
+        ready = _runs((scores >= chosen.threshold) & self._largest[in_hump], starts) >= chosen.patience
         humps = np.cumsum(starts) - 1
-        return self._walk(chosen, windows[ready], averages[ready], humps[ready], windows[starts])
+        return self._walk(chosen, windows[ready], scores[ready], humps[ready], windows[starts])
 
     def _walk(
         self,
         chosen: KeywordSettings,
         windows: npt.NDArray[np.int64],
-        averages: npt.NDArray[np.float64],
+        scores: npt.NDArray[np.float64],
         humps: npt.NDArray[np.int64],
         begins: npt.NDArray[np.int64],
     ) -> list[Fire]:
@@ -70,14 +71,14 @@ class Track:
         refractory = self._grid.samples(chosen.refractory)
         fires = []
         spent, ready, pardoned = -1, 0, None
-        for window, average, hump in zip(windows.tolist(), averages.tolist(), humps.tolist(), strict=True):
+        for window, score, hump in zip(windows.tolist(), scores.tolist(), humps.tolist(), strict=True):
             end = self._end(window)
             if hump == spent or (end < ready and (pardoned is None or window <= pardoned)):
                 continue
             spent = hump
             if not (isolation.before or isolation.after):
                 ready = end + refractory
-                fires.append(Fire(end / self._grid.sample_rate, average))
+                fires.append(Fire(end / self._grid.sample_rate, score))
                 continue
             word = self._word(chosen, int(begins[hump]), window)
             if not isolation.quiet_before(self._levels(window), word):
@@ -85,7 +86,7 @@ class Track:
             ready, pardoned = end + refractory, None
             settled, fired = self._settle(spotter, window, word)
             if fired:
-                fires.append(Fire(self._end(settled) / self._grid.sample_rate, average))
+                fires.append(Fire(self._end(settled) / self._grid.sample_rate, score))
             else:
                 pardoned = settled
         return fires

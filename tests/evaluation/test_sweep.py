@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 from kws.decision import DecisionSettings, KeywordSettings, Stretch
 from kws.evaluation.sweep import THRESHOLDS, Track
-from kws.values import SILENCE, Float32Array
+from kws.values import SILENCE, UNKNOWN, Float32Array
 
-LABELS = (SILENCE, "on", "off")
+LABELS = (SILENCE, UNKNOWN, "on", "off")
 WINDOW = 16000
 
 
@@ -24,7 +24,8 @@ def posteriors(draw: st.DrawFn) -> Float32Array:
     for _ in range(draw(st.integers(1, 20))):
         on = draw(st.integers(0, 16))
         off = draw(st.integers(0, 16 - on))
-        rows += [[(16 - on - off) / 16, on / 16, off / 16]] * draw(st.integers(1, 6))
+        unknown = draw(st.sampled_from([0, 16 - on - off]))
+        rows += [[(16 - on - off - unknown) / 16, unknown / 16, on / 16, off / 16]] * draw(st.integers(1, 6))
     return np.array(rows, np.float32)
 
 
@@ -45,6 +46,7 @@ def keyword_settings(draw: st.DrawFn) -> KeywordSettings:
         length=draw(st.sampled_from([0.05, 0.2, 1.0])),
         quiet_before=draw(windows | st.just(0.0)),
         quiet_after=draw(windows | st.just(0.0)),
+        speech_before=draw(st.sampled_from([0.0, 0.3, 1.0])),
     )
 
 
@@ -71,12 +73,15 @@ def test_it_fires_where_the_decider_does(data: st.DataObject) -> None:
 @pytest.mark.parametrize("threshold", [0.1, 0.5, 0.81, 0.999])
 def test_long_random_streams(threshold: float) -> None:
     rng = np.random.default_rng(3)
-    walk = np.cumsum(rng.normal(0, 0.6, (20000, 3)), axis=0)
-    walk -= np.stack([np.convolve(walk[:, i], np.ones(200) / 200, "same") for i in range(3)], axis=1)
+    walk = np.cumsum(rng.normal(0, 0.6, (20000, 4)), axis=0)
+    walk -= np.stack([np.convolve(walk[:, i], np.ones(200) / 200, "same") for i in range(4)], axis=1)
     rows = (np.exp(walk) / np.exp(walk).sum(axis=1, keepdims=True)).astype(np.float32)
     stretch = Stretch(LABELS, rows, levels=rng.uniform(-60, -20, len(rows)).tolist())
     plain = KeywordSettings()
-    keywords = {"on": plain, "off": plain.override(quiet_before=0.1, quiet_after=0.05, refractory=0.1, patience=2)}
+    keywords = {
+        "on": plain,
+        "off": plain.override(quiet_before=0.1, quiet_after=0.05, refractory=0.1, patience=2, speech_before=0.4),
+    }
     chosen = DecisionSettings(keywords=keywords)
     for keyword in keywords:
         fires = Track(stretch, keyword, chosen).fires(threshold)
@@ -86,7 +91,7 @@ def test_long_random_streams(threshold: float) -> None:
 
 def test_it_takes_the_settings_as_they_are() -> None:
     # A release that is no longer in the proportion in which the threshold would take it along.
-    rows = np.array([[1 - x / 8, x / 8, 0] for x in (0, 7, 7, 3, 7, 7, 0)], np.float32)
+    rows = np.array([[1 - x / 8, 0, x / 8, 0] for x in (0, 7, 7, 3, 7, 7, 0)], np.float32)
     keyword = KeywordSettings(threshold=0.75, release=0.5, near=0.75, smoothing=0.05, refractory=0.0)
     low = replace(keyword, release=0.25, near=0.75)
     chosen = DecisionSettings(keywords={"on": keyword, "off": low})

@@ -1,0 +1,162 @@
+"""A word amid other words: what the network called the windows before it counts against it."""
+
+from __future__ import annotations
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import settings as hypothesis_settings
+from hypothesis import strategies as st
+
+from kws.decision import Decider, DecisionSettings, Fired, KeywordOptions, Reason, Stretch
+from kws.decision.context import Context, speech_before
+from kws.errors import UsageError
+from kws.silence import Floor
+from kws.values import SILENCE, UNKNOWN
+
+from .spoken import HOP, LABELS, WINDOW, levels, posteriors, settings, step_all
+
+LAG, ASKED = 20, 30  # windows of 50 ms under a second, and in the second and a half before it
+GRID = {"sample_rate": 16000, "hop": HOP, "window": WINDOW}
+
+
+def word(before: str, after: str = "...") -> tuple[str, str]:
+    """What came before a word, the word, and loud sound all along."""
+    heard = before + "oooo" + after
+    return heard, "#" * len(heard)
+
+
+def decide(heard: str, sound: str, chosen: DecisionSettings) -> list[Fired]:
+    decisions = step_all(Decider(LABELS, chosen), heard, sound)
+    return [fired for decision in decisions for fired in decision.fired]
+
+
+def test_a_word_after_silence_keeps_its_score() -> None:
+    [fired] = decide(*word("." * 60), settings(speech_before=1.0))
+    assert fired.score == 1.0
+
+
+def test_a_word_after_speech_does_not_fire() -> None:
+    assert decide(*word("?" * 60), settings(speech_before=1.0)) == []
+    assert [fired.score for fired in decide(*word("?" * 60), settings())] == [1.0]
+
+
+@pytest.mark.parametrize("speech", [0, 6, 15, 24, 30])
+def test_a_score_falls_in_proportion_to_the_speech_before(speech: int) -> None:
+    """The newest windows asked end a second before the word's first: 20 windows ago, 30 of them."""
+    before = "." * 30 + "?" * speech + "." * (ASKED - speech) + "." * (LAG - 1)
+    [fired] = decide(*word(before), settings(speech_before=0.5, threshold=0.4, release=0.4, near=0.4))
+    assert fired.score == 1 - 0.5 * (speech / ASKED)
+
+
+def test_windows_that_share_sound_with_the_word_are_not_asked() -> None:
+    # The word's own beginning is no speech before it.
+    [fired] = decide(*word("." * 60 + "?" * (LAG - 1)), settings(speech_before=1.0))
+    assert fired.score == 1.0
+    [fired] = decide(*word("." * 60 + "?" * LAG), settings(speech_before=1.0))
+    assert fired.score == 1 - 1 / ASKED
+
+
+def test_speech_that_is_long_gone_is_forgotten() -> None:
+    [fired] = decide(*word("?" * 40 + "." * (LAG + ASKED - 1)), settings(speech_before=1.0))
+    assert fired.score == 1.0
+
+
+def test_other_keywords_before_it_are_no_speech() -> None:
+    heard, sound = word("c" * 60)
+    assert [fired.keyword for fired in decide(heard, sound, settings(speech_before=1.0))] == ["computer", "on"]
+
+
+def test_a_new_stretch_knows_of_no_speech() -> None:
+    decider = Decider(LABELS, settings(speech_before=1.0))
+    list(step_all(decider, "?" * 60, "#" * 60))
+    decider.reset()
+    decisions = list(step_all(decider, "....oo", "#" * 6))
+    assert [fired.score for decision in decisions for fired in decision.fired] == [1.0]
+
+
+def test_what_speech_stood_against_is_a_near_miss_that_says_so() -> None:
+    decider = Decider(LABELS, settings(speech_before=0.5))
+    decisions = list(step_all(decider, *word("?" * 60)))
+    [miss] = [miss for decision in decisions for miss in decision.near_misses]
+    assert (miss.reason, miss.score, miss.threshold) == (Reason.IN_SPEECH, 1.0, 0.75)
+
+
+def test_a_keyword_may_be_exempt() -> None:
+    chosen = settings(keyword={"computer": KeywordOptions(speech_before=0.0)}, speech_before=1.0)
+    heard = "?" * 60 + "cccc" + "..." + "?" * 60 + "oooo" + "..."
+    assert [fired.keyword for fired in decide(heard, "#" * len(heard), chosen)] == ["computer"]
+
+
+def test_the_noise_floor_is_no_speech_whatever_the_network_calls_it() -> None:
+    # Five seconds for the floor to be known, then the whole context within it.
+    heard = "?" * 160 + "oooo"
+    quiet = "-" * 160 + "####"
+    [fired] = decide(heard, quiet, settings(speech_before=1.0))
+    assert fired.score == 1.0
+    assert decide(heard, "#" * len(heard), settings(speech_before=1.0)) == []
+
+
+@pytest.mark.parametrize("weight", [-0.1, 1.1])
+def test_the_weight_is_a_share(weight: float) -> None:
+    with pytest.raises(UsageError, match=rf"decision\.speech_before: {weight} is not within 0 to 1"):
+        settings(speech_before=weight)
+
+
+def test_a_model_without_unknown_words_has_no_speech() -> None:
+    chosen = settings(speech_before=0.5)
+    with pytest.raises(ValueError, match="no label _unknown_"):
+        Decider((SILENCE, "on", "off", "computer"), chosen)
+
+
+def test_levels_are_needed() -> None:
+    with pytest.raises(ValueError, match="each window needs its level"):
+        list(step_all(Decider(LABELS, settings(speech_before=0.5)), "...."))
+    with pytest.raises(ValueError, match="each window needs its level"):
+        Stretch(LABELS, posteriors("....")).scores("on", settings(speech_before=0.5))
+
+
+LETTERS = st.lists(
+    st.tuples(st.sampled_from(".?of4"), st.sampled_from("-=#"), st.integers(1, 40)), min_size=1, max_size=12
+)
+
+
+def spelled(runs: list[tuple[str, str, int]]) -> tuple[str, str]:
+    return "".join(letter * n for letter, _, n in runs), "".join(level * n for _, level, n in runs)
+
+
+@given(runs=LETTERS, scale=st.floats(0.1, 1))
+def test_window_by_window_and_all_at_once_are_the_mean_by_definition(
+    runs: list[tuple[str, str, int]], scale: float
+) -> None:
+    heard, sound = spelled(runs)
+    unknown = posteriors(heard)[:, LABELS.index(UNKNOWN)] * np.float32(scale)
+    loudness = levels(sound)
+    floor = Floor(20, 100)
+    spoken = [Fraction(round(float(value) * 2**30), 2**30) for value in unknown]
+    for window in range(1, len(spoken)):
+        if floor.step(loudness[window]):
+            spoken[window] = Fraction(0)
+    expected = [
+        float(sum(spoken[max(0, window - LAG - ASKED + 1) : max(0, window - LAG + 1)], Fraction(0)) / ASKED)
+        for window in range(len(spoken))
+    ]
+    assert speech_before(unknown, loudness, **GRID).tolist() == expected
+    context, streamed = Context(**GRID), []
+    for value, level in zip(unknown.tolist(), loudness, strict=True):
+        context.push(value, level)
+        streamed.append(context.speech)
+    assert streamed == expected
+
+
+@hypothesis_settings(max_examples=100, deadline=None)
+@given(runs=LETTERS, weight=st.sampled_from([0.25, 0.5, 1.0]), smoothing=st.sampled_from([0.05, 0.2]))
+def test_a_whole_stretch_at_once_is_the_same(runs: list[tuple[str, str, int]], weight: float, smoothing: float) -> None:
+    heard, sound = spelled(runs)
+    chosen = settings(speech_before=weight, smoothing=smoothing, threshold=0.6)
+    decider = Decider(LABELS, chosen)
+    steps = [*step_all(decider, heard, sound), decider.reset()]
+    stretch = Stretch(LABELS, posteriors(heard), first_end=WINDOW, levels=levels(sound))
+    assert stretch.decide(chosen) == [decision for decision in steps if decision]
