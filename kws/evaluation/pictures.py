@@ -81,16 +81,16 @@ class DetPlane:
     ) -> Element:
         """The picture of all keywords."""
         frame = Frame(62, 14, 900, 330)
-        points = [self._at(frame, x, y) for x, y in zip(curve.false_rate, curve.miss_rate, strict=True)]
-        own = [self._at(frame, x, y) for x, y in frontier]
-        x_budget, _ = self._at(frame, budget, 0)
+        points = [self.at(frame, x, y) for x, y in zip(curve.false_rate, curve.miss_rate, strict=True)]
+        own = [self.at(frame, x, y) for x, y in frontier]
+        x_budget, _ = self.at(frame, budget, 0)
         return el(
             "svg",
-            self._grid(frame, "false accepts an hour", "words missed", fine=True),
+            self.grid(frame, "false accepts an hour", "words missed", fine=True),
             el("line", x1=x_budget, x2=x_budget, y1=frame.top, y2=frame.bottom, class_="budget"),
             el("text", f"budget {budget:g}", x=x_budget + 6, y=frame.bottom - 8, class_="note"),
-            _line(own, "own") if own else None,
-            _line(points, "curve"),
+            polyline(own, "own") if own else None,
+            polyline(points, "curve"),
             [
                 el(
                     "circle",
@@ -111,13 +111,13 @@ class DetPlane:
     def small(self, keyword: str, curve: Curve, whole: Curve, marks: Iterable[Mark]) -> Element:
         """The picture of one keyword among the others."""
         frame = Frame(34, 26, 196, 120)
-        points = [self._at(frame, x, y) for x, y in zip(curve.false_rate, curve.miss_rate, strict=True)]
-        others = [self._at(frame, x, y) for x, y in zip(whole.false_rate, whole.miss_rate, strict=True)]
+        points = [self.at(frame, x, y) for x, y in zip(curve.false_rate, curve.miss_rate, strict=True)]
+        others = [self.at(frame, x, y) for x, y in zip(whole.false_rate, whole.miss_rate, strict=True)]
         return el(
             "svg",
-            self._grid(frame),
-            _line(others, "other"),
-            _line(points, "curve"),
+            self.grid(frame),
+            polyline(others, "other"),
+            polyline(points, "curve"),
             [self._mark(frame, mark, label=False) for mark in marks],
             el("text", keyword, x=frame.left, y=15, class_="name"),
             el("text", f"{curve.said} said", x=frame.right, y=15, class_="note end"),
@@ -126,20 +126,22 @@ class DetPlane:
             aria_label=f"Miss rate against false accepts per hour, {keyword}",
         )
 
-    def _at(self, frame: Frame, false_rate: float, miss_rate: float) -> tuple[float, float]:
+    def at(self, frame: Frame, false_rate: float, miss_rate: float) -> tuple[float, float]:
+        """The place of a point in a picture."""
         return (
             frame.left + frame.width * self._x.share(float(false_rate)),
             frame.bottom - frame.height * self._y.share(float(miss_rate)),
         )
 
-    def _grid(self, frame: Frame, x_name: str = "", y_name: str = "", *, fine: bool = False) -> list[Element]:
+    def grid(self, frame: Frame, x_name: str = "", y_name: str = "", *, fine: bool = False) -> list[Element]:
+        """The empty plane, its lines and numbers, and the names of its axes."""
         grid = [el("rect", x=frame.left, y=frame.top, width=frame.width, height=frame.height, class_="plane")]
         for value in self._x.ticks(fine=fine):
-            x, _ = self._at(frame, value, 0)
+            x, _ = self.at(frame, value, 0)
             grid.append(el("line", x1=x, x2=x, y1=frame.top, y2=frame.bottom, class_=_grid_style(value)))
             grid.append(el("text", f"{value:g}", x=x, y=frame.bottom + 15, class_="tick middle"))
         for value in self._y.ticks(fine=fine):
-            _, y = self._at(frame, 0, value)
+            _, y = self.at(frame, 0, value)
             grid.append(el("line", x1=frame.left, x2=frame.right, y1=y, y2=y, class_=_grid_style(value)))
             grid.append(el("text", f"{100 * value:g} %", x=frame.left - 6, y=y + 3.5, class_="tick end"))
         if x_name:
@@ -149,7 +151,7 @@ class DetPlane:
         return grid
 
     def _mark(self, frame: Frame, mark: Mark, *, label: bool) -> Element:
-        x, y = self._at(frame, mark.false_rate, mark.miss_rate)
+        x, y = self.at(frame, mark.false_rate, mark.miss_rate)
         size = 6 if label else 4
         shape = (
             el("circle", cx=x, cy=y, r=size - 0.5)
@@ -220,9 +222,9 @@ def scores(moment: Moment, settings: DecisionSettings) -> Element:
         el("text", "0", x=frame.left - 4, y=frame.bottom + 3.5, class_="tick end"),
         ticks,
         el("text", f"rival {line.rival}", x=frame.right, y=frame.top - 6, class_="end"),
-        _line(_points(line, line.rivals, x, y), "rival"),
-        _line(_points(line, line.posteriors, x, y), "raw"),
-        _line(_points(line, line.averages, x, y), "mean"),
+        polyline(_points(line, line.rivals, x, y), "rival"),
+        polyline(_points(line, line.posteriors, x, y), "raw"),
+        polyline(_points(line, line.averages, x, y), "mean"),
         fired,
         viewBox="0 0 480 152",
         role="img",
@@ -236,7 +238,7 @@ def _points(
     return [(x(time), y(value)) for time, value in zip(line.times.tolist(), values.tolist(), strict=True)]
 
 
-def _line(points: Iterable[tuple[float, float]], style: str) -> Element:
+def polyline(points: Iterable[tuple[float, float]], style: str) -> Element:
     """A polyline that leaves out points on top of each other."""
     written = dict.fromkeys(f"{x:.1f},{y:.1f}" for x, y in points)
     return el("polyline", points=" ".join(written), class_=style)
