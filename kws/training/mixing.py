@@ -9,7 +9,7 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from kws.speech import word_extent
+from kws.speech import clip_window, word_extent
 from kws.training.augment import Room, change_speed, coloured_noise, decibels, rms, room_response
 from kws.training.corpus import Recordings
 from kws.training.mining import HardExamples
@@ -103,8 +103,7 @@ class Mixer:
             return Example(self._finish(window, loudness), UNKNOWN_LABEL, origin)
         kind -= mix.speech
         if kind < mix.unknown and len(self._by_label[UNKNOWN_LABEL]):
-            window, loudness, origin = self._unknown_word()
-            return Example(self._finish(window, loudness), UNKNOWN_LABEL, origin)
+            return self._unknown_word()
         kind -= mix.unknown
         label = int(rng.choice(self._keywords))
         if kind < mix.cut:
@@ -112,7 +111,7 @@ class Mixer:
         kind -= mix.cut
         if kind < mix.fragment and len(self._material.speech):
             return Example(self._finish(*self._fragment(label)), UNKNOWN_LABEL)
-        return Example(self._finish(*self._keyword(label)), label)
+        return self._keyword(label)
 
     def report(self, origins: npt.NDArray[np.int64], keyword: Float32Array) -> None:
         """Hear of what was drawn: origins ``(n,)`` and the posterior of all keywords together ``(n,)``.
@@ -146,9 +145,15 @@ class Mixer:
             window[begin:stop] = sound[begin - first : stop - first]
         return window
 
-    def _keyword(self, label: int) -> tuple[Float32Array, float]:
+    def _as_recorded(self, sound: Float32Array) -> Float32Array:
+        clipped: Float32Array = np.clip(clip_window(sound, self._window), -1.0, 1.0, dtype=np.float32)
+        return clipped
+
+    def _keyword(self, label: int) -> Example:
         rng = self._rng
         sound, start, end = self._word(label)
+        if rng.random() < self._mix.plain:
+            return Example(self._as_recorded(sound), label)
         latest = self._window - int(rng.uniform(0.0, self._mix.newest) * 16000)
         target = int(min(self._window, max(latest, end - start)))
         loudness = rms(sound[start:end])
@@ -158,7 +163,7 @@ class Mixer:
             self._add_neighbour(window, target - (end - start), target, loudness)
         else:
             window = self._place(sound, end, target)
-        return window, loudness
+        return Example(self._finish(window, loudness), label)
 
     def _add_neighbour(self, window: Float32Array, start: int, end: int, loudness: float) -> None:
         """Lay the tail of another word before ``start``, or the head of one after ``end``."""
@@ -181,12 +186,14 @@ class Mixer:
         if room > 0:
             window += self._place(other[: int(len(other) * 0.5)], 0, end + gap)
 
-    def _unknown_word(self) -> tuple[Float32Array, float, int]:
+    def _unknown_word(self) -> Example:
         rng = self._rng
         index = self._hard_words.draw(rng) if rng.random() < self._mix.hard else None
         if index is None:
             index = int(rng.choice(self._by_label[UNKNOWN_LABEL]))
         sound, start, end = self._word(UNKNOWN_LABEL, index)
+        if rng.random() < self._mix.plain:
+            return Example(self._as_recorded(sound), UNKNOWN_LABEL, index)
         loudness = rms(sound[start:end])
         length = end - start
         target = int(rng.uniform(length * 0.4, self._window + length * 0.5))
@@ -194,7 +201,7 @@ class Mixer:
         if rng.random() < 0.3:
             other, _, last = self._word(UNKNOWN_LABEL)
             window += self._place(other, last, target - length - int(rng.uniform(0.02, 0.4) * 16000))
-        return window, loudness, index
+        return Example(self._finish(window, loudness), UNKNOWN_LABEL, index)
 
     def _cut_keyword(self, label: int) -> tuple[Float32Array, float]:
         rng = self._rng

@@ -42,6 +42,8 @@ class Mix(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         cut: share of keywords of which so much lies outside the window that they count as unknown.
         fragment: share of keywords of which only a head or a tail is heard, joined to running speech: unknown.
         hard: share of running speech and of other words that is drawn from what the network takes for keywords.
+        plain: share of whole words, keywords and others, that are heard as they were recorded: at the place in their
+            second and at the level that they have there, without more noise.
         neighbour: share of keywords that have another word close before or after.
         noise: share of windows with background noise.
         snr: lowest and highest signal-to-noise ratio in decibels.
@@ -58,6 +60,7 @@ class Mix(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     cut: float = 0.05
     fragment: float = 0.04
     hard: float = 0.5
+    plain: float = 0.0
     neighbour: float = 0.15
     noise: float = 0.8
     snr: tuple[float, float] = (0.0, 30.0)

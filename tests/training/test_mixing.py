@@ -76,6 +76,24 @@ def test_keywords_are_whole_at_every_place_that_is_allowed() -> None:
     assert max(ends) > 0.95
 
 
+def test_words_as_they_were_recorded_have_their_own_place_and_level() -> None:
+    mix = changed(plain=1.0, unknown=0.5, noise=1.0, room=1.0)
+    draws = mixer(mix)
+    heard = {example.label: example.window for example in (draws.draw() for _ in range(40))}
+    assert set(heard) == {1, 2, 3}
+    clips = material()
+    for label, window in heard.items():
+        [index] = np.flatnonzero(clips.labels == label)
+        np.testing.assert_array_equal(window, clips.words[int(index)])
+
+
+def test_only_the_share_of_words_that_is_asked_for_is_as_recorded() -> None:
+    draws = mixer(changed(plain=0.2))
+    clips = material()
+    as_recorded = [np.array_equal(one.window, clips.words[one.label - 1]) for one in (draws.draw() for _ in range(500))]
+    assert np.mean(as_recorded) == pytest.approx(0.2, abs=0.06)
+
+
 def test_the_level_is_the_words() -> None:
     window = mixer(PLAIN).draw().window
     assert max(levels(window)) == pytest.approx(-20, abs=0.7)
