@@ -199,12 +199,11 @@ class Decider:
     def _attend(self, in_hump: list[bool], end: int) -> Decision:
         """Step the keywords in a hump, close what is over, and settle what fired."""
         levels = tuple(self._levels)
-        speech = self._context.speech if self._context else 0.0
         misses: list[NearMiss] = []
         for spotter, average, high in zip(self._spotters, self._averages.tolist(), in_hump, strict=True):
             if not high:
                 misses += filter(None, [spotter.close()])
-            elif (score := spotter.step(average, end, speech)) is not None:
+            elif (score := spotter.step(average, end, self._speech_before(spotter.keyword, end))) is not None:
                 self._let_fire(spotter, score, end, levels)
         fired: list[Fired] = []
         for candidate in tuple(self._candidates):
@@ -220,6 +219,12 @@ class Decider:
                 self._gate.fired(outcome.keyword, end)
         self.idle = not self._candidates and not any(in_hump)
         return Decision(tuple(fired), tuple(misses)) if fired or misses else NOTHING
+
+    def _speech_before(self, keyword: str, end: int) -> float:
+        """How much speech before it counts against a keyword: none against a command that a wake word announced."""
+        if not self._context or (self._gate and self._gate.guards(keyword) and self._gate.opener(end)):
+            return 0.0
+        return self._context.speech
 
     def _let_fire(self, spotter: Spotter, score: float, end: int, levels: Sequence[float]) -> None:
         """Let a keyword fire, unless it is a command and the gate is closed."""

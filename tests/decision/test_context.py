@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from kws.decision import Decider, DecisionSettings, Fired, KeywordOptions, Reason, Stretch
+from kws.decision import Decider, DecisionSettings, Fired, GateOptions, KeywordOptions, Reason, Stretch
 from kws.decision.context import Context, speech_before
 from kws.errors import UsageError
 from kws.silence import Floor
@@ -88,6 +88,14 @@ def test_a_keyword_may_be_exempt() -> None:
     chosen = settings(keyword={"computer": KeywordOptions(speech_before=0.0)}, speech_before=1.0)
     heard = "?" * 60 + "cccc" + "..." + "?" * 60 + "oooo" + "..."
     assert [fired.keyword for fired in decide(heard, "#" * len(heard), chosen)] == ["computer"]
+
+
+def test_nothing_counts_against_a_command_that_a_wake_word_announced() -> None:
+    gate = GateOptions(wake_words=("computer",), seconds=2)
+    chosen = settings(gate, {"computer": KeywordOptions(speech_before=0.0)}, speech_before=1.0)
+    heard = "?" * 60 + "cccc" + "..." + "oooo" + "." * 60 + "?" * 60 + "oooo..."
+    fired = decide(heard, "#" * len(heard), chosen)
+    assert [(one.keyword, one.score, one.wake) for one in fired] == [("computer", 1.0, None), ("on", 1.0, "computer")]
 
 
 def test_the_noise_floor_is_no_speech_whatever_the_network_calls_it() -> None:
