@@ -37,6 +37,38 @@ def coloured_noise(rng: np.random.Generator, size: int, slope: float) -> Float32
     return noise / np.float32(rms(noise))
 
 
+def beeps(rng: np.random.Generator, size: int, *, sample_rate: int = 16000) -> Float32Array:
+    """What machines say: a tone, a sweep or a burst of noise, once or again and again, of level 1 while it sounds.
+
+    A network that never heard them takes the steady pitch of an alarm for a vowel.
+    """
+    seconds = np.arange(int(rng.uniform(0.05, 1.2) * sample_rate)) / sample_rate
+    first = rng.uniform(150.0, 4000.0)
+    # Most are steady; the others slide by up to two octaves.
+    last = first * 2 ** (rng.uniform(-2.0, 2.0) if rng.random() < 0.3 else 0.0)
+    phase = 2 * np.pi * (first * seconds + (last - first) * seconds**2 / (2 * seconds[-1]))
+    kind = rng.random()
+    if kind < 0.6:  # pure, or with a few overtones
+        sound = sum(rng.uniform() ** 2 * np.sin(n * phase) for n in range(2, 4)) * rng.integers(2) + np.sin(phase)
+    elif kind < 0.8:
+        sound = np.sign(np.sin(phase))
+    else:
+        sound = rng.standard_normal(len(seconds))
+    if rng.random() < 0.4:  # struck, not blown
+        sound = sound * np.exp(-seconds * rng.uniform(3.0, 30.0))
+    fade = min(len(sound) // 2, int(rng.uniform(0.001, 0.02) * sample_rate))
+    ramp = np.linspace(0.0, 1.0, fade)
+    sound[:fade] *= ramp
+    sound[len(sound) - fade :] *= ramp[::-1]
+    once = (sound / rms(sound.astype(np.float32))).astype(np.float32)
+    period = len(once) + int(rng.uniform(0.05, 0.6) * sample_rate)
+    window = np.zeros(size + len(once), np.float32)
+    for start in range(int(rng.integers(size)), size, period if rng.random() < 0.5 else size):
+        window[start : start + len(once)] += once
+    cut = int(rng.integers(len(once)))  # so that some are under way when the window begins
+    return window[cut : cut + size]
+
+
 def room_response(rng: np.random.Generator, *, sample_rate: int = 16000) -> Float32Array:
     """A room and a microphone as one impulse response ``(n,)``, at most 0.4 s, of unit energy.
 

@@ -16,6 +16,7 @@ from kws.frontend import FrontEnd
 from kws.model import MODEL_FILE, Description
 from kws.training.card import write_card
 from kws.training.libraries import tf
+from kws.training.network import equalise_priors
 from kws.training.recipe import Recipe
 from kws.training.train import EXAMPLES_FILE, RECIPE_FILE, Trainer
 from kws.values import Float32Array
@@ -98,6 +99,8 @@ def export(
     if recipe is not None and not recipe.trains_like(trainer.recipe):
         raise UsageError(f"{run} was trained with another recipe")
     recipe = recipe or trainer.recipe
+    if recipe.equal_priors:
+        equalise_priors(trainer.averaged, recipe.mix.priors(len(recipe.keywords)))
     examples = np.load(run / EXAMPLES_FILE)
     folder.mkdir(parents=True, exist_ok=True)
     digests = {}
@@ -121,6 +124,7 @@ def export(
             "optimiser": msgspec.to_builtins(recipe.optimiser),
             "held_out_noise": recipe.held_out_noise,
             "clips": int(trainer.clips),
+            "equal_priors": recipe.equal_priors,
             "kws": __version__,
         },
     )

@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kws.speech import clip_window, word_extent
-from kws.training.augment import Room, change_speed, coloured_noise, decibels, rms, room_response
+from kws.training.augment import Room, beeps, change_speed, coloured_noise, decibels, rms, room_response
 from kws.training.corpus import Recordings
 from kws.training.mining import HardExamples
 from kws.training.recipe import Mix
@@ -96,7 +96,7 @@ class Mixer:
         rng, mix = self._rng, self._mix
         kind = rng.random()
         if kind < mix.silence:
-            return Example(self._finish(np.zeros(self._window, np.float32), None), SILENCE_LABEL)
+            return self._silence()
         kind -= mix.silence
         if kind < mix.speech and len(self._material.speech):
             window, loudness, origin = self._running_speech()
@@ -226,6 +226,11 @@ class Mixer:
             return window + self._place(rest, 0, join), loudness
         window = self._place(sound[end - length :], 0, join)
         return window + self._place(rest, len(rest), join), loudness
+
+    def _silence(self) -> Example:
+        if self._rng.random() < self._mix.beeps:
+            return Example(self._finish(beeps(self._rng, self._window), 1.0), SILENCE_LABEL)
+        return Example(self._finish(np.zeros(self._window, np.float32), None), SILENCE_LABEL)
 
     def _running_speech(self) -> tuple[Float32Array, float, int]:
         rng, speech = self._rng, self._material.speech

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -67,6 +68,18 @@ def set_normalisation(model: Any, images: Float32Array) -> None:
 def finish_normalisation(model: Any) -> None:
     """Have the normalisation use its weights, which Keras copies once; needed whenever they have changed."""
     model.get_layer("normalisation").finalize_state()
+
+
+def equalise_priors(model: Any, priors: Sequence[float]) -> None:
+    """Have the posteriors be for labels that are all equally likely beforehand.
+
+    Args:
+        model: that was trained on labels with other prior probabilities.
+        priors: these, one for each label, all above 0.
+    """
+    layer = model.get_layer("posteriors")
+    kernel, bias = layer.get_weights()
+    layer.set_weights([kernel, bias - np.log(np.array(priors) * len(priors))])
 
 
 def decayed(name: str) -> bool:

@@ -39,6 +39,7 @@ class Mix(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         unknown: share of windows with other words.
         speech: share of random seconds of running speech, as unknown.
         silence: share of noise, or nearly nothing.
+        beeps: share of silence in which machines beep, ring and knock.
         cut: share of keywords of which so much lies outside the window that they count as unknown.
         fragment: share of keywords of which only a head or a tail is heard, joined to running speech: unknown.
         hard: share of running speech and of other words that is drawn from what the network takes for keywords.
@@ -57,6 +58,7 @@ class Mix(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     unknown: float = 0.18
     speech: float = 0.18
     silence: float = 0.06
+    beeps: float = 0.0
     cut: float = 0.05
     fragment: float = 0.04
     hard: float = 0.5
@@ -74,6 +76,12 @@ class Mix(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     time_mask: float = 0.12
     frequency_masks: int = 2
     frequency_mask: float = 0.12
+
+    def priors(self, keywords: int) -> tuple[float, ...]:
+        """The share of each label in training: silence, unknown, and so many keywords."""
+        unknown = self.unknown + self.speech + self.cut + self.fragment
+        keyword = (1.0 - self.silence - unknown) / keywords
+        return (self.silence, unknown, *[keyword] * keywords)
 
 
 class Optimiser(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -110,6 +118,9 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         front_end: a preset of :data:`kws.frontend.PRESETS` or a table with the fields of
             :class:`kws.frontend.FrontEnd`.
         held_out_noise: folders or files of noise, by name, that are kept for evaluation.
+        equal_priors: whether the network that is exported gives posteriors for labels of equal prior probability: the
+            posteriors of training divided by its shares of the labels (arXiv:2007.07314). Otherwise a network that
+            heard ten times as much of other words as of a keyword keeps to other words in case of doubt.
         decision: recommended decision settings: the tables ``decision``, ``keyword`` and ``gate`` of a configuration.
         licence: of the model.
         attribution: of the recordings that it learns from, a line each.
@@ -122,6 +133,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     mix: Mix = Mix()
     optimiser: Optimiser = Optimiser()
     held_out_noise: tuple[str, ...] = ()
+    equal_priors: bool = False
     decision: dict[str, Any] = {}
     licence: str = ""
     attribution: tuple[str, ...] = ()
@@ -161,6 +173,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             name=self.name,
             mix=self.mix,
             optimiser=same,
+            equal_priors=self.equal_priors,
             decision=self.decision,
             licence=self.licence,
             attribution=self.attribution,

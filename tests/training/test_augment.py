@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from kws.training.augment import Room, change_speed, coloured_noise, decibels, mask_spectrogram, rms, room_response
+from kws.training.augment import Room, beeps, change_speed, coloured_noise, decibels, mask_spectrogram, rms, room_response
 from kws.values import Float32Array
 from tests.training.sounds import tone
 
@@ -65,3 +65,28 @@ def test_masks_are_rows_and_columns_of_the_mean_and_no_wider_than_asked() -> Non
         assert rows.sum() <= 8
         assert columns.sum() <= 3
         assert np.array_equal(changed, rows[:, None] | columns[None, :])
+
+
+def test_beeps_are_of_level_one_while_they_sound_and_leave_pauses() -> None:
+    rng = np.random.default_rng(1)
+    pauses, steady, sounded = 0, 0, []
+    for _ in range(300):
+        window = beeps(rng, 16000)
+        assert window.shape == (16000,)
+        assert window.dtype == np.float32
+        assert np.isfinite(window).all()
+        sounding = window[np.abs(window) > 1e-6]
+        pauses += len(sounding) < 16000
+        if len(sounding) > 8000:
+            sounded.append(rms(sounding))
+            spectrum = np.abs(np.fft.rfft(window)) ** 2
+            steady += spectrum.max() > 0.2 * spectrum.sum()
+    assert np.median(sounded) == pytest.approx(1.0, abs=0.3)
+    assert max(sounded) < 2.0  # where two overlap
+    assert pauses > 200
+    assert steady > 20
+
+
+def test_the_same_seed_beeps_the_same() -> None:
+    first, again = (beeps(np.random.default_rng(5), 16000) for _ in range(2))
+    np.testing.assert_array_equal(first, again)

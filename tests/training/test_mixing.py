@@ -99,6 +99,15 @@ def test_the_level_is_the_words() -> None:
     assert max(levels(window)) == pytest.approx(-20, abs=0.7)
 
 
+def test_machines_that_beep_are_silence() -> None:
+    draws = mixer(changed(silence=1.0, beeps=0.5))
+    drawn = [draws.draw() for _ in range(200)]
+    assert {example.label for example in drawn} == {SILENCE_LABEL}
+    # At the level of words, where noise is heard from next to nothing to a street.
+    loud = [max(levels(example.window)) > -24 for example in drawn]
+    assert 0.3 < np.mean(loud) < 0.75
+
+
 def test_the_shares_are_kept() -> None:
     draws = mixer(changed(unknown=0.2, speech=0.1, silence=0.3))
     labels = Counter(draws.draw().label for _ in range(2000))

@@ -9,7 +9,7 @@ import pytest
 
 from kws.errors import UsageError
 from kws.frontend import ARTICLE, LOG_MEL
-from kws.training.recipe import Recipe, read_recipe
+from kws.training.recipe import Mix, Recipe, read_recipe
 from kws.training.schedule import learning_rate
 
 ROOT = Path(__file__).parents[2]
@@ -79,3 +79,8 @@ def test_the_rate_rises_stays_and_falls_to_nothing() -> None:
     assert rates[9:51] == pytest.approx([1.0] * 42)
     assert rates[75] == pytest.approx(0.5)
     assert rates[100] == 0.0
+
+
+def test_the_priors_are_the_shares_of_the_mix() -> None:
+    mix = Mix(silence=0.1, unknown=0.2, speech=0.1, cut=0.05, fragment=0.05)
+    assert mix.priors(5) == pytest.approx((0.1, 0.4, 0.1, 0.1, 0.1, 0.1, 0.1))

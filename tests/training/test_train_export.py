@@ -17,6 +17,7 @@ from tests.training.sounds import PITCHES, RATE, tone, write_words
 
 pytest.importorskip("tensorflow", reason="training needs the extra 'train'")
 from kws.training.export import load_run
+from kws.training.recipe import read_recipe
 
 pytestmark = pytest.mark.training
 
@@ -95,6 +96,22 @@ def test_every_network_of_the_export_hears_the_words(trained: Path, network: str
         posteriors = model.posteriors(model.front_end.columns(clip))
         assert posteriors.sum() == pytest.approx(1.0, abs=0.02)
         assert model.labels[posteriors.argmax()] == label
+
+
+def test_with_equal_priors_the_network_keeps_to_no_label_in_case_of_doubt(trained: Path, tmp_path: Path) -> None:
+    """Bayes: the odds of two labels are those of training, times the ratio of their shares in training."""
+    recipe = tmp_path / "recipe.toml"
+    recipe.write_text(SMALL.replace("[network]", "equal_priors = true\n[network]"), encoding="utf-8")
+    kws("export", trained / "run", tmp_path / "equal", "--recipe", recipe, "--networks", "int8,float32")
+    before, after = (Model(folder / "model-float32.tflite") for folder in (trained / "model", tmp_path / "equal"))
+    assert not before.description.training["equal_priors"]
+    assert after.description.training["equal_priors"]
+    priors = np.array(read_recipe(recipe).mix.priors(2))
+    rng = np.random.default_rng(0)
+    for level in (1e-3, 1e-2, 1e-1):
+        columns = before.front_end.columns(rng.standard_normal(16000).astype(np.float32) * np.float32(level))
+        expected = before.posteriors(columns) / priors
+        np.testing.assert_allclose(after.posteriors(columns), expected / expected.sum(), atol=1e-5)
 
 
 def test_the_model_listens(trained: Path) -> None:
