@@ -5,7 +5,16 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from kws.training.augment import Room, beeps, change_speed, coloured_noise, decibels, mask_spectrogram, rms, room_response
+from kws.training.augment import (
+    Room,
+    beeps,
+    change_speed,
+    coloured_noise,
+    decibels,
+    mask_spectrogram,
+    rms,
+    room_response,
+)
 from kws.values import Float32Array
 from tests.training.sounds import tone
 
