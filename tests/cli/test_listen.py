@@ -16,6 +16,7 @@ import pytest
 import soundfile
 import soxr
 
+from kws import DEFAULT_MODEL
 from kws.model import read_description
 from kws.values import Float32Array
 from tests.cli.conftest import DEMO, Listen
@@ -40,8 +41,10 @@ def pcm(samples: Float32Array) -> bytes:
 
 
 @pytest.mark.parametrize("file", ["model.tflite", "model-float32.tflite"])
-def test_every_word_of_the_demo_is_heard_once(model_folder: Path, file: str) -> None:
-    found = lines(kws("listen", "--demo", "--model", model_folder / file))
+@pytest.mark.parametrize("name", ["under test", DEFAULT_MODEL])
+def test_every_word_of_the_demo_is_heard_once(model_folder: Path, name: str, file: str) -> None:
+    model = f"{name}/{file}" if name == DEFAULT_MODEL else model_folder / file
+    found = lines(kws("listen", "--demo", "--model", model))
     with DEMO.with_suffix(".tsv").open() as table:
         said = [(row["word"], float(row["start"]), float(row["end"])) for row in csv.DictReader(table, delimiter="\t")]
     assert keywords(found) == [word for word, _, _ in said]
