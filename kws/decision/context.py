@@ -12,7 +12,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from kws.decision.smoothing import ONE, Int64Array, to_counts
+from kws.decision.smoothing import ONE
+from kws.decision.spotter import Grid
 from kws.silence import Floor
 from kws.values import Float32Array, Float64Array
 
@@ -27,19 +28,18 @@ class Context:
     passed over and never reach the network.
 
     Args:
-        sample_rate: hertz.
-        hop: samples from one window to the next.
-        window: samples under one window.
+        grid: of the windows.
 
     Attributes:
         speech: share of speech in these windows, 0 to 1: the mean of the posterior of unknown words. Those before the
             stretch began count as none.
     """
 
-    def __init__(self, *, sample_rate: int, hop: int, window: int) -> None:
-        self._lag = lag(hop, window)
-        self._windows = windows(sample_rate, hop)
-        self._floor = Floor.under(window, hop, sample_rate)
+    def __init__(self, grid: Grid) -> None:
+        # The newest window that has no sample in common with this one ended so many windows ago.
+        self._lag = grid.hops(grid.window)
+        self._windows = max(1, round(SECONDS * grid.sample_rate / grid.hop))
+        self._floor = Floor.under(grid.window, grid.hop, grid.sample_rate)
         self.reset()
 
     @property
@@ -62,35 +62,19 @@ class Context:
         self._sum += self._counts[-1 - self._lag] - self._counts.popleft()
 
 
-def speech_before(
-    unknown: Float32Array, levels: Sequence[float], *, sample_rate: int, hop: int, window: int
-) -> Float64Array:
-    """What :attr:`Context.speech` is at each window of a whole stretch, bit for bit.
+def speech_before(unknown: Float32Array, levels: Sequence[float], grid: Grid) -> Float64Array:
+    """What :attr:`Context.speech` is at each window of a whole stretch.
 
     Args:
         unknown: float32 ``(n,)``, the posteriors of unknown words.
         levels: of each window's newest hop, in decibels.
-        sample_rate: hertz.
-        hop: samples from one window to the next.
-        window: samples under one window.
+        grid: of the windows.
 
     Returns:
         float64 ``(n,)``.
     """
-    floor = Floor.under(window, hop, sample_rate)
-    silent = [False, *(floor.step(level) for level in levels[1:])]
-    counts = np.where(silent[: len(unknown)], 0, to_counts(unknown))
-    asked = windows(sample_rate, hop)
-    sums: Int64Array = np.concatenate((np.zeros(lag(hop, window) + asked, np.int64), np.cumsum(counts)))
-    newest = np.arange(len(counts))
-    return (sums[newest + asked] - sums[newest]) / (asked * ONE)
-
-
-def lag(hop: int, window: int) -> int:
-    """How many windows ago the newest ended that has no sample in common with this one."""
-    return -(-window // hop)
-
-
-def windows(sample_rate: int, hop: int) -> int:
-    """How many windows are asked."""
-    return max(1, round(SECONDS * sample_rate / hop))
+    context, speech = Context(grid), []
+    for posterior, level in zip(unknown.tolist(), levels, strict=True):
+        context.push(posterior, level)
+        speech.append(context.speech)
+    return np.array(speech, np.float64)

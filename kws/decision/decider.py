@@ -82,7 +82,7 @@ class Decider:
         if weighs_speech and UNKNOWN not in labels:
             raise ValueError(f"speech_before: the model has no label {UNKNOWN}")
         self._unknown = list(labels).index(UNKNOWN) if weighs_speech else -1
-        self._context = Context(sample_rate=sample_rate, hop=grid.hop, window=window) if weighs_speech else None
+        self._context = Context(grid) if weighs_speech else None
         self._listens = longest_quiet > 0 or weighs_speech
         self._levels: deque[float] = deque(maxlen=grid.hops(window + grid.samples(SLACK)) + longest_quiet)
         self._candidates: list[Candidate] = []

@@ -10,6 +10,7 @@ from kws.decision.context import speech_before
 from kws.decision.decider import Decider
 from kws.decision.settings import DecisionSettings
 from kws.decision.smoothing import smooth
+from kws.decision.spotter import Grid
 from kws.decision.values import Decision
 from kws.values import UNKNOWN, Float32Array, Float64Array
 
@@ -69,9 +70,7 @@ class Stretch:
             if self.levels is None:
                 raise ValueError("a keyword asks what was around it: each window needs its level")
             unknown = self.posteriors[:, self.labels.index(UNKNOWN)]
-            self._speech[hop] = speech_before(
-                unknown, self.levels, sample_rate=self.sample_rate, hop=hop, window=self.window
-            )
+            self._speech[hop] = speech_before(unknown, self.levels, Grid(self.sample_rate, hop, self.window))
         return self._speech[hop]
 
     def decide(self, settings: DecisionSettings) -> list[Decision]:

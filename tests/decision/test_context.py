@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from kws.decision import Decider, DecisionSettings, Fired, GateOptions, KeywordOptions, Reason, Stretch
 from kws.decision.context import Context, speech_before
+from kws.decision.spotter import Grid
 from kws.errors import UsageError
 from kws.silence import Floor
 from kws.values import SILENCE, UNKNOWN
@@ -19,7 +20,7 @@ from kws.values import SILENCE, UNKNOWN
 from .spoken import HOP, LABELS, WINDOW, levels, posteriors, settings, step_all
 
 LAG, ASKED = 20, 30  # windows of 50 ms under a second, and in the second and a half before it
-GRID = {"sample_rate": 16000, "hop": HOP, "window": WINDOW}
+GRID = Grid(sample_rate=16000, hop=HOP, window=WINDOW)
 
 
 def word(before: str, after: str = "...") -> tuple[str, str]:
@@ -151,8 +152,8 @@ def test_window_by_window_and_all_at_once_are_the_mean_by_definition(
         float(sum(spoken[max(0, window - LAG - ASKED + 1) : max(0, window - LAG + 1)], Fraction(0)) / ASKED)
         for window in range(len(spoken))
     ]
-    assert speech_before(unknown, loudness, **GRID).tolist() == expected
-    context, streamed = Context(**GRID), []
+    assert speech_before(unknown, loudness, GRID).tolist() == expected
+    context, streamed = Context(GRID), []
     for value, level in zip(unknown.tolist(), loudness, strict=True):
         context.push(value, level)
         streamed.append(context.speech)
