@@ -73,14 +73,13 @@ def confusion(labels: Sequence[str], counts: Sequence[Sequence[int]]) -> str:
         for column, count in enumerate(row):
             share, right = count / sum(row), labels[column] == label
             x = left + column * width
-            cells.append(el("rect", x=x + 1, y=y + 1, width=width - 2, height=height - 2, rx=3, class_="plane"))
+            cell = {"x": x + 1, "y": y + 1, "width": width - 2, "height": height - 2, "rx": 3}
+            cells.append(el("rect", **cell, class_="plane"))
             if not count:
                 continue
             opacity = share if right else min(1.0, _FAINTEST + 4 * share)
             title = el("title", f"{label} heard as {labels[column]}: {count} clips, {percent(share)}")
-            style = "right" if right else "wrong"
-            cell = {"x": x + 1, "y": y + 1, "width": width - 2, "height": height - 2, "rx": 3}
-            cells.append(el("rect", title, **cell, fill_opacity=opacity, class_=style))
+            cells.append(el("rect", title, **cell, fill_opacity=opacity, class_="right" if right else "wrong"))
             ink = "middle on-dark" if opacity > 0.5 else "middle label"
             cells.append(el("text", str(count), x=x + width / 2, y=y + 0.65 * height, class_=ink))
     return _file(left + len(labels) * width + 40, top + len(rows) * height + 10, "Confusion matrix", cells)
