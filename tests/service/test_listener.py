@@ -22,6 +22,19 @@ def status(subscriber: Subscriber) -> str | None:
     return heard[-1].payload if heard else None
 
 
+@pytest.fixture
+def online(broker: Broker, subscriber: Subscriber, start: Callable[..., Home]) -> Callable[..., Home]:
+    """Starts a home whose microphone is heard, watched with the options given."""
+
+    def online(**watch: float) -> Home:
+        home = start(broker=broker, watch=WatchOptions(retry=0.1, **watch))
+        home.microphone.hear(QUIET)
+        until(lambda: status(subscriber) == "online")
+        return home
+
+    return online
+
+
 def test_a_microphone_that_is_not_there_yet_is_waited_for(start: Callable[..., Home]) -> None:
     home = start()
     home.microphone.sound.put(AudioError("gone"))
@@ -112,24 +125,16 @@ def test_gaps_are_counted_and_nothing_is_detected_across_one(start: Callable[...
     assert (counters.gaps, counters.lost_samples, counters.detections) == (3, 8320, 2)
 
 
-def test_that_nothing_comes_is_noticed_from_outside(
-    broker: Broker, subscriber: Subscriber, start: Callable[..., Home]
-) -> None:
-    home = start(broker=broker, watch=WatchOptions(stall=0.5, retry=0.1))
-    home.microphone.hear(QUIET)
-    until(lambda: status(subscriber) == "online")
+def test_that_nothing_comes_is_noticed_from_outside(online: Callable[..., Home], subscriber: Subscriber) -> None:
+    home = online(stall=0.5)
     until(lambda: status(subscriber) == "offline")
     assert str(home.listener.hearing.trouble).startswith("nothing was heard for ")
     home.microphone.hear(QUIET)
     until(lambda: status(subscriber) == "online")
 
 
-def test_switched_off_it_is_not_deaf_but_resting(
-    broker: Broker, subscriber: Subscriber, start: Callable[..., Home]
-) -> None:
-    home = start(broker=broker, watch=WatchOptions(stall=0.5, retry=0.1))
-    home.microphone.hear(QUIET)
-    until(lambda: status(subscriber) == "online")
+def test_switched_off_it_is_not_deaf_but_resting(online: Callable[..., Home], subscriber: Subscriber) -> None:
+    home = online(stall=0.5)
     home.inbox.put(SetListening(on=False))
     home.microphone.hear(QUIET)
     until(lambda: "resting" in home.observer.told)
@@ -139,12 +144,8 @@ def test_switched_off_it_is_not_deaf_but_resting(
     assert status(subscriber) == "online"
 
 
-def test_zeros_make_it_deaf_until_a_sample_differs(
-    broker: Broker, subscriber: Subscriber, start: Callable[..., Home]
-) -> None:
-    home = start(broker=broker, watch=WatchOptions(silence=1.0, retry=0.1))
-    home.microphone.hear(QUIET)
-    until(lambda: status(subscriber) == "online")
+def test_zeros_make_it_deaf_until_a_sample_differs(online: Callable[..., Home], subscriber: Subscriber) -> None:
+    home = online(silence=1.0)
     home.microphone.hear(MUTED, MUTED)
     until(lambda: status(subscriber) == "offline")
     home.microphone.hear(MUTED)
@@ -180,11 +181,9 @@ def test_zeros_from_the_beginning_are_no_sound(
 
 
 def test_one_that_is_back_and_delivers_zeros_is_not_heard_again(
-    broker: Broker, subscriber: Subscriber, start: Callable[..., Home]
+    online: Callable[..., Home], subscriber: Subscriber
 ) -> None:
-    home = start(broker=broker, watch=WatchOptions(silence=1.0, retry=0.1))
-    home.microphone.hear(QUIET)
-    until(lambda: status(subscriber) == "online")
+    home = online(silence=1.0)
     home.microphone.sound.put(AudioError("gone"))
     home.microphone.hear(MUTED)
     until(lambda: home.microphone.opened == 2 and home.microphone.sound.empty())
@@ -197,12 +196,8 @@ def test_one_that_is_back_and_delivers_zeros_is_not_heard_again(
     until(lambda: status(subscriber) == "online")
 
 
-def test_switched_on_again_zeros_are_no_sound_either(
-    broker: Broker, subscriber: Subscriber, start: Callable[..., Home]
-) -> None:
-    home = start(broker=broker, watch=WatchOptions(stall=0.5, retry=0.1))
-    home.microphone.hear(QUIET)
-    until(lambda: status(subscriber) == "online")
+def test_switched_on_again_zeros_are_no_sound_either(online: Callable[..., Home], subscriber: Subscriber) -> None:
+    home = online(stall=0.5)
     home.inbox.put(SetListening(on=False))
     home.microphone.hear_block(QUIET)
     until(lambda: home.service.health(home.listener).source is None)
