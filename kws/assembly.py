@@ -173,7 +173,7 @@ class Assembly:
 
     def _place(self, config: Config, source: SourceOptions, model: Model, lanes: list[tuple[object, Lane]]) -> Place:
         pipeline = make_pipeline(config, source, model)
-        make_source, key = service_source(config, source)
+        make_source, key = service_source(config, source, hop=pipeline.decider.settings.hop)
         options, *others = config.publishing(source)
         site = site_name(options) if options else source.site or source.device or source.input or "microphone"
         inbox = self._inboxes.setdefault(str(site), SimpleQueue())
@@ -222,8 +222,13 @@ class Assembly:
         return Place(key=key, make_source=make_source, reopens=source.input is None, setup=setup)
 
 
-def service_source(config: Config, source: SourceOptions) -> tuple[Callable[[], Source], object]:
+def service_source(config: Config, source: SourceOptions, *, hop: float = 0.1) -> tuple[Callable[[], Source], object]:
     """What makes a source of the service, and what tells whether that of another configuration is the same.
+
+    Args:
+        config: as read.
+        source: one of its sources.
+        hop: see :func:`kws.sources.open_source`.
 
     Raises:
         UsageError: its options cannot be, or do not go together.
@@ -243,8 +248,9 @@ def service_source(config: Config, source: SourceOptions) -> tuple[Callable[[], 
         rate=source.rate,
         timeout=source.watch.stall,
         buffer=source.watch.backlog,
+        hop=hop,
     )
-    return lambda: microphone, key
+    return lambda: microphone, (*key, hop)
 
 
 def make_service(read: Callable[[], Config], observer: Observer | None = None) -> Service:

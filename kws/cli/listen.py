@@ -78,8 +78,8 @@ def add_source_options(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--sample-format", metavar="FORMAT", help="of raw PCM: s16le, s32le or f32le (default: s16le)")
 
 
-def make_source(options: argparse.Namespace) -> Source:
-    """The source that the options name, not open yet."""
+def make_source(options: argparse.Namespace, hop: float) -> Source:
+    """The source that the options name, not open yet, for windows so many seconds apart."""
     from kws.sources import open_source  # noqa: PLC0415
 
     return open_source(
@@ -89,6 +89,7 @@ def make_source(options: argparse.Namespace) -> Source:
         rate=options.rate,
         channels=options.channels,
         sample_format=options.sample_format,
+        hop=hop,
     )
 
 
@@ -105,7 +106,7 @@ def run(options: argparse.Namespace) -> int:
     pipeline = Pipeline(model, decision_settings(options, model), skip_silence=skip_silence)
     line = FORMATS[options.format]
     with ExitStack() as stack:
-        source = stack.enter_context(make_source(options))
+        source = stack.enter_context(make_source(options, pipeline.decider.settings.hop))
         dispatcher = stack.enter_context(publishing(options, model, live=source.live))
         write_scores = _score_writer(options.scores, model, stack) if options.scores else None
         if options.input is None:

@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kws.errors import AudioError, UsageError
+from kws.portaudio.devices import AbsentError, Device, find_device, list_devices, refresh_devices
 from kws.sources.base import Source
-from kws.sources.devices import AbsentError, Device, find_device, list_devices, refresh_devices
 from kws.sources.file import FileSource
 from kws.sources.resample import RATE, Resampler
 from kws.sources.stdin import SAMPLE_FORMATS, PipeSource
@@ -55,6 +55,7 @@ def open_source(
     rate: int | None = None,
     channels: int | None = None,
     sample_format: str | None = None,
+    hop: float = 0.1,
 ) -> Source:
     """The source that a command line names, to be opened by ``with``.
 
@@ -66,6 +67,7 @@ def open_source(
         rate: samples a second of headerless sound, or those that the microphone is asked for.
         channels: interleaved channels of headerless sound.
         sample_format: one of :data:`SAMPLE_FORMATS`, of headerless sound.
+        hop: seconds between the windows that are made of it, so that a microphone's blocks end as they do.
 
     Raises:
         UsageError: options that do not go together or cannot be.
@@ -77,7 +79,7 @@ def open_source(
             )
         from kws.sources.microphone import Microphone  # noqa: PLC0415
 
-        return Microphone(device, channel=channel, rate=rate)
+        return Microphone(device, channel=channel, rate=rate, hop=hop)
     if device is not None:
         raise UsageError(f"--device names a microphone, but the sound comes from {audio}; leave out one of them")
     if audio == "-":

@@ -15,19 +15,31 @@ class Source(Protocol):
     A source is opened by ``with``, once: what is missing or unreadable is found then, and is a
     :class:`~kws.errors.AudioError` or a :class:`~kws.errors.UsageError`. Positions count samples at
     :attr:`rate` since the beginning; a gap between blocks says that samples were lost.
-
-    Attributes:
-        name: what a person would call it: a path, a device's name, ``standard input``.
-        rate: samples a second, known once the source is open.
-        live: whether sound may arrive at the pace at which it is made, so that nothing may wait for more of it than
-            it needs. What is not live is all there and may be taken in any portions.
-        length: seconds of sound where the source knows it (a file), else None; known once the source is open.
     """
 
-    name: str
-    rate: int
-    live: bool
-    length: float | None
+    @property
+    def name(self) -> str:
+        """What a person would call it: a path, a device's name, ``standard input``."""
+        ...
+
+    @property
+    def rate(self) -> int:
+        """Samples a second, known once the source is open."""
+        ...
+
+    @property
+    def live(self) -> bool:
+        """Whether sound may arrive at the pace at which it is made.
+
+        Then nothing may wait for more of it than it needs. What is not live is all there and may be taken in any
+        portions.
+        """
+        ...
+
+    @property
+    def length(self) -> float | None:
+        """Seconds of sound where the source knows it (a file), else None; known once the source is open."""
+        ...
 
     def __enter__(self) -> Self: ...
 

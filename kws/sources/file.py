@@ -11,8 +11,9 @@ from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any, Self
 
+from kws.channels import check_channel
 from kws.errors import AudioError
-from kws.sources.samples import check_channel, check_finite, check_rate, mono
+from kws.sources.samples import check_finite, check_rate, mono
 from kws.sources.wav import WavHeader, is_wav, read_header
 from kws.values import AudioBlock, Float32Array
 

@@ -16,15 +16,16 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
-from multiprocessing.connection import Connection
 from types import TracebackType
-from typing import Any, Self
-
-import numpy as np
+from typing import Self
 
 from kws.errors import AudioError, KwsError
-from kws.sources import capture_process as protocol
-from kws.sources.microphone import START_SECONDS, Microphone
+from kws.portaudio import process as protocol
+from kws.portaudio.messages import Messages
+from kws.portaudio.stream import START_SECONDS
+from kws.sources.microphone import Microphone, block_under
+from kws.sources.resample import RATE
+from kws.sources.samples import decode, mono
 from kws.values import AudioBlock
 
 #: Seconds that opening may take, with the start of a process on a slow computer.
@@ -61,17 +62,23 @@ class IsolatedMicrophone:
         rate: int | None = None,
         timeout: float = 2.0,
         buffer: float = 0.5,
+        hop: float = 0.1,
     ) -> None:
-        options = {"channel": channel, "rate": rate, "timeout": timeout, "buffer": buffer}
-        self.name = Microphone(device, **options).name  # type: ignore[arg-type] # options that cannot be are found now
+        # Options that cannot be are found now.
+        self.name = Microphone(device, channel=channel, rate=rate, timeout=timeout, buffer=buffer, hop=hop).name
         self.rate = 0
         self.overruns = 0
         self.drops = 0
-        self._options = {"device": device, **options}
+        self._channel = channel
+        self._channels = 0
+        self._options = {
+            "device": device, "channel": channel, "rate": rate, "preferred": RATE,
+            "block": block_under(hop), "timeout": timeout, "buffer": buffer,
+        }  # fmt: skip
         self._timeout = timeout
         self._buffer = buffer
         self._process: subprocess.Popen[bytes] | None = None
-        self._connection: Connection[Any, Any] | None = None
+        self._messages: Messages | None = None
         self._lock = threading.Lock()
         self._interrupted = False
         self._open = False
@@ -85,7 +92,7 @@ class IsolatedMicrophone:
         if answer is None:
             raise AudioError(f"{self.name} does not open; the sound system hangs")
         opened = json.loads(answer[1:])
-        self.name, self.rate = opened["name"], opened["rate"]
+        self.name, self.rate, self._channels = opened["name"], opened["rate"], opened["channels"]
         self._open = True
         return self
 
@@ -143,22 +150,20 @@ class IsolatedMicrophone:
         if message is None:
             raise AudioError(f"{self.name} delivered no sound for {timeout:g} s; the sound system hangs")
         _, position, self.overruns, came = protocol.HEAD.unpack_from(message)
-        return AudioBlock(np.frombuffer(message, np.float32, offset=protocol.HEAD.size), position), came
+        frames = decode(memoryview(message)[protocol.HEAD.size :], "f32le").reshape(-1, self._channels)
+        return AudioBlock(mono(frames, self._channel), position), came
 
     def _there(self) -> bool:
-        connection = self._connection
-        try:
-            return connection is not None and connection.poll()
-        except OSError:
-            return True  # whoever receives finds out
+        messages = self._messages
+        return messages is not None and messages.waiting()
 
     def _ask(self, request: bytes) -> None:
         """Send a request, to a new process where there is none."""
-        connection = self._begin()
-        if connection is None:
+        messages = self._begin()
+        if messages is None:
             raise AudioError(f"{self.name} was closed")
         try:
-            connection.send_bytes(request)
+            messages.send(request)
         except OSError:
             self._end()
             raise AudioError(f"{self.name}: its process has ended") from None
@@ -169,12 +174,12 @@ class IsolatedMicrophone:
         Raises:
             KwsError: what the process says that failed; or it has ended.
         """
-        connection = self._connection
+        messages = self._messages
         message = None
         try:
             # Asked a second time, for a computer that stood still had no time to say anything.
-            if connection is not None and (connection.poll(timeout) or connection.poll(min(timeout, 0.5))):
-                message = connection.recv_bytes()
+            if messages is not None:
+                message = messages.receive(timeout) or messages.receive(min(timeout, 0.5))
         except (EOFError, OSError):
             self._end()
             if self._interrupted:
@@ -188,12 +193,12 @@ class IsolatedMicrophone:
             raise protocol.KINDS[failure["kind"]](failure["text"])
         return message
 
-    def _begin(self) -> Connection[Any, Any] | None:
+    def _begin(self) -> Messages | None:
         """The connection to a process, a new one where there is none; None after an interrupt."""
         with self._lock:
-            if self._connection is None and not self._interrupted:
+            if self._messages is None and not self._interrupted:
                 self._start()
-            return self._connection
+            return self._messages
 
     def _start(self) -> None:
         ours, theirs = socket.socketpair()
@@ -207,16 +212,16 @@ class IsolatedMicrophone:
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,  # ALSA and PortAudio talk there, with each attempt
             )
-        self._connection = Connection(ours.detach())
+        self._messages = Messages(ours)
 
     def _end(self) -> None:
         """End the process, whatever it does."""
         with self._lock:
             process, self._process = self._process, None
-            connection, self._connection = self._connection, None
+            messages, self._messages = self._messages, None
         if process is not None:
             process.kill()
             with suppress(subprocess.TimeoutExpired):
                 process.wait(_GRACE_SECONDS)
-        if connection is not None and not self._interrupted:
-            connection.close()  # otherwise another thread may be reading it; it sees the end, and that is all
+        if messages is not None and not self._interrupted:
+            messages.close()  # otherwise another thread may be reading it; it sees the end, and that is all

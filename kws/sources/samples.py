@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from kws.errors import AudioError, UsageError
+from kws.errors import AudioError
 from kws.values import Float32Array
 
 #: Bytes of one sample, by the names that ffmpeg gives the encodings.
@@ -14,7 +14,7 @@ SAMPLE_BYTES = {"u8": 1, "s16le": 2, "s24le": 3, "s32le": 4, "f32le": 4, "f64le"
 MIN_RATE, MAX_RATE = 1000, 768_000
 
 
-def decode(data: bytes, encoding: str) -> Float32Array:
+def decode(data: bytes | memoryview, encoding: str) -> Float32Array:
     """The samples that bytes stand for.
 
     Integers are divided by their full scale (a 16-bit -32768 is -1.0), as libsndfile does it. Floats stay as they
@@ -25,8 +25,10 @@ def decode(data: bytes, encoding: str) -> Float32Array:
         encoding: a key of :data:`SAMPLE_BYTES`.
 
     Returns:
-        float32 ``(len(data) // SAMPLE_BYTES[encoding],)``.
+        float32 ``(len(data) // SAMPLE_BYTES[encoding],)``, which may be the data itself.
     """
+    if encoding == "f32le":
+        return np.frombuffer(data, "<f4").astype(np.float32, copy=False)
     if encoding == "u8":
         return (np.frombuffer(data, np.uint8).astype(np.float32) - 128) / np.float32(128)
     if encoding == "s24le":
@@ -35,10 +37,12 @@ def decode(data: bytes, encoding: str) -> Float32Array:
         wide[:, 1:] = np.frombuffer(data, np.uint8).reshape(-1, 3)
         return decode(wide.tobytes(), "s32le")
     if encoding in ("s16le", "s32le"):
-        bits = 8 * SAMPLE_BYTES[encoding]
-        return np.frombuffer(data, f"<i{bits // 8}").astype(np.float32) / np.float32(2 ** (bits - 1))
+        size = SAMPLE_BYTES[encoding]
+        unit = np.float32(2.0 ** (1 - 8 * size))
+        scaled: Float32Array = np.multiply(np.frombuffer(data, f"<i{size}"), unit, dtype=np.float32)
+        return scaled
     with np.errstate(over="ignore"):
-        return np.frombuffer(data, f"<f{SAMPLE_BYTES[encoding]}").astype(np.float32)
+        return np.frombuffer(data, "<f8").astype(np.float32)
 
 
 def mono(frames: Float32Array, channel: int | None) -> Float32Array:
@@ -58,17 +62,6 @@ def mono(frames: Float32Array, channel: int | None) -> Float32Array:
     with np.errstate(over="ignore", invalid="ignore"):  # check_finite says it better than a warning
         mean: Float32Array = frames.mean(axis=1, dtype=np.float32)
     return mean
-
-
-def check_channel(channel: int | None, available: int | None = None, *, name: str = "") -> None:
-    """Raise a UsageError for a channel that cannot be, or that a source with ``available`` channels has not."""
-    if channel is None:
-        return
-    if channel < 1:
-        raise UsageError(f"channel {channel}: channels are counted from 1")
-    if available is not None and channel > available:
-        have = "only one channel" if available == 1 else f"{available} channels"
-        raise UsageError(f"{name} has {have}, there is no channel {channel}")
 
 
 def check_rate(rate: int, *, name: str) -> None:

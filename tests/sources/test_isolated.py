@@ -28,7 +28,7 @@ BEGIN = """if True:
         subprocess.run(["pactl", *command], stdout=subprocess.DEVNULL, check=True)
     """
 
-HEARD = "heard room, ALSA 16000 0 800"
+HEARD = "heard room, ALSA 16000 0 1600"
 
 
 def run(server: SoundServer, *lines: str) -> list[str]:
@@ -39,7 +39,7 @@ def run(server: SoundServer, *lines: str) -> list[str]:
     return out.splitlines()
 
 
-@pytest.mark.parametrize("options", [{"channel": 0}, {"rate": 0}, {"timeout": 0}, {"buffer": -1}])
+@pytest.mark.parametrize("options", [{"channel": 0}, {"rate": 0}, {"timeout": 0}, {"buffer": -1}, {"hop": 0}])
 def test_options_that_cannot_be(options: dict[str, int]) -> None:
     with pytest.raises(UsageError):
         IsolatedMicrophone("x", **options)
@@ -93,7 +93,7 @@ def test_a_microphone_that_is_new_is_found_while_another_is_open(sound_server: S
         "    print(next(blocks).end > position)",
     )
     assert lines[0].startswith("AbsentError ")
-    assert lines[1:] == ["heard attic, ALSA 16000 0 800", "True"]
+    assert lines[1:] == ["heard attic, ALSA 16000 0 1600", "True"]
 
 
 @pytest.mark.microphone

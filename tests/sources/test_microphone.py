@@ -15,8 +15,10 @@ import pytest
 import soundfile
 
 from kws.errors import AudioError, UsageError
-from kws.sources.devices import Device
-from kws.sources.microphone import Capture, Microphone, _channels_to_open
+from kws.portaudio.devices import Device
+from kws.portaudio.stream import InputStream, channels_to_open
+from kws.sources import Microphone
+from kws.sources.microphone import Capture, block_under
 from kws.values import Float32Array
 from tests.conftest import SoundServer
 
@@ -100,6 +102,13 @@ def two_tones(folder: Path, rate: int) -> Path:
     return path
 
 
+@pytest.mark.parametrize(
+    ("hop", "block"), [(0.01, 0.01), (0.06, 0.06), (0.1, 0.1), (0.12, 0.06), (0.2, 0.1), (0.3, 0.1), (0.5, 0.1)]
+)
+def test_windows_end_as_blocks_do(hop: float, block: float) -> None:
+    assert block_under(hop) == pytest.approx(block)
+
+
 def test_blocks_pass_in_order_with_their_positions() -> None:
     capture = Capture(max_blocks=10)
     data = bytearray(b"12345678")
@@ -155,7 +164,7 @@ def test_an_error_in_the_callback_reaches_the_reader() -> None:
     ],
 )
 def test_channels_that_are_opened(available: int, channel: int | None, opened: int) -> None:
-    assert _channels_to_open(replace(DEVICE, channels=available), channel) == opened
+    assert channels_to_open(replace(DEVICE, channels=available), channel) == opened
 
 
 class Hardware:
@@ -172,24 +181,28 @@ class Hardware:
             raise self.PortAudioError("Invalid sample rate [PaErrorCode -9997]")
 
 
+def stream(rate: int | None) -> InputStream:
+    return InputStream("x", Capture(max_blocks=1), channel=None, rate=rate, preferred=16000, block=0.1)
+
+
 @pytest.mark.parametrize(
     ("wanted", "rates", "chosen"),
     [(None, (16000, 48000), 16000), (None, (44100, 48000), 48000), (44100, (16000, 44100, 48000), 44100)],
 )
 def test_the_rate_is_16_khz_if_possible(wanted: int | None, rates: tuple[int, ...], chosen: int) -> None:
-    assert Microphone("x", rate=wanted)._choose_rate(DEVICE, Hardware(*rates)) == chosen
+    assert stream(wanted)._choose_rate(DEVICE, Hardware(*rates)) == chosen
 
 
 @pytest.mark.parametrize(("wanted", "tried"), [(None, "16000 or 48000"), (44100, "44100")])
 def test_a_rate_that_the_device_has_not(wanted: int | None, tried: str) -> None:
     with pytest.raises(AudioError) as caught:
-        Microphone("x", rate=wanted)._choose_rate(DEVICE, Hardware(8000))
+        stream(wanted)._choose_rate(DEVICE, Hardware(8000))
     assert str(caught.value) == (
         f"x cannot be opened at {tried} samples a second: Invalid sample rate [PaErrorCode -9997]"
     )
 
 
-@pytest.mark.parametrize("options", [{"channel": 0}, {"rate": 0}, {"timeout": 0}, {"buffer": -1}])
+@pytest.mark.parametrize("options", [{"channel": 0}, {"rate": 0}, {"timeout": 0}, {"buffer": -1}, {"hop": 0}])
 def test_options_that_cannot_be(options: dict[str, int]) -> None:
     with pytest.raises(UsageError):
         Microphone("x", **options)

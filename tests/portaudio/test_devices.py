@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from kws.errors import AudioError, UsageError
-from kws.sources.devices import Device, choose, stable_names
+from kws.portaudio.devices import Device, choose, stable_names
 
 
 def device(index: int, name: str, system_name: str = "", *, default: bool = False) -> Device:
@@ -107,3 +107,9 @@ def test_without_portaudio() -> None:
     result = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
     line = "microphones need PortAudio (Debian: apt install libportaudio2): PortAudio library not found\n"
     assert result.stdout == 2 * line
+
+
+def test_a_process_that_only_records_needs_no_numpy() -> None:
+    script = "import sys, kws.portaudio.process; print('numpy' in sys.modules)"
+    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert result.stdout == "False\n"
