@@ -109,7 +109,8 @@ def find_description(name: str) -> Description:
     """What ``model.json`` says of a model, which :func:`find_model` finds; no network is loaded.
 
     Raises:
-        ModelError: there is none, or it is wrong.
+        UsageError: there is none.
+        ModelError: it is wrong.
     """
     return read_description(_folder_and_file(find_model(name))[0])
 
@@ -180,7 +181,8 @@ def find_model(name: str) -> Path:
     A folder that happens to have the name of a model that ships, but holds none, does not hide it.
 
     Raises:
-        ModelError: there is none; the message lists the names that ship.
+        UsageError: there is none; the message lists the names that ship.
+        ModelError: the path cannot be looked at.
     """
     path = Path(name)
     shipped = _shipped()
@@ -194,7 +196,7 @@ def find_model(name: str) -> Path:
             return path  # whoever opens it says what is wrong
     except OSError as error:
         raise ModelError(f"{name}: {error.strerror}") from error
-    raise ModelError(f"{name}: no such model folder, and none of this name ships ({', '.join(shipped) or 'none'})")
+    raise UsageError(f"{name}: no such model folder, and none of this name ships ({', '.join(shipped) or 'none'})")
 
 
 def _shipped() -> dict[str, Path]:

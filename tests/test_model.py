@@ -13,7 +13,7 @@ import pytest
 
 import kws.model
 from kws.decision import read_options
-from kws.errors import ModelError
+from kws.errors import ModelError, UsageError
 from kws.frontend import LOG_MEL, FrontEnd
 from kws.model import Model, find_model, read_description
 from kws.values import SILENCE, UNKNOWN
@@ -247,11 +247,11 @@ class TestFindModel:
 
     def test_there_is_none(self, checkout: Path) -> None:
         for name in ("nothing", "no-model", "commands/nothing.tflite"):
-            with pytest.raises(ModelError) as caught:
+            with pytest.raises(UsageError) as caught:
                 find_model(name)
             assert str(caught.value) == f"{name}: no such model folder, and none of this name ships (commands)"
         shutil.rmtree(checkout / "models")
-        with pytest.raises(ModelError, match=r"ships \(none\)$"):
+        with pytest.raises(UsageError, match=r"ships \(none\)$"):
             find_model("commands")
 
     def test_a_name_that_no_file_can_have(self) -> None:

@@ -181,7 +181,7 @@ def test_models_that_cannot_be_used(
 
 
 def test_a_model_that_is_not_there(spoken: Path, tmp_path: Path) -> None:
-    found = error(kws("listen", spoken, "--model", tmp_path / "none"), 1)
+    found = error(kws("listen", spoken, "--model", tmp_path / "none"), 2)
     assert found.startswith(f"{tmp_path}/none: no such model folder, and none of this name ships (")
 
 
