@@ -29,6 +29,11 @@ class Messages:
     def close(self) -> None:
         self._socket.close()
 
+    def make_room(self, size: int) -> None:
+        """Have the system take so many bytes before anybody reads them, if it took fewer and lets itself be asked."""
+        if self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF) < size:
+            self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size)
+
     def send(self, message: bytes) -> None:
         """Send a message, and wait until it is on its way.
 

@@ -39,16 +39,19 @@ OPENED, SOUND, FAILED, CLOSED = b"O", b"S", b"F", b"C"
 #: all processes share.
 HEAD = struct.Struct("<c7xqqd")
 
+#: Blocks that the system takes at once. One that it does not take whole is late, for its rest goes out with the next.
+_ON_THE_WAY = 2
+
 #: Errors that cross over, the special before the general; whatever else is raised becomes the last.
 KINDS: dict[str, type[KwsError]] = {"absent": AbsentError, "usage": UsageError, "audio": AudioError}
 
 
 class Sender(Receiver):
-    """Sends sound as it comes; what cannot be sent yet waits, and of more than may wait the oldest is lost.
+    """Sends sound as it comes; what cannot be sent yet waits.
 
     Args:
         messages: to whoever hears.
-        keep: blocks that may wait.
+        keep: see :class:`~kws.portaudio.stream.Receiver`.
 
     Attributes:
         came: when the last block did; 0 before the first.
@@ -57,10 +60,9 @@ class Sender(Receiver):
     """
 
     def __init__(self, messages: Messages, *, keep: int) -> None:
-        super().__init__()
+        super().__init__(keep=keep)
         self._messages = messages
         self._waiting: deque[bytes] = deque()
-        self._keep = keep
         self._sending = threading.Lock()
         self._begun = False
         self._ended = False
@@ -88,7 +90,7 @@ class Sender(Receiver):
             if self._ended:
                 return
             self.came = time.monotonic()
-            if len(self._waiting) >= self._keep:
+            if len(self._waiting) >= self.keep:
                 self._waiting.popleft()
                 self.lost += frames
             self._waiting.append(HEAD.pack(SOUND, self.position, self.overruns, self.came) + data)
@@ -161,6 +163,7 @@ def _record(
         stream = InputStream(device, sender, channel=channel, rate=rate, preferred=preferred, block=block)
         stream.open()
         try:
+            messages.make_room(_ON_THE_WAY * stream.block_bytes)
             opened = {"name": stream.name, "rate": stream.rate, "channels": stream.channels}
             sender.begin(OPENED + json.dumps(opened).encode())
             if error := _wait(messages, stream, sender, timeout):

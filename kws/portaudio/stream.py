@@ -34,14 +34,19 @@ class Flags(Protocol):
 class Receiver(ABC):
     """What takes the sound. PortAudio's thread must return before the next block is due, so it copies and counts.
 
+    Args:
+        keep: blocks that may wait for whoever reads them; of more the oldest is lost.
+
     Attributes:
+        keep: the same; a stream whose blocks are half as long keeps twice as many.
         position: of the frame that comes next.
         lost: frames that were not kept, because whoever reads them came too late (their number is known) or because
             the system did (one block is assumed, for PortAudio does not tell).
         overruns: how often the system came too late.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, *, keep: int) -> None:
+        self.keep = keep
         self.position = 0
         self.lost = 0
         self.overruns = 0
@@ -94,6 +99,8 @@ class InputStream:
     Attributes:
         name: of the device, once it is known.
         rate: samples a second, once open.
+        block_bytes: of one block, once open.
+        closed: whether :meth:`close` was called.
         channels: that are open: all of a real device. A converter is asked for its own mix, or for the channels up
             to the one that is wanted.
     """
@@ -120,6 +127,7 @@ class InputStream:
         self.name = "the default microphone" if device is None else str(device)
         self.rate = 0
         self.channels = 0
+        self.block_bytes = 0
 
     def open(self) -> None:
         """Open the device and begin.
@@ -137,13 +145,18 @@ class InputStream:
         try:
             with silenced():  # PortAudio prints every setting that a device refuses
                 self.rate = self._choose_rate(device, sounddevice)
-                block = self._block if self.rate == self._preferred else self._block / 2
+                block = self._block
+                if self.rate != self._preferred:
+                    block /= 2
+                    self._receiver.keep *= 2
+                frames = round(self.rate * block)
+                self.block_bytes = 4 * self.channels * frames
                 stream = self._stream = sounddevice.RawInputStream(
                     device=device.index,
                     samplerate=self.rate,
                     channels=self.channels,
                     dtype="float32",
-                    blocksize=round(self.rate * block),
+                    blocksize=frames,
                     latency="high",
                     callback=self._receiver.callback,
                     finished_callback=self._receiver.end,

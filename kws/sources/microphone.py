@@ -30,19 +30,14 @@ def block_under(hop: float) -> float:
 
 
 class Capture(Receiver):
-    """Sound on its way from PortAudio's thread to the reader's; of more than may wait the oldest is lost.
+    """Sound on its way from PortAudio's thread to the reader's."""
 
-    Args:
-        max_blocks: that may wait.
-    """
-
-    def __init__(self, *, max_blocks: int) -> None:
-        super().__init__()
+    def __init__(self, *, keep: int) -> None:
+        super().__init__(keep=keep)
         self._queue: SimpleQueue[tuple[int, bytes] | Exception | None] = SimpleQueue()
-        self._max_blocks = max_blocks
 
     def take(self, data: bytes, frames: int) -> None:
-        if self._queue.qsize() >= self._max_blocks:
+        if self._queue.qsize() >= self.keep:
             with suppress(Empty):  # the reader may have come at last
                 self._queue.get_nowait()
                 self.lost += frames
@@ -103,7 +98,7 @@ class Microphone:
         self._channel = channel
         self._timeout = timeout
         block = block_under(hop)
-        self._capture = Capture(max_blocks=max(1, round(buffer / block)))
+        self._capture = Capture(keep=max(1, round(buffer / block)))
         self._stream = InputStream(device, self._capture, channel=channel, rate=rate, preferred=RATE, block=block)
 
     @property

@@ -13,10 +13,10 @@ from kws.portaudio.messages import Messages, readable
 
 @pytest.fixture
 def ends() -> Iterator[tuple[Messages, Messages]]:
-    one, other = (Messages(end) for end in socket.socketpair())
-    yield one, other
-    one.close()
-    other.close()
+    ours, theirs = socket.socketpair()
+    ours.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 32768)  # as a recorder's is
+    with ours, theirs:
+        yield Messages(ours), Messages(theirs)
 
 
 @given(st.lists(st.binary(max_size=9), min_size=1), st.data())
@@ -81,3 +81,12 @@ def test_which_can_be_read(ends: tuple[Messages, Messages]) -> None:
     assert readable(one.fileno(), other.fileno(), timeout=0) == []
     one.send(b"x")
     assert readable(one.fileno(), other.fileno(), timeout=0) == [other.fileno()]
+
+
+@pytest.mark.parametrize("size", [6_400, 38_400, 76_800, 153_600])  # up to 8 channels at 96 kHz for 50 ms
+def test_where_there_is_room_a_block_goes_out_whole(ends: tuple[Messages, Messages], size: int) -> None:
+    sender, receiver = ends
+    sender.make_room(2 * size)
+    for n in range(2):
+        assert sender.send_at_once(bytes([n]) * size)
+    assert [receiver.receive(0), receiver.receive(0)] == [bytes(size), b"\1" * size]

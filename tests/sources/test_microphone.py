@@ -110,7 +110,7 @@ def test_windows_end_as_blocks_do(hop: float, block: float) -> None:
 
 
 def test_blocks_pass_in_order_with_their_positions() -> None:
-    capture = Capture(max_blocks=10)
+    capture = Capture(keep=10)
     data = bytearray(b"12345678")
     capture.callback(memoryview(data), 2, None, FINE)
     data[:] = b"abcdefgh"  # PortAudio uses its buffer again
@@ -125,7 +125,7 @@ def test_blocks_pass_in_order_with_their_positions() -> None:
 
 
 def test_of_more_than_may_wait_the_oldest_is_lost_and_counted() -> None:
-    capture = Capture(max_blocks=2)
+    capture = Capture(keep=2)
     for _ in range(5):
         capture.callback(b"1234", 1, None, FINE)
     assert capture.lost == 3
@@ -135,7 +135,7 @@ def test_of_more_than_may_wait_the_oldest_is_lost_and_counted() -> None:
 
 
 def test_an_overflow_of_the_system_is_a_gap_of_one_block() -> None:
-    capture = Capture(max_blocks=2)
+    capture = Capture(keep=2)
     capture.callback(b"12345678", 2, None, FINE)
     capture.callback(b"12345678", 2, None, OVERFLOW)
     assert [capture.get(timeout=1), capture.get(timeout=1)] == [(0, b"12345678"), (4, b"12345678")]
@@ -143,7 +143,7 @@ def test_an_overflow_of_the_system_is_a_gap_of_one_block() -> None:
 
 
 def test_an_error_in_the_callback_reaches_the_reader() -> None:
-    capture = Capture(max_blocks=2)
+    capture = Capture(keep=2)
     capture.callback(None, 2, None, FINE)
     with pytest.raises(TypeError, match="NoneType"):
         capture.get(timeout=1)
@@ -182,7 +182,7 @@ class Hardware:
 
 
 def stream(rate: int | None) -> InputStream:
-    return InputStream("x", Capture(max_blocks=1), channel=None, rate=rate, preferred=16000, block=0.1)
+    return InputStream("x", Capture(keep=1), channel=None, rate=rate, preferred=16000, block=0.1)
 
 
 @pytest.mark.parametrize(
@@ -364,3 +364,17 @@ def test_a_reader_that_comes_too_late_sees_a_gap(sound_server: SoundServer) -> N
         )
     )
     assert finish(program) == ["True 0"]
+
+
+@pytest.mark.microphone
+@pytest.mark.parametrize(("rate", "block", "keep"), [(16000, 1600, 5), (44100, 2205, 10)])
+def test_where_sound_is_resampled_blocks_are_half_as_long_and_twice_as_many_wait(
+    sound_server: SoundServer, rate: int, block: int, keep: int
+) -> None:
+    program = sound_server.python(
+        script(
+            f"with Microphone('studio', rate={rate}, hop=0.1, buffer=0.5) as microphone:",
+            "    print(len(next(microphone.blocks()).samples), microphone._capture.keep)",
+        )
+    )
+    assert finish(program) == [f"{block} {keep}"]
