@@ -255,7 +255,7 @@ def test_the_log_as_json(run: Run, demo: Any) -> None:
 def test_what_ends_it_is_json_too(tmp_path: Path) -> None:
     (tmp_path / "kws.toml").write_text('[log]\nformat = "json"\n[stdout]\n[model]\nname = "nowhere"\n')
     result = kws("run", "--config", tmp_path / "kws.toml")
-    assert result.returncode == 1
+    assert result.returncode == 2
     (line,) = result.stderr.splitlines()
     assert json.loads(line)["level"] == "error"
     assert "nowhere" in json.loads(line)["message"]
