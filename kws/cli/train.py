@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 _EXAMPLES = """\
   kws train --data speech_commands --noise noise --speech librispeech --run runs/mine
   kws train --data words --keywords lights,music --run runs/mine --clips 200000
+  kws train --start commands-small --data words --keywords lights,music --run runs/mine --clips 50000
   kws train --recipe models/commands/recipe.toml --data speech_commands --data wake_words --run runs/commands
   kws train --data words --front-end article --run runs/article     the front-end of the original article
 """
@@ -39,6 +40,11 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="checkpoints and history; a run that was stopped goes on",
     )
     parser.add_argument("--recipe", type=Path, metavar="FILE", help="a recipe in TOML; the options below change it")
+    parser.add_argument(
+        "--start",
+        metavar="MODEL",
+        help="begin with what this model knows, by its folder or name; its front-end and network unless you say more",
+    )
     parser.add_argument("--keywords", metavar="A,B,...", help="the words to spot (default: every word of the folders)")
     parser.add_argument("--front-end", metavar="PRESET", help="log-mel, log-mel-small or article")
     parser.add_argument("--width", type=float, metavar="X", help="of EfficientNet-B0, for smaller networks below 1")
@@ -74,7 +80,7 @@ def make_recipe(options: argparse.Namespace) -> Recipe:
     import msgspec  # noqa: PLC0415
 
     from kws.training.corpus import split_words  # noqa: PLC0415
-    from kws.training.recipe import Recipe, read_recipe  # noqa: PLC0415
+    from kws.training.recipe import Recipe, like, read_recipe  # noqa: PLC0415
 
     if options.recipe:
         recipe = read_recipe(options.recipe)
@@ -82,12 +88,14 @@ def make_recipe(options: argparse.Namespace) -> Recipe:
         recipe = Recipe(name=options.name or options.folder.name, keywords=("",))
         if not options.keywords:
             recipe = msgspec.structs.replace(recipe, keywords=tuple(sorted(split_words(options.data, percent=0).train)))
+        if options.start:
+            recipe = like(recipe, options.start)
     if options.keywords:
         keywords = tuple(word.strip() for word in options.keywords.split(",") if word.strip())
         if not keywords:
             raise UsageError("--keywords names no word")
         recipe = msgspec.structs.replace(recipe, keywords=keywords)
-    changes = {"name": options.name, "front_end": options.front_end}
+    changes = {"name": options.name, "front_end": options.front_end, "start": options.start}
     recipe = msgspec.structs.replace(recipe, **{key: value for key, value in changes.items() if value is not None})
     scale = {"width": options.width, "depth": options.depth}
     network = msgspec.structs.replace(

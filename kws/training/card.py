@@ -33,6 +33,7 @@ def write_card(folder: Path, description: Description, *, parameters: int) -> No
     spectrum = f"{front_end.mel_bins} mel bands" if front_end.mel_bins else f"{front_end.bins} linear bins"
     scale = "natural logarithm" if front_end.log_offset else "magnitude"
     network = training["network"]
+    begun = f"begun with the weights of `{training['start']}`; " if training.get("start") else ""
     path.write_text(
         f"""# {description.name} {description.version}
 
@@ -49,7 +50,7 @@ Hears {", ".join(f"*{keyword}*" for keyword in description.keywords)}; everythin
 **Network.** EfficientNet-B0 scaled to {network["width"]:g} in width and {network["depth"]:g} in depth, global average
 pooling, dropout, dense softmax over {len(description.labels)} labels; {parameters:,} parameters.
 
-**Training.** {training["clips"]:,} one-second windows mixed on the fly; `model.json` holds the whole recipe.
+**Training.** {training["clips"]:,} one-second windows mixed on the fly; {begun}`model.json` holds the whole recipe.
 
 ## What was measured
 

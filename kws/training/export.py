@@ -120,6 +120,7 @@ def export(
         attribution=recipe.attribution,
         training={
             "network": msgspec.to_builtins(recipe.network),
+            "start": recipe.start,
             "mix": msgspec.to_builtins(recipe.mix),
             "optimiser": msgspec.to_builtins(recipe.optimiser),
             "held_out_noise": recipe.held_out_noise,

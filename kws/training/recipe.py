@@ -9,6 +9,7 @@ import msgspec
 
 from kws.errors import UsageError
 from kws.frontend import PRESETS, FrontEnd
+from kws.model import find_description
 from kws.values import SILENCE, UNKNOWN
 
 _SMALLEST_IMAGE = 32
@@ -122,6 +123,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             posteriors of training divided by its shares of the labels (arXiv:2007.07314). Otherwise a network that
             heard ten times as much of other words as of a keyword keeps to other words in case of doubt.
         decision: recommended decision settings: the tables ``decision``, ``keyword`` and ``gate`` of a configuration.
+        start: a model, by its folder or the name that it ships under, whose weights training begins with; of the same
+            front-end and depth, and as wide or narrower. Empty for random weights.
         licence: of the model.
         attribution: of the recordings that it learns from, a line each.
     """
@@ -130,6 +133,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     keywords: tuple[str, ...]
     front_end: str | FrontEnd = "log-mel"
     network: Network = Network()
+    start: str = ""
     mix: Mix = Mix()
     optimiser: Optimiser = Optimiser()
     held_out_noise: tuple[str, ...] = ()
@@ -178,6 +182,21 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             licence=self.licence,
             attribution=self.attribution,
         )
+
+
+def like(recipe: Recipe, model: str) -> Recipe:
+    """A recipe with the front-end and the network of a model, by its folder or the name that it ships under.
+
+    Raises:
+        UsageError: there is no such model, or it does not tell its network.
+        ModelError: its ``model.json`` is wrong.
+    """
+    description = find_description(model)
+    try:
+        network = msgspec.convert(description.training.get("network"), Network)
+    except msgspec.ValidationError as error:
+        raise UsageError(f"{model}: its model.json does not tell what network it is: {error}") from error
+    return msgspec.structs.replace(recipe, front_end=description.front_end, network=network)
 
 
 def read_recipe(path: Path) -> Recipe:

@@ -24,6 +24,7 @@ from kws.training.prepare import Folders, labels_of, prepare
 from kws.training.recipe import Mix, Recipe
 from kws.training.schedule import learning_rate
 from kws.training.spectra import TrainingFrontEnd
+from kws.training.start import Start, begin, read_start
 from kws.values import Float32Array
 
 RECIPE_FILE = "recipe.json"
@@ -100,6 +101,15 @@ class Trainer:
             finish_normalisation(model)
         return True
 
+    def begin(self, images: Float32Array, start: Start | None) -> None:
+        """Before the first step: measure the normalisation over images ``(n, *shape)``, or begin with a network."""
+        if start is None:
+            set_normalisation(self.model, images)
+        else:
+            begin(self.model, start, self.labels, images, self.recipe.optimiser.seed)
+        self.averaged.set_weights(self.model.get_weights())
+        finish_normalisation(self.averaged)
+
     def save(self) -> None:
         self._checkpoints.save(int(self.clips))
 
@@ -146,6 +156,7 @@ def train(recipe: Recipe, folders: Folders, run: Path, console: Console) -> Trai
         KeyboardInterrupt: the user stopped it; a checkpoint has been written.
     """
     _claim(run, recipe)
+    start = read_start(recipe) if recipe.start else None  # what is wrong with it shows before the long reading
     material, validation = prepare(recipe, folders)
     console.print(
         f"{len(material.words)} words, {material.speech.seconds / 3600:.1f} h of speech, "
@@ -159,8 +170,7 @@ def train(recipe: Recipe, folders: Folders, run: Path, console: Console) -> Trai
     mixer = Mixer(material, recipe.mix, labels=len(trainer.labels), window=trainer.front_end.window, seed=seed)
     examples = _examples(run, trainer.front_end, mixer)
     if not resumed:
-        for model in (trainer.model, trainer.averaged):
-            set_normalisation(model, examples)
+        trainer.begin(examples, start)
     shape = (settings.batch, *trainer.front_end.shape)
     data = tf.data.Dataset.from_generator(
         lambda: batches(mixer, trainer.front_end, recipe.mix, settings.batch, settings.seed),

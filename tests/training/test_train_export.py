@@ -132,6 +132,21 @@ def test_the_card_tells_what_it_is(trained: Path) -> None:
         assert part in card
 
 
+def test_training_can_begin_with_a_model(trained: Path, tmp_path: Path) -> None:
+    """Ten steps at a low rate teach a new network nothing, and one that knows the words forgets none."""
+    arguments = ["train", "--start", trained / "model", "--data", trained / "words", "--keywords", "low,high"]
+    kws(*arguments, "--run", tmp_path / "run", "--clips", 1280)
+    (entry,) = [json.loads(line) for line in (tmp_path / "run/history.jsonl").read_text().splitlines()]
+    assert entry["accuracy"] > 0.9
+    kws("export", tmp_path / "run", tmp_path / "model", "--networks", "int8,float32")
+    description = read_description(tmp_path / "model")
+    assert description.training["network"]["width"] == 0.2
+    assert description.front_end == read_description(trained / "model").front_end
+    assert f"begun with the weights of `{trained / 'model'}`" in (tmp_path / "model/README.md").read_text()
+    done = kws(*arguments, "--run", tmp_path / "other", "--width", 0.1, fails=2)
+    assert "width 0.1 must not be less" in done.stderr
+
+
 def test_the_articles_preset_trains_and_exports(tmp_path: Path) -> None:
     write_words(tmp_path / "words", speakers=4)
     # One step with a narrow network; the front-end, the image and the three channels are the article's.
