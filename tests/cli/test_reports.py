@@ -46,7 +46,7 @@ def test_clips_for_programs(model_folder: Path, clips: Path) -> None:
 def test_clips_in_noise(model_folder: Path, clips: Path) -> None:
     asking = ("evaluate", "clips", clips, "--model", model_folder, "--json", "--under", clips, "--under-only", "stop")
     easy, hard = (json.loads(kws(*asking, "--snr", snr).stdout) for snr in ("30", "-30"))
-    assert easy["accuracy"] > 0.8
+    assert easy["accuracy"] > 0.7
     assert hard["accuracy"] < 0.3
     assert hard["clips"] == 14
 

@@ -26,7 +26,7 @@ from tests.small_disk import small_disk  # noqa: F401 - a fixture
 
 DEMO = Path(__file__).parent.parent.parent / "kws" / "data" / "demo.flac"
 DOCS = Path(__file__).parent.parent.parent / "docs" / "service.md"
-HOP = 800
+HOP = 960
 
 
 class Running:
@@ -146,7 +146,7 @@ def total(figures: dict[tuple[str, ...], float], name: str) -> float:
 def test_the_figures_are_true(run: Run, tmp_path: Path, demo: Any, words: list[str]) -> None:
     service = run(f'[metrics]\nport = 0\n[clips]\nfolder = "{tmp_path}/clips"\nnear_misses = true\n')
     service.say("kitchen", demo)
-    service.say("bath", np.full(2 * 16000, 1000, np.int16))
+    service.say("bath", np.full(40 * HOP, 1000, np.int16))
     windows = {"kitchen": len(demo) // HOP, "bath": 40}
 
     def scored() -> bool:

@@ -14,6 +14,7 @@ from kws.values import Float32Array
 
 pytest.importorskip("tensorflow", reason="training needs the extra 'train'")
 from kws.training.export import export
+from kws.training.libraries import keras
 from kws.training.recipe import Network, Optimiser, Recipe
 from kws.training.start import read_start
 from kws.training.train import RECIPE_FILE, Trainer
@@ -42,6 +43,7 @@ def images() -> Float32Array:
 
 def model_of(recipe: Recipe, folder: Path, images: Float32Array) -> Path:
     """A model whose weights and batch normalisation are anything but those of a new network."""
+    keras.utils.set_random_seed(0)
     trainer = begun(recipe, folder / "run", images)
     rng = np.random.default_rng(0)
     for variable in trainer.averaged.trainable_variables:
