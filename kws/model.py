@@ -22,6 +22,7 @@ from kws.windows import check_hop
 
 MODEL_FILE = "model.json"
 DEFAULT_NETWORK = "model.tflite"
+FLOAT32_NETWORK = "model-float32.tflite"
 _FORMAT = 1
 
 

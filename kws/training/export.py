@@ -13,7 +13,7 @@ import numpy as np
 from kws import __version__
 from kws.errors import UsageError
 from kws.frontend import FrontEnd
-from kws.model import MODEL_FILE, Description
+from kws.model import DEFAULT_NETWORK, FLOAT32_NETWORK, MODEL_FILE, Description
 from kws.training.card import write_card
 from kws.training.libraries import tf
 from kws.training.network import equalise_priors
@@ -22,7 +22,7 @@ from kws.training.train import EXAMPLES_FILE, RECIPE_FILE, Trainer
 from kws.values import Float32Array
 
 #: How numbers are stored -> file in the model folder; the first is the one that a model folder stands for.
-NETWORKS = {"int8": "model.tflite", "float32": "model-float32.tflite", "dynamic-range": "model-dynamic.tflite"}
+NETWORKS = {"int8": DEFAULT_NETWORK, "float32": FLOAT32_NETWORK, "dynamic-range": "model-dynamic.tflite"}
 
 _SHORTEST_HOP = 0.05
 

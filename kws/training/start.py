@@ -16,13 +16,12 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from kws.errors import UsageError
 from kws.frontend import FrontEnd
-from kws.model import MODEL_FILE, Model, find_model, read_description
+from kws.model import FLOAT32_NETWORK, MODEL_FILE, Model, find_model, read_description
 from kws.training.libraries import keras, tf
 from kws.training.network import finish_normalisation
 from kws.training.recipe import Recipe
 from kws.values import Float32Array
 
-_NETWORK = "model-float32.tflite"
 _SPREAD = 0.5  # of the weights that are shared out, lest all copies of a channel learn the same
 _BATCH = 250
 _Channels = npt.NDArray[np.int64]
@@ -54,7 +53,7 @@ def read_start(recipe: Recipe) -> Start:
     folder = find_model(recipe.start)
     description = read_description(folder)
     _compare(recipe, folder, description.front_end, description.training.get("network", {}))
-    path = folder / _NETWORK
+    path = folder / FLOAT32_NETWORK
     if not path.is_file():
         raise UsageError(f"{path}: missing; training begins with float32 weights (kws export --networks int8,float32)")
     Model(path)  # whose files are the ones that belong together
