@@ -8,6 +8,12 @@ import numpy as np
 
 from kws.values import Float32Array
 
+# The steep edges of lines: how many have an upper and a lower one, where these lie as shares of the columns, and how
+# many decibels are lost beyond.
+_LOW_PASSED, _HIGH_PASSED = 0.8, 0.4
+_HIGHEST, _LOWEST = (0.55, 0.95), (0.05, 0.2)
+_LOSS = (15.0, 60.0)
+
 
 def rms(samples: Float32Array) -> float:
     """Root mean square, never zero."""
@@ -132,3 +138,40 @@ def mask_spectrogram(
         width = int(rng.integers(0, max(1, int(frequency_mask * columns)) + 1))
         start = int(rng.integers(0, columns - width + 1))
         image[:, start : start + width] = mean
+
+
+def colour_spectrogram(
+    rng: np.random.Generator, image: Float32Array, *, log_offset: float, gain: float, band_limit: float
+) -> None:
+    """Hear a spectrogram ``(rows, columns, ...)`` through another microphone and line.
+
+    A gain for each column, in a line between two to five random ones (FilterAugment, arXiv:2110.03282); and perhaps the
+    steep edges of a line that carries less than the whole band, like that of a headset or of a telephone.
+
+    Args:
+        rng: draws them.
+        image: magnitudes, or their logarithms; overwritten.
+        log_offset: that of :class:`kws.frontend.FrontEnd`.
+        gain: the largest gain or loss in decibels.
+        band_limit: share of images that lose what lies above, below or beyond such edges.
+    """
+    columns = image.shape[1]
+    knots = np.concatenate([[0.0, columns - 1.0], rng.uniform(0.0, columns - 1.0, int(rng.integers(0, 4)))])
+    gains = np.interp(np.arange(columns), np.sort(knots), rng.uniform(-gain, gain, len(knots)))
+    if rng.random() < band_limit:
+        kind = rng.random()
+        if kind < _LOW_PASSED:
+            gains[int(columns * rng.uniform(*_HIGHEST)) :] -= rng.uniform(*_LOSS)
+        if kind > 1 - _HIGH_PASSED:
+            gains[: int(columns * rng.uniform(*_LOWEST))] -= rng.uniform(*_LOSS)
+    ratios = (10 ** (gains / 20)).astype(np.float32).reshape(-1, *[1] * (image.ndim - 2))
+    if not log_offset:
+        image *= ratios
+        return
+    offset = np.float32(log_offset)
+    np.exp(image, out=image)
+    image -= offset
+    np.maximum(image, 0.0, out=image)
+    image *= ratios
+    image += offset
+    np.log(image, out=image)

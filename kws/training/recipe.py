@@ -53,7 +53,10 @@ class Mix(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         speed: share of clips played faster or slower by up to ``speed_range``.
         level: lowest and highest level of the word, in decibels re full scale.
         newest: the word ends at most this many seconds before the window does.
-        reuse: how often a mixed window is learned from in the mean, masked anew each time.
+        reuse: how often a mixed window is learned from in the mean, coloured and masked anew each time.
+        colour: the largest gain or loss, in decibels, by which frequencies are raised and lowered against each other in
+            every window, as by other microphones.
+        band_limit: share of windows that lose high or low frequencies wholly, as over the line of a headset.
     """
 
     unknown: float = 0.18
@@ -73,6 +76,8 @@ class Mix(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     level: tuple[float, float] = (-45.0, -12.0)
     newest: float = 0.5
     reuse: float = 1.0
+    colour: float = 0.0
+    band_limit: float = 0.0
     time_masks: int = 2
     time_mask: float = 0.12
     frequency_masks: int = 2
@@ -124,7 +129,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             heard ten times as much of other words as of a keyword keeps to other words in case of doubt.
         decision: recommended decision settings: the tables ``decision``, ``keyword`` and ``gate`` of a configuration.
         start: a model, by its folder or the name that it ships under, whose weights training begins with; of the same
-            front-end and depth, and as wide or narrower. Empty for random weights.
+            depth, as wide or narrower, and with as many columns in its images. Empty for random weights.
         licence: of the model.
         attribution: of the recordings that it learns from, a line each.
     """

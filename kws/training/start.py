@@ -18,7 +18,7 @@ from kws.errors import UsageError
 from kws.frontend import FrontEnd
 from kws.model import FLOAT32_NETWORK, MODEL_FILE, Model, find_model, read_description
 from kws.training.libraries import keras, tf
-from kws.training.network import finish_normalisation
+from kws.training.network import finish_normalisation, set_normalisation
 from kws.training.recipe import Recipe
 from kws.values import Float32Array
 
@@ -33,11 +33,13 @@ class Start:
 
     Attributes:
         labels: what its outputs stand for.
+        front_end: of that network.
         mean, deviation: of each column of the image, ``(bins,)``.
         layers: kernel and bias of each layer by its name, batch normalisation folded in; kernels as Keras has them.
     """
 
     labels: tuple[str, ...]
+    front_end: FrontEnd
     mean: Float32Array
     deviation: Float32Array
     layers: dict[str, tuple[Float32Array, Float32Array]]
@@ -83,6 +85,7 @@ def read_start(recipe: Recipe) -> Start:
     layers["posteriors"] = (constant("posteriors/MatMul", 2).T, constant("posteriors/BiasAdd", 1))
     return Start(
         labels=description.labels,
+        front_end=description.front_end,
         mean=constant("mean", 4).ravel(),
         deviation=np.float32(1.0) / constant("normalisation/Maximum", 4).ravel(),
         layers=layers,
@@ -92,8 +95,12 @@ def read_start(recipe: Recipe) -> Start:
 def _compare(recipe: Recipe, folder: Path, front_end: FrontEnd, network: dict[str, Any]) -> None:
     """Raise a UsageError where one network cannot become the other."""
     mine, path = recipe.network, folder / MODEL_FILE
-    if front_end != recipe.resolved_front_end:
-        raise UsageError(f"start: {path} has another front_end than this training is to have")
+    columns, wanted = front_end.shape[1:], recipe.resolved_front_end.shape[1:]
+    if columns != wanted:
+        raise UsageError(
+            f"start: images of {path} have {columns[0]} columns of {columns[1]}, and not {wanted[0]} of {wanted[1]} "
+            "as this training's"
+        )
     if mine.variant != "lite" or network.get("variant") != "lite":
         raise UsageError("start: only networks of the variant lite can begin with another")
     if network.get("depth") != mine.depth or network.get("width", 0.0) > mine.width:
@@ -103,12 +110,18 @@ def _compare(recipe: Recipe, folder: Path, front_end: FrontEnd, network: dict[st
         )
 
 
-def begin(model: Any, start: Start, labels: tuple[str, ...], images: Float32Array, seed: int) -> None:
+def begin(
+    model: Any, start: Start, front_end: FrontEnd, labels: tuple[str, ...], images: Float32Array, *, seed: int
+) -> None:
     """Give a network the weights of another, which may be narrower.
+
+    It says what the other says where their front-ends are the same. With another one, such as finer steps of time, it
+    has the other's kernels to learn on with, which is sooner done than to find them.
 
     Args:
         model: of :func:`kws.training.network.build_network`, with weights that nothing has been learnt with.
         start: the other network.
+        front_end: of the model.
         labels: of the model; where they are the other's, the last layer is taken too.
         images: ``(n, rows, columns, channels)``; the batch normalisation is measured over these.
         seed: of the choice of channels.
@@ -118,8 +131,11 @@ def begin(model: Any, start: Start, labels: tuple[str, ...], images: Float32Arra
     """
     rng = np.random.default_rng(seed)
     normalisation = model.get_layer("normalisation")
-    normalisation.set_weights([start.mean, start.deviation**2, np.zeros((), np.int64)])
-    finish_normalisation(model)
+    if front_end == start.front_end:
+        normalisation.set_weights([start.mean, start.deviation**2, np.zeros((), np.int64)])
+        finish_normalisation(model)
+    else:
+        set_normalisation(model, images)
     body = model.get_layer("efficientnet")
     additions = {layer.name for layer in body.layers if isinstance(layer, keras.layers.Add)}
     channels = np.arange(images.shape[3])

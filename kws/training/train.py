@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from kws.errors import UsageError
 from kws.frontend import FrontEnd
-from kws.training.augment import mask_spectrogram
+from kws.training.augment import colour_spectrogram, mask_spectrogram
 from kws.training.libraries import keras, tf
 from kws.training.mixing import UNKNOWN_LABEL, Mixer, Source
 from kws.training.network import build_network, decayed, finish_normalisation, set_normalisation
@@ -41,7 +41,8 @@ def batches(
     """Images ``(size, *shape)``, labels ``(size,)`` and origins ``(size,)`` without end.
 
     Mixing a window costs as much as learning from it. With ``mix.reuse`` above 1 only that part of a batch is new and
-    the rest is drawn from the last few batches' windows (data echoing, arXiv:1907.05550); masks are always new.
+    the rest is drawn from the last few batches' windows (data echoing, arXiv:1907.05550); colours and masks are
+    always new.
     """
     front_end = TrainingFrontEnd.like(front_end)
     rng = np.random.default_rng(seed)
@@ -54,6 +55,10 @@ def batches(
         batch = fresh + [pool[i] for i in again]
         images = np.stack([image for image, _, _ in batch])
         for image in images:
+            if mix.colour or mix.band_limit:
+                colour_spectrogram(
+                    rng, image, log_offset=front_end.log_offset, gain=mix.colour, band_limit=mix.band_limit
+                )
             mask_spectrogram(
                 rng,
                 image,
@@ -106,7 +111,7 @@ class Trainer:
         if start is None:
             set_normalisation(self.model, images)
         else:
-            begin(self.model, start, self.labels, images, self.recipe.optimiser.seed)
+            begin(self.model, start, self.front_end, self.labels, images, seed=self.recipe.optimiser.seed)
         self.averaged.set_weights(self.model.get_weights())
         finish_normalisation(self.averaged)
 

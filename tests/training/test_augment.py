@@ -9,6 +9,7 @@ from kws.training.augment import (
     Room,
     beeps,
     change_speed,
+    colour_spectrogram,
     coloured_noise,
     decibels,
     mask_spectrogram,
@@ -99,3 +100,53 @@ def test_beeps_are_of_level_one_while_they_sound_and_leave_pauses() -> None:
 def test_the_same_seed_beeps_the_same() -> None:
     first, again = (beeps(np.random.default_rng(5), 16000) for _ in range(2))
     np.testing.assert_array_equal(first, again)
+
+
+def test_colours_are_gains_of_magnitudes_that_grow_in_lines_over_frequency() -> None:
+    magnitudes = np.abs(np.random.default_rng(0).standard_normal((30, 40, 1))).astype(np.float32)
+    straight = 0
+    for seed in range(60):
+        image = np.log(magnitudes + np.float32(0.001))
+        colour_spectrogram(np.random.default_rng(seed), image, log_offset=0.001, gain=8.0, band_limit=0.0)
+        gains = 20 * np.log10((np.exp(image) - 0.001) / magnitudes)
+        loud = magnitudes.max(axis=(0, 2)).argmax()
+        # The same gain at all times: a microphone does not change.
+        audible = magnitudes > 0.05
+        spread = np.where(audible, gains, np.nan)
+        np.testing.assert_allclose(np.nanmax(spread, axis=0), np.nanmin(spread, axis=0), atol=0.05)
+        gain = np.nanmedian(spread, axis=(0, 2))
+        assert np.abs(gain).max() <= 8.05
+        assert np.abs(gain[loud]) <= 8.05
+        bends = np.abs(np.diff(gain, 2)) > 0.05
+        straight += not bends.any()
+        assert bends.sum() <= 6  # at most three knots within, each of which bends two steps
+    assert 5 < straight < 30  # a quarter is one slope from end to end
+
+
+def test_colours_of_magnitudes_without_logarithm_are_the_same() -> None:
+    magnitudes = np.abs(np.random.default_rng(0).standard_normal((30, 40))).astype(np.float32) + 0.1
+    logarithms = np.log(magnitudes + np.float32(1e-3))
+    colour_spectrogram(np.random.default_rng(7), logarithms, log_offset=1e-3, gain=6.0, band_limit=1.0)
+    linear = magnitudes.copy()
+    colour_spectrogram(np.random.default_rng(7), linear, log_offset=0.0, gain=6.0, band_limit=1.0)
+    np.testing.assert_allclose(np.exp(logarithms) - 1e-3, linear, atol=1e-5)
+    assert not np.allclose(linear, magnitudes)
+
+
+def test_lines_of_limited_band_lose_one_edge_or_both_and_never_the_middle() -> None:
+    edges = set()
+    for seed in range(200):
+        image = np.ones((4, 40), np.float32)
+        colour_spectrogram(np.random.default_rng(seed), image, log_offset=0.0, gain=0.0, band_limit=1.0)
+        loss = -20 * np.log10(image)
+        np.testing.assert_allclose(loss[:, 8:22], 0.0, atol=1e-4)
+        lost = loss[0] > 1.0
+        assert np.all((loss[0][lost] > 14.9) & (loss[0][lost] < 60.1))
+        edges.add((bool(lost[0]), bool(lost[-1])))
+    assert edges == {(True, False), (False, True), (True, True)}
+
+
+def test_silence_stays_silence_in_every_colour() -> None:
+    image = np.full((4, 40), np.log(np.float32(1e-3)), np.float32)
+    colour_spectrogram(np.random.default_rng(3), image, log_offset=1e-3, gain=12.0, band_limit=1.0)
+    np.testing.assert_allclose(image, np.log(1e-3), atol=1e-3)

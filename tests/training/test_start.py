@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from kws.errors import ModelError, UsageError
+from kws.frontend import FrontEnd
 from kws.model import Model
 from kws.values import Float32Array
 
@@ -64,6 +65,13 @@ def narrow(tmp_path_factory: pytest.TempPathFactory, images: Float32Array) -> Pa
     return model_of(NARROW, tmp_path_factory.mktemp("narrow"), images)
 
 
+def likeness(trainer: Trainer, recipe: Recipe, layer: str) -> float:
+    """The correlation of a kernel with that of the network that it began with."""
+    kernel, _ = read_start(recipe).layers[layer]
+    mine = trainer.model.get_layer("efficientnet").get_layer(layer).get_weights()[0]
+    return float(np.corrcoef(mine.ravel(), kernel.ravel())[0, 1])
+
+
 def said(model: Path, images: Float32Array) -> Float32Array:
     network = Model(model / "model-float32.tflite").network
     return np.stack([network(image) for image in images])
@@ -109,15 +117,33 @@ def test_other_words_get_a_new_last_layer(narrow: Path, images: Float32Array, tm
     trainer = begun(recipe, tmp_path, images)
     assert trainer.posteriors(images).shape == (60, 5)
     assert not trainer.model.get_layer("posteriors").get_weights()[1].any()
-    kernel, _ = read_start(recipe).layers["top_conv"]
-    mine = trainer.model.get_layer("efficientnet").get_layer("top_conv").get_weights()[0]
-    np.testing.assert_allclose(np.corrcoef(mine.ravel(), kernel.ravel())[0, 1], 1.0, atol=1e-6)
+    assert likeness(trainer, recipe, "top_conv") == pytest.approx(1.0, abs=1e-6)
+
+
+def test_finer_steps_of_time_begin_with_its_kernels_and_a_normalisation_of_their_own(
+    narrow: Path, tmp_path: Path
+) -> None:
+    fine = FrontEnd(mel_bins=40, image=(96, 40))
+    images = np.random.default_rng(2).normal(1.0, 0.5, (20, 96, 40, 1)).astype(np.float32)
+    recipe = msgspec.structs.replace(NARROW, start=str(narrow), front_end=fine)
+    trainer = begun(recipe, tmp_path, images)
+    for layer in ("stem_conv", "top_conv"):
+        assert likeness(trainer, recipe, layer) == pytest.approx(1.0, abs=1e-6)
+    normalised = trainer.averaged.get_layer("normalisation")(images).numpy()
+    np.testing.assert_allclose(normalised.mean(axis=(0, 1)), 0.0, atol=1e-4)
+    np.testing.assert_allclose(normalised.std(axis=(0, 1)), 1.0, atol=1e-3)
+    posteriors = trainer.posteriors(images)
+    np.testing.assert_allclose(posteriors.sum(axis=1), 1.0, atol=1e-5)
+    kernel, bias = read_start(recipe).layers["posteriors"]
+    mine = trainer.averaged.get_layer("posteriors").get_weights()
+    np.testing.assert_allclose(mine[0], kernel, rtol=1e-6)
+    np.testing.assert_allclose(mine[1], bias, rtol=1e-6)
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"front_end": "log-mel"}, "another front_end"),
+        ({"front_end": "log-mel"}, "have 40 columns of 1, and not 64 of 1"),
         ({"network": Network(variant="lite", width=0.1, depth=0.6)}, "width 0.1 must not be less"),
         ({"network": Network(variant="lite", width=0.3, depth=1.0)}, "depth 1.0 must be the same"),
         ({"network": Network(variant="original", width=0.3, depth=0.6)}, "only networks of the variant lite"),
