@@ -205,13 +205,14 @@ def like(recipe: Recipe, model: str) -> Recipe:
 
 
 def read_recipe(path: Path) -> Recipe:
-    """Read and validate a recipe.
+    """Read and validate a recipe: TOML, or JSON where the name ends so, as a training run keeps it.
 
     Raises:
-        UsageError: it is missing, no TOML, or a key or value is wrong.
+        UsageError: it is missing, neither, or a key or value is wrong.
     """
+    decode = msgspec.json.decode if path.suffix == ".json" else msgspec.toml.decode
     try:
-        recipe = msgspec.toml.decode(path.read_bytes(), type=Recipe)
+        recipe = decode(path.read_bytes(), type=Recipe)
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from error
     except msgspec.DecodeError as error:

@@ -20,6 +20,16 @@ def test_the_recipes_that_ship_are_right(path: Path) -> None:
     assert read_recipe(path).name == path.parent.name
 
 
+@pytest.mark.parametrize("path", sorted(ROOT.glob("models/*/recipe.toml")), ids=lambda path: path.parent.name)
+def test_what_a_run_keeps_is_a_recipe_too(path: Path, tmp_path: Path) -> None:
+    kept = tmp_path / "recipe.json"
+    kept.write_bytes(msgspec.json.encode(read_recipe(path)))
+    assert read_recipe(kept) == read_recipe(path)
+    kept.write_text("{", encoding="utf-8")
+    with pytest.raises(UsageError, match=r"recipe\.json: Input data was truncated"):
+        read_recipe(kept)
+
+
 def write(folder: Path, text: str) -> Path:
     path = folder / "recipe.toml"
     path.write_text(text, encoding="utf-8")
