@@ -21,7 +21,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         "--recipe",
         type=Path,
         metavar="FILE",
-        help="the run's recipe with other decision settings, licence or attribution",
+        help="the run's recipe with another version, decision settings, licence or attribution",
     )
     parser.add_argument(
         "--networks",
@@ -29,7 +29,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar="A,B,...",
         help="what to write (default: %(default)s)",
     )
-    parser.add_argument("--model-version", default="1.0", metavar="V", help="of the model (default: %(default)s)")
+    parser.add_argument("--model-version", metavar="V", help="of the model (default: the recipe's)")
     parser.set_defaults(run=run)
 
 

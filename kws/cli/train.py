@@ -39,7 +39,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         dest="folder",
         help="checkpoints and history; a run that was stopped goes on",
     )
-    parser.add_argument("--recipe", type=Path, metavar="FILE", help="a recipe, in TOML or as RUN/recipe.json; the options below change it")
+    parser.add_argument(
+        "--recipe",
+        type=Path,
+        metavar="FILE",
+        help="a recipe, in TOML or as RUN/recipe.json; the options below change it",
+    )
     parser.add_argument(
         "--start",
         metavar="MODEL",

@@ -76,7 +76,7 @@ def export(
     folder: Path,
     *,
     recipe: Recipe | None = None,
-    version: str = "1.0",
+    version: str | None = None,
     kinds: Sequence[str] = tuple(NETWORKS),
 ) -> None:
     """Write a model folder; its networks, ``model.json`` and card are replaced.
@@ -84,8 +84,8 @@ def export(
     Args:
         run: a folder of :func:`kws.training.train.train`; the averaged weights of its last checkpoint ship.
         folder: is made where it is missing.
-        recipe: says anew what training does not hear of (decision, licence, attribution); None for the run's own.
-        version: of the model.
+        recipe: says anew what training does not hear of (version, decision, licence ...); None for the run's own.
+        version: of the model; None for the recipe's.
         kinds: keys of :data:`NETWORKS`, int8 among them.
 
     Raises:
@@ -111,7 +111,7 @@ def export(
     description = Description(
         format=1,
         name=recipe.name,
-        version=version,
+        version=version or recipe.version,
         labels=trainer.labels,
         front_end=trainer.front_end,
         sha256=digests,

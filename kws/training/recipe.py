@@ -119,7 +119,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """A whole recipe.
 
     Attributes:
-        name: of the model.
+        name, version: of the model.
         keywords: the words to spot; the network's labels are silence, unknown and these.
         front_end: a preset of :data:`kws.frontend.PRESETS` or a table with the fields of
             :class:`kws.frontend.FrontEnd`.
@@ -135,6 +135,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """
 
     name: str
+    version: str = "1.0"
     keywords: tuple[str, ...]
     front_end: str | FrontEnd = "log-mel"
     network: Network = Network()
@@ -180,6 +181,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         return self == msgspec.structs.replace(
             other,
             name=self.name,
+            version=self.version,
             mix=self.mix,
             optimiser=same,
             equal_priors=self.equal_priors,

@@ -101,11 +101,12 @@ def test_every_network_of_the_export_hears_the_words(trained: Path, network: str
 def test_with_equal_priors_the_network_keeps_to_no_label_in_case_of_doubt(trained: Path, tmp_path: Path) -> None:
     """Bayes: the odds of two labels are those of training, times the ratio of their shares in training."""
     recipe = tmp_path / "recipe.toml"
-    recipe.write_text(SMALL.replace("[network]", "equal_priors = true\n[network]"), encoding="utf-8")
+    recipe.write_text(SMALL.replace("[network]", "version = '2.1'\nequal_priors = true\n[network]"), encoding="utf-8")
     kws("export", trained / "run", tmp_path / "equal", "--recipe", recipe, "--networks", "int8,float32")
     before, after = (Model(folder / "model-float32.tflite") for folder in (trained / "model", tmp_path / "equal"))
     assert not before.description.training["equal_priors"]
     assert after.description.training["equal_priors"]
+    assert (before.description.version, after.description.version) == ("1.0", "2.1")
     priors = np.array(read_recipe(recipe).mix.priors(2))
     rng = np.random.default_rng(0)
     for level in (1e-3, 1e-2, 1e-1):
