@@ -11,7 +11,7 @@ import numpy as np
 
 from kws.decision import NOTHING, Decider, Decision, DecisionSettings, Fired
 from kws.model import Model
-from kws.silence import Floor
+from kws.silence import Floor, unhurried
 from kws.sources.base import Source
 from kws.sources.resample import Resampler
 from kws.values import AudioBlock, Detection, Float32Array
@@ -125,7 +125,8 @@ class Pipeline:
         model: to ask.
         settings: of the decisions.
         site: the place that is heard, for detections to tell; None for none.
-        skip_silence: whether windows in silence are passed over, see :func:`score_sounds`.
+        skip_silence: whether windows in silence are passed over, see :func:`score_sounds`, and live sound is called for
+            less often in it, see :func:`kws.silence.unhurried`.
 
     Raises:
         UsageError: the hop does not fit the model's front-end.
@@ -143,12 +144,15 @@ class Pipeline:
         self._site = site
         self._skip_silence = skip_silence
         self.decider = Decider(model.labels, settings, sample_rate=rate, window=model.front_end.window)
+        self._silent = False
         check_hop(model.front_end, self.decider.hop)
 
     def run(self, source: Source) -> Iterator[tuple[Scored, Decision]]:
         """Hear an open source to its end: every window and what it led to."""
         blocks = hear(source, self.model)
         if self._skip_silence:
+            if source.live:
+                blocks = unhurried(blocks, self.model.front_end.sample_rate, lambda: self._silent)
             return self.decide(score_sounds(self.model, self.decider, blocks))
         return self.decide(score(self.model, self.decider.hop, blocks))
 
@@ -159,6 +163,7 @@ class Pipeline:
         """
         scored = None
         for scored in windows:
+            self._silent = scored.passed
             if scored.passed:
                 yield scored, NOTHING
                 continue

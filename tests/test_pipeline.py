@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
@@ -17,7 +18,9 @@ from kws.errors import UsageError
 from kws.frontend import FrontEnd
 from kws.model import Model
 from kws.pipeline import Pipeline, Scored, hear, score
+from kws.silence import unhurried
 from kws.values import SILENCE, UNKNOWN, AudioBlock, Float32Array
+from tests.sources.recorder import Recorder
 from tests.sources.sounds import tone
 
 HOP = 800
@@ -47,11 +50,11 @@ class Sound:
     """A source of these blocks."""
 
     name = "test"
-    live = False
     length: float | None = None
 
-    def __init__(self, *blocks: AudioBlock, rate: int = 16000) -> None:
+    def __init__(self, *blocks: AudioBlock, rate: int = 16000, live: bool = False) -> None:
         self.rate = rate
+        self.live = live
         self._blocks = blocks
 
     def __enter__(self) -> Self:
@@ -333,3 +336,34 @@ def test_a_gap_in_silence_begins_a_new_stretch() -> None:
     assert scored[again - 1].passed
     assert not any(one.passed for one in scored[again : again + 100])  # five seconds
     assert any(one.passed for one in scored[again + 100 :])
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_live_sound_is_called_for_less_often_in_silence_and_no_word_is_told_later(
+    monkeypatch: pytest.MonkeyPatch, whole: bool
+) -> None:
+    """In a time of its own: when each word is told, in seconds after the beginning of the sound."""
+    sound = room(30)
+    for begin in (12.0, 12.9, 20.03):
+        place = round(begin * 16000)
+        sound[place : place + 8000] += whistle(ON)
+
+    def told_at(*, skip_silence: bool) -> tuple[list[float], Recorder]:
+        recorder = Recorder(0.05, whole=whole)
+        rested = partial(unhurried, clock=recorder.clock, sleep=recorder.sleep)
+        monkeypatch.setattr("kws.pipeline.unhurried", rested)
+        source = Sound(live=True)
+        monkeypatch.setattr(source, "blocks", lambda: recorder.blocks(sound))
+        results = make_pipeline(skip_silence=skip_silence).run(source)
+        return [recorder.now - 100.0 for _, decision in results for _ in decision.fired], recorder
+
+    times, recorder = told_at(skip_silence=False)
+    assert len(times) == 3
+    assert not recorder.rests
+    rested_times, rested = told_at(skip_silence=True)
+    assert rested_times == pytest.approx(times)
+    assert rested.wakes < 0.7 * recorder.wakes
+    # It rests from when the floor is known on, but while a word is said, or in the windows that hold it.
+    assert not any(12.25 < rest < 14.4 or 20.3 < rest < 21.5 for rest in rested.rests)
+    assert min(rested.rests) > 4.9
+    assert any(14.4 < rest < 15.0 for rest in rested.rests)
