@@ -13,6 +13,8 @@ from kws.values import Float32Array
 _LOW_PASSED, _HIGH_PASSED = 0.8, 0.4
 _HIGHEST, _LOWEST = (0.55, 0.95), (0.05, 0.2)
 _LOSS = (15.0, 60.0)
+# Noise suppression: decibels below the loudest from which sound is taken for noise, and by which it is lowered.
+_SUPPRESSED_BELOW, _SUPPRESSED_BY = (15.0, 45.0), (10.0, 40.0)
 
 
 def rms(samples: Float32Array) -> float:
@@ -141,12 +143,19 @@ def mask_spectrogram(
 
 
 def colour_spectrogram(
-    rng: np.random.Generator, image: Float32Array, *, log_offset: float, gain: float, band_limit: float
+    rng: np.random.Generator,
+    image: Float32Array,
+    *,
+    log_offset: float,
+    gain: float,
+    band_limit: float,
+    suppression: float = 0.0,
 ) -> None:
     """Hear a spectrogram ``(rows, columns, ...)`` through another microphone and line.
 
-    A gain for each column, in a line between two to five random ones (FilterAugment, arXiv:2110.03282); and perhaps the
-    steep edges of a line that carries less than the whole band, like that of a headset or of a telephone.
+    A gain for each column, in a line between two to five random ones (FilterAugment, arXiv:2110.03282); perhaps the
+    steep edges of a line that carries less than the whole band, like that of a headset or of a telephone; and perhaps
+    what is faint is made fainter, as by a device that suppresses noise, and takes an "f" for some.
 
     Args:
         rng: draws them.
@@ -154,6 +163,7 @@ def colour_spectrogram(
         log_offset: that of :class:`kws.frontend.FrontEnd`.
         gain: the largest gain or loss in decibels.
         band_limit: share of images that lose what lies above, below or beyond such edges.
+        suppression: share of images in which noise is suppressed.
     """
     columns = image.shape[1]
     knots = np.concatenate([[0.0, columns - 1.0], rng.uniform(0.0, columns - 1.0, int(rng.integers(0, 4)))])
@@ -164,14 +174,25 @@ def colour_spectrogram(
             gains[int(columns * rng.uniform(*_HIGHEST)) :] -= rng.uniform(*_LOSS)
         if kind > 1 - _HIGH_PASSED:
             gains[: int(columns * rng.uniform(*_LOWEST))] -= rng.uniform(*_LOSS)
-    ratios = (10 ** (gains / 20)).astype(np.float32).reshape(-1, *[1] * (image.ndim - 2))
-    if not log_offset:
-        image *= ratios
-        return
     offset = np.float32(log_offset)
-    np.exp(image, out=image)
-    image -= offset
-    np.maximum(image, 0.0, out=image)
-    image *= ratios
-    image += offset
-    np.log(image, out=image)
+    if log_offset:
+        np.exp(image, out=image)
+        image -= offset
+        np.maximum(image, 0.0, out=image)
+    image *= (10 ** (gains / 20)).astype(np.float32).reshape(-1, *[1] * (image.ndim - 2))
+    if rng.random() < suppression:
+        around = _mean_around(image)
+        faint = around < around.max() * decibels(-rng.uniform(*_SUPPRESSED_BELOW))
+        image[faint] *= decibels(-rng.uniform(*_SUPPRESSED_BY))
+    if log_offset:
+        image += offset
+        np.log(image, out=image)
+
+
+def _mean_around(image: Float32Array) -> Float32Array:
+    """The means of three rows by three columns of ``(rows, columns, ...)``, of fewer at the edges."""
+    padding = [(1, 1), (1, 1), *[(0, 0)] * (image.ndim - 2)]
+    padded = np.pad(image, padding, mode="edge")
+    rows = padded[:-2] + padded[1:-1] + padded[2:]
+    mean: Float32Array = (rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]) * np.float32(1 / 9)
+    return mean

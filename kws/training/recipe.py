@@ -57,6 +57,7 @@ class Mix(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         colour: the largest gain or loss, in decibels, by which frequencies are raised and lowered against each other in
             every window, as by other microphones.
         band_limit: share of windows that lose high or low frequencies wholly, as over the line of a headset.
+        suppression: share of windows in which what is faint is made fainter, as by a device that suppresses noise.
     """
 
     unknown: float = 0.18
@@ -78,6 +79,7 @@ class Mix(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     reuse: float = 1.0
     colour: float = 0.0
     band_limit: float = 0.0
+    suppression: float = 0.0
     time_masks: int = 2
     time_mask: float = 0.12
     frequency_masks: int = 2

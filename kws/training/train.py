@@ -55,9 +55,14 @@ def batches(
         batch = fresh + [pool[i] for i in again]
         images = np.stack([image for image, _, _ in batch])
         for image in images:
-            if mix.colour or mix.band_limit:
+            if mix.colour or mix.band_limit or mix.suppression:
                 colour_spectrogram(
-                    rng, image, log_offset=front_end.log_offset, gain=mix.colour, band_limit=mix.band_limit
+                    rng,
+                    image,
+                    log_offset=front_end.log_offset,
+                    gain=mix.colour,
+                    band_limit=mix.band_limit,
+                    suppression=mix.suppression,
                 )
             mask_spectrogram(
                 rng,

@@ -146,7 +146,33 @@ def test_lines_of_limited_band_lose_one_edge_or_both_and_never_the_middle() -> N
     assert edges == {(True, False), (False, True), (True, True)}
 
 
+def test_noise_suppression_takes_what_is_faint_and_leaves_what_is_loud() -> None:
+    """Of a vowel of 40 dB, a consonant of 20 dB and noise of 0 dB it takes the last, the last two, or nothing."""
+    levels = np.zeros((30, 40, 1), np.float32)
+    levels[10:20, 5:15] = 40.0
+    levels[20:28, 25:39] = 20.0
+    image = np.log(10 ** (levels / 20) + np.float32(1e-3))
+    vowel, consonant, noise = (
+        (slice(11, 19), slice(6, 14)),
+        (slice(21, 27), slice(26, 38)),
+        (slice(0, 8), slice(20, 38)),
+    )
+    lost = set()
+    for seed in range(100):
+        heard = image.copy()
+        colour_spectrogram(
+            np.random.default_rng(seed), heard, log_offset=1e-3, gain=0.0, band_limit=0.0, suppression=1.0
+        )
+        loss = 20 * np.log10((np.exp(image) - 1e-3) / (np.exp(heard) - 1e-3))
+        np.testing.assert_allclose(loss[vowel], 0.0, atol=1e-2)
+        for part in (consonant, noise):
+            assert np.ptp(loss[part]) < 0.1
+            assert abs(loss[part].mean()) < 0.1 or 9.9 < loss[part].mean() < 40.1
+        lost.add((bool(loss[consonant].mean() > 1), bool(loss[noise].mean() > 1)))
+    assert lost == {(True, True), (False, True), (False, False)}
+
+
 def test_silence_stays_silence_in_every_colour() -> None:
     image = np.full((4, 40), np.log(np.float32(1e-3)), np.float32)
-    colour_spectrogram(np.random.default_rng(3), image, log_offset=1e-3, gain=12.0, band_limit=1.0)
+    colour_spectrogram(np.random.default_rng(3), image, log_offset=1e-3, gain=12.0, band_limit=1.0, suppression=1.0)
     np.testing.assert_allclose(image, np.log(1e-3), atol=1e-3)
