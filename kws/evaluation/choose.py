@@ -39,6 +39,8 @@ _STEPS = 1000
 _BLUR = 0.1
 #: Share of the words said that the whole budget must save; where it would save less, a threshold stays higher.
 _WORTH = 0.002
+#: What a wrong word counts for beside a miss: most are words that were missed as well, and count for that already.
+_WRONG = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +79,7 @@ class Choice:
 
 
 def choose(curves: Mapping[str, Curve], budget: float) -> Choice:
-    """Choose the thresholds with the fewest misses and wrong words within a budget.
+    """Choose the thresholds with the fewest misses and wrong words, which count half, within a budget.
 
     Where more false accepts would save next to nothing, thresholds stay where both kinds of error are far.
 
@@ -133,13 +135,13 @@ def _first_at_most(counts: Float64Array, most: float) -> int:
 
 
 def smoothed_errors(curve: Curve) -> Float64Array:
-    """Misses and wrong words of a keyword at each threshold, averaged over log odds nearby.
+    """Misses and half the wrong words of a keyword at each threshold, averaged over log odds nearby.
 
     Thresholds beyond the last one are taken to miss every word, those before the first to be like it.
     """
     odds = log_odds(curve.thresholds)
     steps = np.gradient(odds)
-    errors = (curve.misses + curve.wrong).astype(np.float64)
+    errors = curve.misses + _WRONG * curve.wrong
     weights = np.exp(-(((odds[:, None] - odds) / _BLUR) ** 2) / 2) * steps
     beyond = np.exp(-(((odds - odds[-1]) / _BLUR) ** 2) / 2)
     blurred = weights @ errors / weights.sum(axis=1)
