@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import tomllib
 
@@ -59,6 +60,15 @@ def test_a_budget_that_cannot_be_kept() -> None:
     choice = choose({"on": hopeless}, 0.1)
     assert not choice.kept
     assert choice.picks["on"].threshold == THRESHOLDS[-1]
+
+
+def test_a_wrong_word_counts_half_a_miss() -> None:
+    """Below a threshold of 0.5 so many more are wrong, from there on ten more are missed: which is the fewer errors?"""
+    low = np.array(THRESHOLDS) < 0.5
+    misses = np.where(low, 0, 10) + np.where(np.array(THRESHOLDS) > 0.9, 90, 0)
+    for wrong, chosen_low in ((16, True), (24, False)):
+        one = dataclasses.replace(curve(np.zeros_like(misses), misses), wrong=np.where(low, wrong, 0))
+        assert (choose({"on": one}, 1.0).picks["on"].threshold < 0.5) == chosen_low
 
 
 @given(
