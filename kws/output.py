@@ -43,7 +43,8 @@ def as_text(detection: Detection) -> str:
     """For people: ``   12.30 s  on  97%``."""
     after = f"  after {detection.wake}" if detection.wake else ""
     place = f"  in {detection.site}" if detection.site else ""
-    return f"{detection.end:8.2f} s  {detection.keyword}  {detection.score:.0%}{after}{place}"
+    score = as_dict(detection)["score"]  # as the other formats tell it: rounded from there, lest they differ
+    return f"{detection.end:8.2f} s  {detection.keyword}  {score:.0%}{after}{place}"
 
 
 FORMATS: dict[str, Callable[[Detection], str]] = {"json": as_json, "text": as_text, "tsv": as_tsv}

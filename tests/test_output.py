@@ -59,6 +59,8 @@ def test_tsv_always_has_eight_columns(detection: Detection, wake: str) -> None:
 
 def test_text_is_for_people() -> None:
     assert as_text(ON) == "   12.30 s  on  97%"
+    # Half a percent is rounded up from what the other formats tell, 0.935, and not from what it was.
+    assert as_text(replace(ON, score=0.93496)) == "   12.30 s  on  94%"
     assert as_text(GATED) == "   12.30 s  on  97%  after computer"
 
 

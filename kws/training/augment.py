@@ -190,7 +190,7 @@ def colour_spectrogram(
 
 
 def _mean_around(image: Float32Array) -> Float32Array:
-    """The means of three rows by three columns of ``(rows, columns, ...)``, of fewer at the edges."""
+    """The means of three rows by three columns of ``(rows, columns, ...)``, the edges repeated beyond."""
     padding = [(1, 1), (1, 1), *[(0, 0)] * (image.ndim - 2)]
     padded = np.pad(image, padding, mode="edge")
     rows = padded[:-2] + padded[1:-1] + padded[2:]
