@@ -122,6 +122,7 @@ def export(
             "network": msgspec.to_builtins(recipe.network),
             "start": recipe.start,
             "mix": msgspec.to_builtins(recipe.mix),
+            "teaching": msgspec.to_builtins(recipe.teaching),
             "optimiser": msgspec.to_builtins(recipe.optimiser),
             "held_out_noise": recipe.held_out_noise,
             "clips": int(trainer.clips),

@@ -146,7 +146,11 @@ class Mixer:
         return window
 
     def _as_recorded(self, sound: Float32Array) -> Float32Array:
-        clipped: Float32Array = np.clip(clip_window(sound, self._window), -1.0, 1.0, dtype=np.float32)
+        window = clip_window(sound, self._window)
+        if self._mix.shift:
+            later = round(self._rng.uniform(-self._mix.shift, self._mix.shift) * 16000)
+            window = self._place(window, 0, later)
+        clipped: Float32Array = np.clip(window, -1.0, 1.0, dtype=np.float32)
         return clipped
 
     def _keyword(self, label: int) -> Example:

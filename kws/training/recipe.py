@@ -46,6 +46,7 @@ class Mix(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         hard: share of running speech and of other words that is drawn from what the network takes for keywords.
         plain: share of whole words, keywords and others, that are heard as they were recorded: at the place in their
             second and at the level that they have there, without more noise.
+        shift: the most seconds by which these are moved to and fro.
         neighbour: share of keywords that have another word close before or after.
         noise: share of windows with background noise.
         snr: lowest and highest signal-to-noise ratio in decibels.
@@ -68,6 +69,7 @@ class Mix(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     fragment: float = 0.04
     hard: float = 0.5
     plain: float = 0.0
+    shift: float = 0.0
     neighbour: float = 0.15
     noise: float = 0.8
     snr: tuple[float, float] = (0.0, 30.0)
@@ -90,6 +92,19 @@ class Mix(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         unknown = self.unknown + self.speech + self.cut + self.fragment
         keyword = (1.0 - self.silence - unknown) / keywords
         return (self.silence, unknown, *[keyword] * keywords)
+
+
+class Teaching(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Trained networks to learn from, besides the labels.
+
+    Attributes:
+        teachers: models, by their folders or the names that they ship under, of the same labels and exported with
+            equal priors; what they say of a window together, before it is coloured and masked, is its target.
+        share: of their posteriors in a target; the rest is the label.
+    """
+
+    teachers: tuple[str, ...] = ()
+    share: float = 0.5
 
 
 class Optimiser(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -132,6 +147,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         decision: recommended decision settings: the tables ``decision``, ``keyword`` and ``gate`` of a configuration.
         start: a model, by its folder or the name that it ships under, whose weights training begins with; of the same
             depth, as wide or narrower, and with as many columns in its images. Empty for random weights.
+        teaching: trained networks to learn from.
         licence: of the model.
         attribution: of the recordings that it learns from, a line each.
     """
@@ -143,6 +159,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     network: Network = Network()
     start: str = ""
     mix: Mix = Mix()
+    teaching: Teaching = Teaching()
     optimiser: Optimiser = Optimiser()
     held_out_noise: tuple[str, ...] = ()
     equal_priors: bool = False
@@ -168,6 +185,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             raise UsageError("network: width and depth must be above 0")
         if min(self.optimiser.clips, self.optimiser.batch) < 1:
             raise UsageError("optimiser: clips and batch must be at least 1")
+        if not 0.0 <= self.teaching.share <= 1.0:
+            raise UsageError("teaching: share must lie between 0 and 1")
         if min(self.resolved_front_end.image) < _SMALLEST_IMAGE:
             raise UsageError(
                 f"front_end: an EfficientNet wants images of at least {_SMALLEST_IMAGE} x {_SMALLEST_IMAGE}"
@@ -176,8 +195,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     def trains_like(self, other: Recipe) -> bool:
         """Whether a run of the other can go on as this one.
 
-        It can with another length and another mix (the last clips may be of another kind than the first), and with
-        another name and what else training does not hear of.
+        It can with another length, another mix and other teachers (the last clips may be of another kind than the
+        first), and with another name and what else training does not hear of.
         """
         same = msgspec.structs.replace(other.optimiser, clips=self.optimiser.clips)
         return self == msgspec.structs.replace(
@@ -185,6 +204,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             name=self.name,
             version=self.version,
             mix=self.mix,
+            teaching=self.teaching,
             optimiser=same,
             equal_priors=self.equal_priors,
             decision=self.decision,

@@ -18,13 +18,14 @@ from kws.errors import UsageError
 from kws.frontend import FrontEnd
 from kws.training.augment import colour_spectrogram, mask_spectrogram
 from kws.training.libraries import keras, tf
-from kws.training.mixing import UNKNOWN_LABEL, Mixer, Source
+from kws.training.mixing import UNKNOWN_LABEL, Example, Mixer, Source
 from kws.training.network import build_network, decayed, finish_normalisation, set_normalisation
 from kws.training.prepare import Folders, labels_of, prepare
 from kws.training.recipe import Mix, Recipe
 from kws.training.schedule import learning_rate
 from kws.training.spectra import TrainingFrontEnd
 from kws.training.start import Start, begin, read_start
+from kws.training.teaching import read_targets
 from kws.values import Float32Array
 
 RECIPE_FILE = "recipe.json"
@@ -36,9 +37,9 @@ _POOL = 8  # batches that mixed windows are drawn from again
 
 
 def batches(
-    source: Source, front_end: FrontEnd, mix: Mix, size: int, seed: int
-) -> Iterator[tuple[Float32Array, npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
-    """Images ``(size, *shape)``, labels ``(size,)`` and origins ``(size,)`` without end.
+    source: Source, front_end: FrontEnd, target: Callable[[Example], Float32Array], mix: Mix, *, size: int, seed: int
+) -> Iterator[tuple[Float32Array, Float32Array, npt.NDArray[np.int64]]]:
+    """Images ``(size, *shape)``, targets ``(size, labels)`` and origins ``(size,)`` without end.
 
     Mixing a window costs as much as learning from it. With ``mix.reuse`` above 1 only that part of a batch is new and
     the rest is drawn from the last few batches' windows (data echoing, arXiv:1907.05550); colours and masks are
@@ -46,11 +47,11 @@ def batches(
     """
     front_end = TrainingFrontEnd.like(front_end)
     rng = np.random.default_rng(seed)
-    pool: list[tuple[Float32Array, int, int]] = []
+    pool: list[tuple[Float32Array, Float32Array, int]] = []
     new = max(1, round(size / mix.reuse))
     while True:
         drawn = (source.draw() for _ in range(size if len(pool) < size else new))
-        fresh = [(front_end(example.window), example.label, example.origin) for example in drawn]
+        fresh = [(front_end(example.window), target(example), example.origin) for example in drawn]
         again = rng.choice(len(pool), size - len(fresh), replace=False) if len(fresh) < size else ()
         batch = fresh + [pool[i] for i in again]
         images = np.stack([image for image, _, _ in batch])
@@ -72,7 +73,7 @@ def batches(
                 frequency_masks=mix.frequency_masks,
                 frequency_mask=mix.frequency_mask,
             )
-        yield images, np.array([label for _, label, _ in batch]), np.array([origin for _, _, origin in batch])
+        yield images, np.stack([target for _, target, _ in batch]), np.array([origin for _, _, origin in batch])
         if mix.reuse > 1:
             pool += fresh
             # A random one makes way for each, so that all are drawn equally often in the mean.
@@ -124,12 +125,12 @@ class Trainer:
         self._checkpoints.save(int(self.clips))
 
     @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
-    def step(self, images: Any, labels: Any, rate: Any, momentum: Any) -> Any:
+    def step(self, images: Any, targets: Any, rate: Any, momentum: Any) -> Any:
         """One step of AdamW and of the moving average: the loss, and the keywords' posteriors together ``(n,)``."""
         self._optimiser.learning_rate.assign(rate)
         with tf.GradientTape() as tape:
             posteriors = self.model(images, training=True)
-            loss = self._loss(tf.one_hot(labels, len(self.labels)), posteriors)
+            loss = self._loss(targets, posteriors)
         gradients = tape.gradient(loss, self.model.trainable_variables)
         self._optimiser.apply_gradients(zip(gradients, self.model.trainable_variables, strict=True))
         for average, variable in zip(self.averaged.variables, self.model.variables, strict=True):
@@ -166,7 +167,9 @@ def train(recipe: Recipe, folders: Folders, run: Path, console: Console) -> Trai
         KeyboardInterrupt: the user stopped it; a checkpoint has been written.
     """
     _claim(run, recipe)
-    start = read_start(recipe) if recipe.start else None  # what is wrong with it shows before the long reading
+    # What is wrong with these shows before the long reading.
+    start = read_start(recipe) if recipe.start else None
+    targets = read_targets(recipe, labels_of(recipe))
     material, validation = prepare(recipe, folders)
     console.print(
         f"{len(material.words)} words, {material.speech.seconds / 3600:.1f} h of speech, "
@@ -183,8 +186,12 @@ def train(recipe: Recipe, folders: Folders, run: Path, console: Console) -> Trai
         trainer.begin(examples, start)
     shape = (settings.batch, *trainer.front_end.shape)
     data = tf.data.Dataset.from_generator(
-        lambda: batches(mixer, trainer.front_end, recipe.mix, settings.batch, settings.seed),
-        output_signature=(tf.TensorSpec(shape, tf.float32), *2 * (tf.TensorSpec((settings.batch,), tf.int64),)),
+        lambda: batches(mixer, trainer.front_end, targets, recipe.mix, size=settings.batch, seed=settings.seed),
+        output_signature=(
+            tf.TensorSpec(shape, tf.float32),
+            tf.TensorSpec((settings.batch, len(trainer.labels)), tf.float32),
+            tf.TensorSpec((settings.batch,), tf.int64),
+        ),
     ).prefetch(8)
     held_out = trainer.front_end(validation.windows)
 
@@ -219,9 +226,9 @@ def _learn(
         task = progress.add_task("Training", total=settings.clips, completed=int(trainer.clips))
         since = time.monotonic()
         while (clips := int(trainer.clips)) < settings.clips:
-            images, labels, origins = next(data)
+            images, targets, origins = next(data)
             rate = learning_rate(settings, clips)
-            loss, keyword = trainer.step(images, labels, tf.constant(rate), tf.constant(trainer.momentum()))
+            loss, keyword = trainer.step(images, targets, tf.constant(rate), tf.constant(trainer.momentum()))
             losses.append(loss)
             mixer.report(origins.numpy(), keyword.numpy())
             clips += settings.batch

@@ -22,7 +22,7 @@ pytestmark = pytest.mark.training
 
 SIZE = 12
 
-Batch: TypeAlias = tuple[Float32Array, npt.NDArray[np.int64], npt.NDArray[np.int64]]
+Batch: TypeAlias = tuple[Float32Array, Float32Array, npt.NDArray[np.int64]]
 
 
 @dataclass
@@ -38,15 +38,20 @@ class Numbered:
         return Example(window * np.float32(0.9**self.drawn), self.drawn, 1000 + self.drawn)
 
 
+def target(example: Example) -> Float32Array:
+    """What is to be learned of a window: here, its number."""
+    return np.array([example.label], np.float32)
+
+
 def taken(count: int, reuse: float = 1.0) -> tuple[Numbered, list[Batch]]:
     mixer = Numbered()
     mix = Mix(time_masks=0, frequency_masks=0, reuse=reuse)
-    return mixer, list(islice(batches(mixer, LOG_MEL_SMALL, mix, SIZE, seed=3), count))
+    return mixer, list(islice(batches(mixer, LOG_MEL_SMALL, target, mix, size=SIZE, seed=3), count))
 
 
 def test_every_window_is_learned_from_once_unless_more_is_asked_for() -> None:
     mixer, drawn = taken(5)
-    assert [label for _, labels, _ in drawn for label in labels] == list(range(1, 5 * SIZE + 1))
+    assert [label for _, targets, _ in drawn for (label,) in targets] == list(range(1, 5 * SIZE + 1))
     assert mixer.drawn == 5 * SIZE
     assert all(images.shape == (SIZE, 48, 40, 1) for images, _, _ in drawn)
 
@@ -54,20 +59,20 @@ def test_every_window_is_learned_from_once_unless_more_is_asked_for() -> None:
 def test_windows_are_learned_from_as_often_as_asked_for() -> None:
     mixer, drawn = taken(400, reuse=3)
     assert mixer.drawn == SIZE + 399 * SIZE // 3
-    uses = Counter(label for _, labels, _ in drawn for label in labels)
+    uses = Counter(label for _, targets, _ in drawn for (label,) in targets)
     # Those in the middle have had their time; the first were drawn from a small pool, the last are still in it.
     settled = [uses[label] for label in range(200, 1200)]
     assert np.mean(settled) == pytest.approx(3.0, abs=0.2)
     # Twice in one batch would be one window with twice the weight.
-    assert all(len(set(labels)) == SIZE for _, labels, _ in drawn)
+    assert all(len(np.unique(targets)) == SIZE for _, targets, _ in drawn)
 
 
 def test_a_window_keeps_its_label_its_origin_and_its_sound() -> None:
     first: dict[int, np.ndarray] = {}
     _, drawn = taken(40, reuse=4)
-    for images, labels, origins in drawn:
-        np.testing.assert_array_equal(origins, labels + 1000)
-        for image, label in zip(images, labels, strict=True):
+    for images, targets, origins in drawn:
+        np.testing.assert_array_equal(origins, targets[:, 0] + 1000)
+        for image, (label,) in zip(images, targets, strict=True):
             np.testing.assert_array_equal(image, first.setdefault(int(label), image))
 
 
@@ -75,7 +80,7 @@ def test_masks_are_new_each_time() -> None:
     mixer = Numbered()
     mix = Mix(time_masks=2, time_mask=0.3, reuse=4)
     seen: dict[int, set[bytes]] = {}
-    for images, labels, _ in islice(batches(mixer, LOG_MEL_SMALL, mix, SIZE, seed=3), 30):
-        for image, label in zip(images, labels, strict=True):
+    for images, targets, _ in islice(batches(mixer, LOG_MEL_SMALL, target, mix, size=SIZE, seed=3), 30):
+        for image, (label,) in zip(images, targets, strict=True):
             seen.setdefault(int(label), set()).add(image.tobytes())
     assert sum(len(images) > 1 for images in seen.values()) > 0.5 * len(seen)

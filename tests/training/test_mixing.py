@@ -87,6 +87,22 @@ def test_words_as_they_were_recorded_have_their_own_place_and_level() -> None:
         np.testing.assert_array_equal(window, clips.words[int(index)])
 
 
+def test_words_as_they_were_recorded_are_moved_as_far_as_is_asked_for() -> None:
+    draws = mixer(changed(plain=1.0, unknown=0.5, shift=0.1))
+    clips = material()
+    offsets = []
+    for _ in range(60):
+        one = draws.draw()
+        [index] = np.flatnonzero(clips.labels == one.label)
+        still = clips.words[int(index)]
+        offset = int(np.flatnonzero(one.window)[0] - np.flatnonzero(still)[0])
+        expected = np.roll(still, offset)
+        np.testing.assert_array_equal(one.window, expected)  # silent at both ends, so that nothing wraps
+        offsets.append(offset)
+    assert max(np.abs(offsets)) <= 1600
+    assert min(offsets) < -800 < 800 < max(offsets)
+
+
 def test_only_the_share_of_words_that_is_asked_for_is_as_recorded() -> None:
     draws = mixer(changed(plain=0.2))
     clips = material()

@@ -1,0 +1,74 @@
+"""What a window is to be called: by its label, and by what trained networks say of it (distillation, arXiv:1503.02531).
+
+A label says which word was meant. Networks that have learnt say too how near it sounds to others, and doubt labels that
+are wrong; several together are right more often than each.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from kws.errors import UsageError
+from kws.model import FLOAT32_NETWORK, Model, find_model
+from kws.training.mixing import Example
+from kws.training.recipe import Recipe
+from kws.training.spectra import TrainingFrontEnd
+from kws.values import Float32Array
+
+_LEAST = np.float32(1e-7)  # posteriors below this are as good as none, and have logarithms
+
+
+class Targets:
+    """The posteriors to learn for windows.
+
+    Args:
+        labels: how many there are.
+        teachers: trained networks of these labels and of windows as long.
+        share: of the teachers' posteriors in a target; the rest is the label.
+        priors: the share of each label in training, ``(labels,)``, which the teachers' posteriors do without.
+    """
+
+    def __init__(
+        self, labels: int, teachers: Sequence[Model] = (), *, share: float = 0.0, priors: Sequence[float] = ()
+    ) -> None:
+        self._labels = np.eye(labels, dtype=np.float32)
+        self._teachers = [(TrainingFrontEnd.like(teacher.front_end), teacher.network) for teacher in teachers]
+        self._share = np.float32(share if teachers else 0.0)
+        self._log_priors = np.log(np.array(priors, np.float32))
+
+    def __call__(self, example: Example) -> Float32Array:
+        """The target ``(labels,)``, which sums to 1."""
+        target: Float32Array = self._labels[example.label]
+        if not self._teachers:
+            return target
+        said = [np.log(np.maximum(network(images(example.window)), _LEAST)) for images, network in self._teachers]
+        likelihood = np.mean(said, axis=0) + self._log_priors
+        taught = np.exp(likelihood - likelihood.max())
+        mixed: Float32Array = target + self._share * (taught / taught.sum() - target)
+        return mixed
+
+
+def read_targets(recipe: Recipe, labels: tuple[str, ...]) -> Targets:
+    """The targets that a recipe asks for.
+
+    Raises:
+        UsageError: a teacher is missing, or is one of other labels or windows.
+        ModelError: its files are wrong.
+    """
+    teachers = []
+    for name in recipe.teaching.teachers:
+        folder = find_model(name)
+        path = folder / FLOAT32_NETWORK
+        if not path.is_file():
+            raise UsageError(f"{path}: missing; a teacher has float32 weights (kws export --networks int8,float32)")
+        teacher = Model(path)
+        if teacher.labels != labels:
+            raise UsageError(f"teachers: {name} hears other labels than this training's {', '.join(labels)}")
+        if teacher.front_end.window != recipe.resolved_front_end.window:
+            raise UsageError(f"teachers: {name} hears windows of another length than this training's")
+        if not teacher.description.training.get("equal_priors"):
+            raise UsageError(f"teachers: {name} was not exported with equal_priors = true")
+        teachers.append(teacher)
+    return Targets(len(labels), teachers, share=recipe.teaching.share, priors=recipe.mix.priors(len(recipe.keywords)))
