@@ -9,7 +9,7 @@ import pytest
 
 from kws.errors import UsageError
 from kws.frontend import ARTICLE, LOG_MEL
-from kws.training.recipe import Mix, Recipe, read_recipe
+from kws.training.recipe import Mix, Recipe, Teaching, read_recipe
 from kws.training.schedule import learning_rate
 
 ROOT = Path(__file__).parents[2]
@@ -74,6 +74,7 @@ def test_a_run_may_go_on_for_longer_with_another_mix_but_not_as_another_network(
     assert msgspec.structs.replace(recipe, name="b", licence="MIT", optimiser=longer).trains_like(recipe)
     other = msgspec.structs.replace(recipe.mix, silence=0.2)
     assert msgspec.structs.replace(recipe, mix=other).trains_like(recipe)
+    assert msgspec.structs.replace(recipe, teaching=Teaching(teachers=("commands",))).trains_like(recipe)
     assert not msgspec.structs.replace(recipe, keywords=("off",)).trains_like(recipe)
     faster = msgspec.structs.replace(recipe.optimiser, rate=1.0)
     assert not msgspec.structs.replace(recipe, optimiser=faster).trains_like(recipe)

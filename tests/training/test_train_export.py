@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -113,6 +114,28 @@ def test_with_equal_priors_the_network_keeps_to_no_label_in_case_of_doubt(traine
         columns = before.front_end.columns(rng.standard_normal(16000).astype(np.float32) * np.float32(level))
         expected = before.posteriors(columns) / priors
         np.testing.assert_allclose(after.posteriors(columns), expected / expected.sum(), atol=1e-5)
+
+
+def test_a_pupil_believes_its_teacher_as_far_as_the_recipe_says(trained: Path, tmp_path: Path) -> None:
+    """Its labels are all wrong; what the words are it can only have from the teacher."""
+    recipe = tmp_path / "recipe.toml"
+    equal = SMALL.replace("[network]", "equal_priors = true\n[network]")
+    recipe.write_text(equal, encoding="utf-8")
+    kws("export", trained / "run", tmp_path / "teacher", "--recipe", recipe, "--networks", "int8,float32")
+    teaching = f"[teaching]\nteachers = ['{tmp_path / 'teacher'}']\nshare = 1.0\n"
+    recipe.write_text(equal + teaching, encoding="utf-8")
+    shutil.copytree(trained / "words", tmp_path / "words")
+    for word, other in (("low", "aside"), ("high", "low"), ("aside", "high")):
+        (tmp_path / "words" / word).rename(tmp_path / "words" / other)
+    kws("train", "--recipe", recipe, "--data", tmp_path / "words", "--run", tmp_path / "run")
+    kws("export", tmp_path / "run", tmp_path / "pupil")
+    assert read_description(tmp_path / "pupil").training["teaching"]["share"] == 1.0
+    right, wrong = (
+        json.loads(kws("evaluate", "clips", words, "--model", tmp_path / "pupil", "--json").stdout)["accuracy"]
+        for words in (trained / "words", tmp_path / "words")
+    )
+    assert right > 0.9
+    assert wrong < 0.5
 
 
 def test_the_model_listens(trained: Path) -> None:
