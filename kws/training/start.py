@@ -55,9 +55,7 @@ def read_start(recipe: Recipe) -> Start:
     folder = find_model(recipe.start)
     description = read_description(folder)
     _compare(recipe, folder, description.front_end, description.training.get("network", {}))
-    path = folder / FLOAT32_NETWORK
-    if not path.is_file():
-        raise UsageError(f"{path}: missing; training begins with float32 weights (kws export --networks int8,float32)")
+    path = float32_network(folder, "training begins with")
     Model(path)  # whose files are the ones that belong together
     interpreter = Interpreter(str(path), experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES)
     interpreter.allocate_tensors()
@@ -90,6 +88,18 @@ def read_start(recipe: Recipe) -> Start:
         deviation=np.float32(1.0) / constant("normalisation/Maximum", 4).ravel(),
         layers=layers,
     )
+
+
+def float32_network(folder: Path, who: str) -> Path:
+    """The network of a model folder whose weights are exact; ``who`` has to do with such, for the message.
+
+    Raises:
+        UsageError: it was not exported.
+    """
+    path = folder / FLOAT32_NETWORK
+    if not path.is_file():
+        raise UsageError(f"{path}: missing; {who} float32 weights (kws export --networks int8,float32)")
+    return path
 
 
 def _compare(recipe: Recipe, folder: Path, front_end: FrontEnd, network: dict[str, Any]) -> None:

@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.special import softmax
 
 from kws.errors import UsageError
-from kws.model import FLOAT32_NETWORK, Model, find_model
+from kws.model import Model, find_model
 from kws.training.mixing import Example
 from kws.training.recipe import Recipe
 from kws.training.spectra import TrainingFrontEnd
+from kws.training.start import float32_network
 from kws.values import Float32Array
 
 _LEAST = np.float32(1e-7)  # posteriors below this are as good as none, and have logarithms
@@ -35,7 +37,7 @@ class Targets:
     ) -> None:
         self._labels = np.eye(labels, dtype=np.float32)
         self._teachers = [(TrainingFrontEnd.like(teacher.front_end), teacher.network) for teacher in teachers]
-        self._share = np.float32(share if teachers else 0.0)
+        self._share = np.float32(share)
         self._log_priors = np.log(np.array(priors, np.float32))
 
     def __call__(self, example: Example) -> Float32Array:
@@ -44,9 +46,8 @@ class Targets:
         if not self._teachers:
             return target
         said = [np.log(np.maximum(network(images(example.window)), _LEAST)) for images, network in self._teachers]
-        likelihood = np.mean(said, axis=0) + self._log_priors
-        taught = np.exp(likelihood - likelihood.max())
-        mixed: Float32Array = target + self._share * (taught / taught.sum() - target)
+        taught = softmax(np.mean(said, axis=0) + self._log_priors)
+        mixed: Float32Array = target + self._share * (taught - target)
         return mixed
 
 
@@ -59,11 +60,7 @@ def read_targets(recipe: Recipe, labels: tuple[str, ...]) -> Targets:
     """
     teachers = []
     for name in recipe.teaching.teachers:
-        folder = find_model(name)
-        path = folder / FLOAT32_NETWORK
-        if not path.is_file():
-            raise UsageError(f"{path}: missing; a teacher has float32 weights (kws export --networks int8,float32)")
-        teacher = Model(path)
+        teacher = Model(float32_network(find_model(name), "a teacher has"))
         if teacher.labels != labels:
             raise UsageError(f"teachers: {name} hears other labels than this training's {', '.join(labels)}")
         if teacher.front_end.window != recipe.resolved_front_end.window:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 from dataclasses import replace
 from pathlib import Path
 
@@ -70,6 +72,15 @@ def test_a_teacher_without_the_float32_weights_is_named(tmp_path: Path) -> None:
     (tmp_path / MODEL_FILE).write_bytes((folder / MODEL_FILE).read_bytes())
     with pytest.raises(UsageError, match=rf"{FLOAT32_NETWORK}: missing; a teacher has float32 weights"):
         read_targets(recipe(tmp_path), shipped().labels)
+
+
+def test_a_teacher_whose_posteriors_hold_the_priors_of_its_own_training_is_refused(tmp_path: Path) -> None:
+    folder = shutil.copytree(find_model(SMALL), tmp_path / "unequal")
+    description = json.loads((folder / MODEL_FILE).read_bytes())
+    description["training"]["equal_priors"] = False
+    (folder / MODEL_FILE).write_text(json.dumps(description), encoding="utf-8")
+    with pytest.raises(UsageError, match="unequal was not exported with equal_priors = true"):
+        read_targets(recipe(folder), shipped().labels)
 
 
 def test_a_teacher_of_other_words_is_refused() -> None:
