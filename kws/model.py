@@ -120,6 +120,18 @@ def _folder_and_file(path: Path) -> tuple[Path, str]:
     return (path.parent, path.name) if path.suffix == ".tflite" else (path, DEFAULT_NETWORK)
 
 
+def float32_network(folder: Path, who: str) -> Path:
+    """The network of a model folder whose weights are exact; ``who`` has to do with such, for the message.
+
+    Raises:
+        UsageError: it was not exported.
+    """
+    path = folder / FLOAT32_NETWORK
+    if not path.is_file():
+        raise UsageError(f"{path}: missing; {who} float32 weights (kws export --networks int8,float32)")
+    return path
+
+
 def read_description(folder: Path) -> Description:
     """Read ``model.json``.
 

@@ -18,6 +18,7 @@ _EXAMPLES = """\
   kws train --start commands-small --data words --keywords lights,music --run runs/mine --clips 50000
   kws train --recipe models/commands/recipe.toml --data speech_commands --data wake_words --run runs/commands
   kws train --data words --front-end article --run runs/article     the front-end of the original article
+  kws train --pytorch --data words --run runs/mine                  on a graphics card
 """
 
 
@@ -64,6 +65,11 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     parser.add_argument("--noise", type=Path, action="append", default=[], metavar="DIR", help="recordings of noise")
     parser.add_argument("--cache", type=Path, metavar="DIR", help="keeps decoded recordings for the next run")
+    parser.add_argument(
+        "--pytorch",
+        action="store_true",
+        help="train with PyTorch, on a graphics card where there is one (extra 'pytorch'); kws export wants TensorFlow",
+    )
     parser.set_defaults(run=run)
 
 
@@ -71,8 +77,11 @@ def run(options: argparse.Namespace) -> int:
     from rich.console import Console  # noqa: PLC0415
 
     from kws.training.prepare import Folders  # noqa: PLC0415
-    from kws.training.train import train  # noqa: PLC0415
 
+    if options.pytorch:
+        from kws.training.pytorch.train import train  # noqa: PLC0415
+    else:
+        from kws.training.train import train  # noqa: PLC0415
     folders = Folders(
         words=options.data, more=options.more, speech=options.speech, noise=options.noise, cache=options.cache
     )

@@ -33,7 +33,10 @@ def write_card(folder: Path, description: Description, *, parameters: int) -> No
     spectrum = f"{front_end.mel_bins} mel bands" if front_end.mel_bins else f"{front_end.bins} linear bins"
     scale = "natural logarithm" if front_end.log_offset else "magnitude"
     network = training["network"]
-    begun = f"begun with the weights of `{training['start']}`; " if training.get("start") else ""
+    origin = f"begun with the weights of `{training['start']}`; " if training.get("start") else ""
+    peers = len(training.get("teaching", {}).get("peers", ()))
+    if peers:
+        origin += f"learned beside {peers} other network{'s' * (peers > 1)}, each teaching all; "
     path.write_text(
         f"""# {description.name} {description.version}
 
@@ -50,7 +53,7 @@ Hears {", ".join(f"*{keyword}*" for keyword in description.keywords)}; everythin
 **Network.** EfficientNet-B0 scaled to {network["width"]:g} in width and {network["depth"]:g} in depth, global average
 pooling, dropout, dense softmax over {len(description.labels)} labels; {parameters:,} parameters.
 
-**Training.** {training["clips"]:,} one-second windows mixed on the fly; {begun}`model.json` holds the whole recipe.
+**Training.** {training["clips"]:,} one-second windows mixed on the fly; {origin}`model.json` holds the whole recipe.
 
 ## What was measured
 

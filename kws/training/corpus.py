@@ -8,8 +8,10 @@ publishes for its own split, so that clips added later move nobody.
 from __future__ import annotations
 
 import hashlib
+import os
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,7 +78,8 @@ def load(paths: Sequence[Path], *, what: str, cache: Path | None = None) -> Reco
         if stored.exists():
             with np.load(stored) as arrays:
                 return Recordings(arrays["data"], arrays["starts"], list(paths))
-    sounds = [_decode(path) for path in track(paths, f"Reading {what}", transient=True)]
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        sounds = list(track(pool.map(_decode, paths), f"Reading {what}", total=len(paths), transient=True))
     starts = np.concatenate(([0], np.cumsum([len(sound) for sound in sounds]))).astype(np.int64)
     data = np.concatenate(sounds) if sounds else np.zeros(0, np.int16)
     if stored is not None:

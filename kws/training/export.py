@@ -18,7 +18,8 @@ from kws.training.card import write_card
 from kws.training.libraries import tf
 from kws.training.network import equalise_priors
 from kws.training.recipe import Recipe
-from kws.training.train import EXAMPLES_FILE, RECIPE_FILE, Trainer
+from kws.training.runs import EXAMPLES_FILE, RECIPE_FILE
+from kws.training.train import Trainer
 from kws.values import Float32Array
 
 #: How numbers are stored -> file in the model folder; the first is the one that a model folder stands for.
@@ -37,7 +38,7 @@ def load_run(run: Path) -> Trainer:
     if not path.exists():
         raise UsageError(f"{run}: no training run here ({RECIPE_FILE} is missing)")
     trainer = Trainer(msgspec.json.decode(path.read_bytes(), type=Recipe), run)
-    if not trainer.restore():
+    if not (trainer.restore() or trainer.adopt()):
         raise UsageError(f"{run}: no checkpoint yet; let kws train go on")
     return trainer
 

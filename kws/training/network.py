@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -68,6 +68,17 @@ def set_normalisation(model: Any, images: Float32Array) -> None:
 def finish_normalisation(model: Any) -> None:
     """Have the normalisation use its weights, which Keras copies once; needed whenever they have changed."""
     model.get_layer("normalisation").finalize_state()
+
+
+def set_layers(model: Any, weights: Mapping[str, list[Float32Array]]) -> None:
+    """Give every layer its weights by its name, as Keras has them; mean and variance to the normalisation."""
+    body = model.get_layer("efficientnet")
+    for name, values in weights.items():
+        if name == "normalisation":
+            model.get_layer(name).set_weights([*values, np.zeros((), np.int64)])
+        else:
+            (model if name == "posteriors" else body).get_layer(name).set_weights(values)
+    finish_normalisation(model)
 
 
 def equalise_priors(model: Any, priors: Sequence[float]) -> None:

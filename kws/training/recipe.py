@@ -95,15 +95,18 @@ class Mix(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
 
 class Teaching(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """Trained networks to learn from, besides the labels.
+    """Networks to learn from, besides the labels.
 
     Attributes:
         teachers: models, by their folders or the names that they ship under, of the same labels and exported with
             equal priors; what they say of a window together, before it is coloured and masked, is its target.
-        share: of their posteriors in a target; the rest is the label.
+        peers: networks that learn beside this one, from the same windows; what they and it say together of a window as
+            it is, each with the average of its weights so far, is its target too. They do not ship.
+        share: of the teachers' posteriors in a target, and then of the peers'; the rest is the label.
     """
 
     teachers: tuple[str, ...] = ()
+    peers: tuple[Network, ...] = ()
     share: float = 0.5
 
 
@@ -181,8 +184,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             raise UsageError("keywords: name at least one word, and each once")
         if {SILENCE, UNKNOWN} & set(self.keywords):
             raise UsageError(f"keywords: {SILENCE} and {UNKNOWN} are labels already")
-        if min(self.network.width, self.network.depth) <= 0:
-            raise UsageError("network: width and depth must be above 0")
+        if min(min(n.width, n.depth) for n in (self.network, *self.teaching.peers)) <= 0:
+            raise UsageError("network: width and depth must be above 0, those of peers too")
         if min(self.optimiser.clips, self.optimiser.batch) < 1:
             raise UsageError("optimiser: clips and batch must be at least 1")
         if not 0.0 <= self.teaching.share <= 1.0:
@@ -196,15 +199,16 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         """Whether a run of the other can go on as this one.
 
         It can with another length, another mix and other teachers (the last clips may be of another kind than the
-        first), and with another name and what else training does not hear of.
+        first), and with another name and what else training does not hear of; but not with other peers.
         """
         same = msgspec.structs.replace(other.optimiser, clips=self.optimiser.clips)
+        taught = msgspec.structs.replace(self.teaching, peers=other.teaching.peers)
         return self == msgspec.structs.replace(
             other,
             name=self.name,
             version=self.version,
             mix=self.mix,
-            teaching=self.teaching,
+            teaching=taught,
             optimiser=same,
             equal_priors=self.equal_priors,
             decision=self.decision,

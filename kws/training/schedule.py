@@ -1,4 +1,4 @@
-"""The learning rate over a run."""
+"""The learning rate and the averaging of weights over a run."""
 
 from __future__ import annotations
 
@@ -10,3 +10,9 @@ def learning_rate(optimiser: Optimiser, clips: int) -> float:
     up = min(1.0, (clips + optimiser.batch) / max(1, optimiser.warmup))
     down = (optimiser.clips - clips) / max(1.0, optimiser.decay * optimiser.clips)
     return optimiser.rate * max(0.0, min(up, down, 1.0))
+
+
+def averaging_momentum(optimiser: Optimiser, clips: int) -> float:
+    """How much of the average stays after ``clips`` windows: little at first, when the weights are still random."""
+    steps = clips / optimiser.batch
+    return 1.0 - 1.0 / min(optimiser.averaging, 1 + steps / 5)

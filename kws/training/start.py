@@ -16,7 +16,7 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from kws.errors import UsageError
 from kws.frontend import FrontEnd
-from kws.model import FLOAT32_NETWORK, MODEL_FILE, Model, find_model, read_description
+from kws.model import MODEL_FILE, Model, find_model, float32_network, read_description
 from kws.training.libraries import keras, tf
 from kws.training.network import finish_normalisation, set_normalisation
 from kws.training.recipe import Recipe
@@ -88,18 +88,6 @@ def read_start(recipe: Recipe) -> Start:
         deviation=np.float32(1.0) / constant("normalisation/Maximum", 4).ravel(),
         layers=layers,
     )
-
-
-def float32_network(folder: Path, who: str) -> Path:
-    """The network of a model folder whose weights are exact; ``who`` has to do with such, for the message.
-
-    Raises:
-        UsageError: it was not exported.
-    """
-    path = folder / FLOAT32_NETWORK
-    if not path.is_file():
-        raise UsageError(f"{path}: missing; {who} float32 weights (kws export --networks int8,float32)")
-    return path
 
 
 def _compare(recipe: Recipe, folder: Path, front_end: FrontEnd, network: dict[str, Any]) -> None:

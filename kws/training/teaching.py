@@ -12,11 +12,10 @@ import numpy as np
 from scipy.special import softmax
 
 from kws.errors import UsageError
-from kws.model import Model, find_model
+from kws.model import Model, find_model, float32_network
 from kws.training.mixing import Example
 from kws.training.recipe import Recipe
 from kws.training.spectra import TrainingFrontEnd
-from kws.training.start import float32_network
 from kws.values import Float32Array
 
 _LEAST = np.float32(1e-7)  # posteriors below this are as good as none, and have logarithms

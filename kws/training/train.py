@@ -2,84 +2,25 @@
 
 from __future__ import annotations
 
-import json
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import msgspec
 import numpy as np
-import numpy.typing as npt
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from kws.errors import UsageError
-from kws.frontend import FrontEnd
-from kws.training.augment import colour_spectrogram, mask_spectrogram
+from kws.training.batches import batches
 from kws.training.libraries import keras, tf
-from kws.training.mixing import UNKNOWN_LABEL, Example, Mixer, Source
-from kws.training.network import build_network, decayed, finish_normalisation, set_normalisation
+from kws.training.mixing import UNKNOWN_LABEL, Mixer
+from kws.training.network import build_network, decayed, finish_normalisation, set_layers, set_normalisation
 from kws.training.prepare import Folders, labels_of, prepare
-from kws.training.recipe import Mix, Recipe
-from kws.training.schedule import learning_rate
-from kws.training.spectra import TrainingFrontEnd
+from kws.training.recipe import Recipe
+from kws.training.runs import WEIGHTS_FILE, Journal, claim, examples_of, read_weights
+from kws.training.schedule import averaging_momentum, learning_rate
 from kws.training.start import Start, begin, read_start
 from kws.training.teaching import read_targets
 from kws.values import Float32Array
-
-RECIPE_FILE = "recipe.json"
-HISTORY_FILE = "history.jsonl"
-EXAMPLES_FILE = "examples.npy"
-_CLIPS_PER_CHECK = 25_600
-_EXAMPLES = 1_000
-_POOL = 8  # batches that mixed windows are drawn from again
-
-
-def batches(
-    source: Source, front_end: FrontEnd, target: Callable[[Example], Float32Array], mix: Mix, *, size: int, seed: int
-) -> Iterator[tuple[Float32Array, Float32Array, npt.NDArray[np.int64]]]:
-    """Images ``(size, *shape)``, targets ``(size, labels)`` and origins ``(size,)`` without end.
-
-    Mixing a window costs as much as learning from it. With ``mix.reuse`` above 1 only that part of a batch is new and
-    the rest is drawn from the last few batches' windows (data echoing, arXiv:1907.05550); colours and masks are
-    always new.
-    """
-    front_end = TrainingFrontEnd.like(front_end)
-    rng = np.random.default_rng(seed)
-    pool: list[tuple[Float32Array, Float32Array, int]] = []
-    new = max(1, round(size / mix.reuse))
-    while True:
-        drawn = (source.draw() for _ in range(size if len(pool) < size else new))
-        fresh = [(front_end(example.window), target(example), example.origin) for example in drawn]
-        again = rng.choice(len(pool), size - len(fresh), replace=False) if len(fresh) < size else ()
-        batch = fresh + [pool[i] for i in again]
-        images = np.stack([image for image, _, _ in batch])
-        for image in images:
-            if mix.colour or mix.band_limit or mix.suppression:
-                colour_spectrogram(
-                    rng,
-                    image,
-                    log_offset=front_end.log_offset,
-                    gain=mix.colour,
-                    band_limit=mix.band_limit,
-                    suppression=mix.suppression,
-                )
-            mask_spectrogram(
-                rng,
-                image,
-                time_masks=mix.time_masks,
-                time_mask=mix.time_mask,
-                frequency_masks=mix.frequency_masks,
-                frequency_mask=mix.frequency_mask,
-            )
-        yield images, np.stack([target for _, target, _ in batch]), np.array([origin for _, _, origin in batch])
-        if mix.reuse > 1:
-            pool += fresh
-            # A random one makes way for each, so that all are drawn equally often in the mean.
-            for i in rng.integers(len(pool), size=max(0, len(pool) - _POOL * size)):
-                pool[i % len(pool)] = pool[-1]
-                pool.pop()
 
 
 class Trainer:
@@ -87,6 +28,7 @@ class Trainer:
 
     def __init__(self, recipe: Recipe, run: Path) -> None:
         self.recipe = recipe
+        self._run = run
         self.labels = labels_of(recipe)
         self.front_end = recipe.resolved_front_end
         self.model = build_network(recipe.network, self.front_end.shape, len(self.labels))
@@ -110,6 +52,15 @@ class Trainer:
             return False
         for model in (self.model, self.averaged):
             finish_normalisation(model)
+        return True
+
+    def adopt(self) -> bool:
+        """Take the averaged weights of a run with PyTorch, to be exported; whether there are any."""
+        if not (self._run / WEIGHTS_FILE).exists():
+            return False
+        weights, clips = read_weights(self._run)
+        set_layers(self.averaged, weights)
+        self.clips.assign(clips)
         return True
 
     def begin(self, images: Float32Array, start: Start | None) -> None:
@@ -141,19 +92,13 @@ class Trainer:
         self.clips.assign_add(tf.cast(tf.shape(images)[0], tf.int64))
         return loss, tf.reduce_sum(posteriors[:, UNKNOWN_LABEL + 1 :], axis=1)
 
-    def momentum(self) -> float:
-        """How much of the average stays: little at first, when the weights are still random."""
-        steps = int(self.clips) / self.recipe.optimiser.batch
-        constant = min(self.recipe.optimiser.averaging, 1 + steps / 5)
-        return 1.0 - 1.0 / constant
-
     def posteriors(self, images: Float32Array) -> Float32Array:
         """What the averaged network says of images ``(n, *shape)``: ``(n, labels)``."""
         parts = [self.averaged(images[i : i + 256], training=False).numpy() for i in range(0, len(images), 256)]
         return np.concatenate(parts)
 
 
-def train(recipe: Recipe, folders: Folders, run: Path, console: Console) -> Trainer:
+def train(recipe: Recipe, folders: Folders, run: Path, console: Console) -> None:
     """Train a recipe into a folder, or go on with what the folder holds.
 
     Args:
@@ -166,7 +111,11 @@ def train(recipe: Recipe, folders: Folders, run: Path, console: Console) -> Trai
         UsageError: the folder belongs to another recipe, or recordings are missing.
         KeyboardInterrupt: the user stopped it; a checkpoint has been written.
     """
-    _claim(run, recipe)
+    if recipe.teaching.peers:
+        raise UsageError("peers: networks learn together with PyTorch only; add --pytorch")
+    if (run / WEIGHTS_FILE).exists():
+        raise UsageError(f"{run} holds a run with --pytorch: go on with it, or choose another folder with --run")
+    claim(run, recipe)
     # What is wrong with these shows before the long reading.
     start = read_start(recipe) if recipe.start else None
     targets = read_targets(recipe, labels_of(recipe))
@@ -181,7 +130,7 @@ def train(recipe: Recipe, folders: Folders, run: Path, console: Console) -> Trai
     # A resumed run draws on with another seed, lest it hear the beginning twice.
     seed = [settings.seed, int(trainer.clips)]
     mixer = Mixer(material, recipe.mix, labels=len(trainer.labels), window=trainer.front_end.window, seed=seed)
-    examples = _examples(run, trainer.front_end, mixer)
+    examples = examples_of(run, trainer.front_end, mixer)
     if not resumed:
         trainer.begin(examples, start)
     shape = (settings.batch, *trainer.front_end.shape)
@@ -200,13 +149,14 @@ def train(recipe: Recipe, folders: Folders, run: Path, console: Console) -> Trai
             return None
         return float(np.mean(trainer.posteriors(held_out).argmax(axis=1) == validation.labels))
 
+    journal = Journal(run, total=settings.clips, clips=int(trainer.clips), batch=settings.batch, console=console)
     try:
-        _learn(trainer, mixer, iter(data), check=accuracy, history=run / HISTORY_FILE, console=console)
+        with journal:
+            _learn(trainer, mixer, iter(data), check=accuracy, journal=journal)
     except KeyboardInterrupt:
         trainer.save()
         console.print(f"stopped after {int(trainer.clips)} clips; the same command goes on from there")
         raise
-    return trainer
 
 
 def _learn(
@@ -215,58 +165,19 @@ def _learn(
     data: Iterator[Any],
     *,
     check: Callable[[], float | None],
-    history: Path,
-    console: Console,
+    journal: Journal,
 ) -> None:
     """Take steps until all clips are heard; save, check and report every so often."""
     settings = trainer.recipe.optimiser
     losses: list[Any] = []
-    bar = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*bar, TimeRemainingColumn(elapsed_when_finished=True), console=console) as progress:
-        task = progress.add_task("Training", total=settings.clips, completed=int(trainer.clips))
-        since = time.monotonic()
-        while (clips := int(trainer.clips)) < settings.clips:
-            images, targets, origins = next(data)
-            rate = learning_rate(settings, clips)
-            loss, keyword = trainer.step(images, targets, tf.constant(rate), tf.constant(trainer.momentum()))
-            losses.append(loss)
-            mixer.report(origins.numpy(), keyword.numpy())
-            clips += settings.batch
-            progress.update(task, completed=min(clips, settings.clips))
-            if clips % _CLIPS_PER_CHECK >= settings.batch and clips < settings.clips:
-                continue
+    while (clips := int(trainer.clips)) < settings.clips:
+        images, targets, origins = next(data)
+        rate, momentum = learning_rate(settings, clips), averaging_momentum(settings, clips)
+        loss, keyword = trainer.step(images, targets, tf.constant(rate), tf.constant(momentum))
+        losses.append(loss)
+        mixer.report(origins.numpy(), keyword.numpy())
+        clips += settings.batch
+        if journal.heard(clips):
             trainer.save()
-            entry = {
-                "clips": clips,
-                "loss": round(float(np.mean([float(loss) for loss in losses])), 4),
-                "accuracy": check(),
-                "clips_per_second": round(len(losses) * settings.batch / (time.monotonic() - since), 1),
-            }
-            with history.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(entry) + "\n")
-            held_out = "" if entry["accuracy"] is None else f"  held out {entry['accuracy']:.2%}"
-            progress.console.print(
-                f"{clips:>9} clips  loss {entry['loss']:.3f}{held_out}  {entry['clips_per_second']:.0f} clips/s"
-            )
+            journal.check(clips, float(np.mean([float(loss) for loss in losses])), check())
             losses.clear()
-            since = time.monotonic()
-
-
-def _examples(run: Path, front_end: FrontEnd, mixer: Mixer) -> Float32Array:
-    """Images as the network meets them: for its normalisation, and for the integer ranges of an export."""
-    path = run / EXAMPLES_FILE
-    if not path.exists():
-        np.save(path, np.stack([front_end(mixer.draw().window) for _ in range(_EXAMPLES)]))
-    images: Float32Array = np.load(path)
-    return images
-
-
-def _claim(run: Path, recipe: Recipe) -> None:
-    """Make the folder this recipe's."""
-    run.mkdir(parents=True, exist_ok=True)
-    stored = run / RECIPE_FILE
-    if stored.exists():
-        before = msgspec.json.decode(stored.read_bytes(), type=Recipe)
-        if not recipe.trains_like(before):
-            raise UsageError(f"{run} holds a run of another recipe: choose another folder with --run, or remove it")
-    stored.write_bytes(msgspec.json.format(msgspec.json.encode(recipe)))

@@ -11,11 +11,11 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-pytest.importorskip("tensorflow", reason="training needs the extra 'train'")
+pytest.importorskip("scipy", reason="training needs the extra 'train'")
 from kws.frontend import LOG_MEL_SMALL
+from kws.training.batches import batches
 from kws.training.mixing import Example
 from kws.training.recipe import Mix
-from kws.training.train import batches
 from kws.values import Float32Array
 
 pytestmark = pytest.mark.training

@@ -17,8 +17,9 @@ pytest.importorskip("tensorflow", reason="training needs the extra 'train'")
 from kws.training.export import export
 from kws.training.libraries import keras
 from kws.training.recipe import Network, Optimiser, Recipe
+from kws.training.runs import RECIPE_FILE
 from kws.training.start import read_start
-from kws.training.train import RECIPE_FILE, Trainer
+from kws.training.train import Trainer
 
 pytestmark = pytest.mark.training
 

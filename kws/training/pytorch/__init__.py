@@ -1,0 +1,10 @@
+"""Training with PyTorch: on a graphics card, and of several networks that teach each other."""
+
+from __future__ import annotations
+
+from kws.errors import UsageError
+
+try:
+    import torch as _torch  # noqa: F401  # for its absence
+except ImportError as error:  # pragma: no cover - depends on the installation
+    raise UsageError(f"--pytorch needs the extra 'pytorch': pip install 'kws[pytorch]' ({error})") from error
