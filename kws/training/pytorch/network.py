@@ -21,6 +21,8 @@ from kws.values import Float32Array
 #: Keras' way, which the TFLite files were always made from.
 _EPSILON, _MOMENTUM = 1e-3, 0.01
 _LEAST_DEVIATION = 1e-7
+# Of a standard normal distribution that is cut off at two deviations.
+_CUT_DEVIATION = 0.87962566103423978
 
 #: The weights of each layer by its name, as Keras has them and in its order.
 Weights = Mapping[str, list[Float32Array]]
@@ -33,7 +35,7 @@ class Convolution(nn.Conv2d):  # type: ignore[misc]  # as all types of PyTorch a
         super().__init__(channels, filters, size, stride=stride, **options)
         # Variance scaling with fan out, as EfficientNet has it; of a normal distribution cut off at two deviations.
         fan = size * size * (1 if self.groups > 1 else filters)
-        deviation = math.sqrt(2.0 / fan) / 0.87962566103423978
+        deviation = math.sqrt(2.0 / fan) / _CUT_DEVIATION
         nn.init.trunc_normal_(self.weight, std=deviation, a=-2 * deviation, b=2 * deviation)
         if self.bias is not None:
             nn.init.zeros_(self.bias)

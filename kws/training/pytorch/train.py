@@ -12,6 +12,7 @@ import torch
 from rich.console import Console
 
 from kws.errors import UsageError
+from kws.stderr import silenced
 from kws.training.mixing import Mixer
 from kws.training.prepare import Folders, labels_of, prepare
 from kws.training.pytorch.network import weights_of
@@ -68,10 +69,12 @@ def train(recipe: Recipe, folders: Folders, run: Path, console: Console) -> None
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         console.print(f"on {torch.cuda.get_device_name() if device.type == 'cuda' else 'the processor'}")
         torch.manual_seed(settings.seed)
-        pupils = [
-            Pupil(network, settings, labels=len(labels), examples=examples, device=device)
-            for network in (recipe.network, *recipe.teaching.peers)
-        ]
+        # The first optimiser of PyTorch has TensorFlow loaded where it is installed, which greets.
+        with silenced():
+            pupils = [
+                Pupil(network, settings, labels=len(labels), examples=examples, device=device)
+                for network in (recipe.network, *recipe.teaching.peers)
+            ]
         cohort = Cohort(
             pupils,
             settings,
