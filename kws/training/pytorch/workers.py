@@ -117,10 +117,13 @@ class Workers:
         while not self._ready:
             sentinels = [process.sentinel for process in self._processes]
             for ready in wait([*self._pipes, *sentinels]):
-                if ready in sentinels:
-                    raise KwsError("a process that mixes windows has ended; is there memory enough for all of them?")
-                number = self._pipes.index(ready)  # type: ignore[arg-type]
-                self._ready.append(self._parts[number][self._pipes[number].recv()])
+                try:
+                    number = self._pipes.index(ready)  # type: ignore[arg-type]
+                    self._ready.append(self._parts[number][self._pipes[number].recv()])
+                except (ValueError, EOFError):  # no pipe but a sentinel, or nobody at the other end
+                    raise KwsError(
+                        "a process that mixes windows has ended; is there memory enough for all of them?"
+                    ) from None
         return self._ready.popleft()
 
     def give_back(self, part: Part, keyword: Float32Array) -> None:
