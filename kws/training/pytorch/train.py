@@ -25,6 +25,7 @@ from kws.training.teaching import read_targets
 _CHECKPOINT_FILE = "checkpoint.pt"
 _LARGEST_PART = 128
 _SECONDS_PER_CHECK = 20.0
+_BATCHES_OUT = 2  # the one that is learnt from, and the one that is gathered meanwhile
 
 
 def train(recipe: Recipe, folders: Folders, run: Path, console: Console) -> None:
@@ -62,9 +63,10 @@ def train(recipe: Recipe, folders: Folders, run: Path, console: Console) -> None
     examples = examples_of(run, front_end, mixer)
     size = next(size for size in range(min(_LARGEST_PART, settings.batch), 0, -1) if settings.batch % size == 0)
     work = Work(material, recipe.mix, targets, labels=len(labels), front_end=front_end)
+    out = _BATCHES_OUT * settings.batch // size
     processes = max(1, (os.cpu_count() or 2) - 1)
     # A resumed run draws on with another seed, lest it hear the beginning twice.
-    with Workers(work, size=size, processes=processes, seed=[settings.seed, clips]) as workers:
+    with Workers(work, size=size, out=out, processes=processes, seed=[settings.seed, clips]) as workers:
         # The processes are forked from one that has not touched the graphics card yet.
         device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         console.print(f"on {torch.cuda.get_device_name() if device.type == 'cuda' else 'the processor'}")

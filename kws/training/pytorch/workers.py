@@ -21,7 +21,7 @@ from kws.training.recipe import Mix
 from kws.training.spectra import TrainingFrontEnd
 from kws.values import Float32Array
 
-_SLOTS = 4  # parts of each process that are ready, or are being learnt from
+_AHEAD = 2  # parts of each process that are ready or under way, beside those that are out
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,11 +67,12 @@ class Workers:
     Args:
         work: of each.
         size: windows in a part.
+        out: parts that are learnt from before the first of them is given back, at most.
         processes: how many.
         seed: of all.
     """
 
-    def __init__(self, work: Work, *, size: int, processes: int, seed: Sequence[int]) -> None:
+    def __init__(self, work: Work, *, size: int, out: int, processes: int, seed: Sequence[int]) -> None:
         # Forked, so that the recordings are in memory once.
         context = multiprocessing.get_context("fork")
         self._pipes: list[Connection] = []
@@ -87,7 +88,7 @@ class Workers:
                     disguised=_shared(context, (size, *work.front_end.shape)),
                     targets=_shared(context, (size, work.labels)),
                 )
-                for slot in range(_SLOTS)
+                for slot in range(_AHEAD + out)
             ]
             ours, theirs = context.Pipe()
             process = context.Process(

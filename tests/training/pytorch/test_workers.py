@@ -46,7 +46,7 @@ def test_each_draws_as_a_mixer_of_its_seed_and_number() -> None:
     task = work(UNMASKED)
     front_end = TrainingFrontEnd.like(LOG_MEL_SMALL)
     drawn: dict[int, list[Float32Array]] = {0: [], 1: []}
-    with Workers(task, size=SIZE, processes=2, seed=[5]) as workers:
+    with Workers(task, size=SIZE, out=1, processes=2, seed=[5]) as workers:
         while min(len(images) for images in drawn.values()) < 3 * SIZE:
             part = workers.next()
             assert np.array_equal(part.plain, part.disguised)
@@ -61,7 +61,7 @@ def test_each_draws_as_a_mixer_of_its_seed_and_number() -> None:
 
 def test_disguises_leave_the_window_as_it_is_for_who_teaches() -> None:
     mix = Mix(unknown=1.0, speech=0.0, silence=0.0, time_masks=1, time_mask=0.5, frequency_masks=0, colour=6.0)
-    with Workers(work(mix), size=SIZE, processes=1, seed=[5]) as workers:
+    with Workers(work(mix), size=SIZE, out=1, processes=1, seed=[5]) as workers:
         part = workers.next()
         differ = [not np.array_equal(a, b) for a, b in zip(part.plain, part.disguised, strict=True)]
         mixer = Mixer(work(mix).material, mix, labels=2, window=16000, seed=[5, 0])
@@ -70,7 +70,7 @@ def test_disguises_leave_the_window_as_it_is_for_who_teaches() -> None:
 
 
 def test_what_is_taken_for_a_keyword_is_heard_again() -> None:
-    with Workers(work(UNMASKED), size=SIZE, processes=1, seed=[5]) as workers:
+    with Workers(work(UNMASKED), size=SIZE, out=1, processes=1, seed=[5]) as workers:
         for _ in range(60):
             part = workers.next()
             workers.give_back(part, np.where(part.targets[:, 0] == 7, 1.0, 0.0).astype(np.float32))
@@ -84,7 +84,7 @@ def test_what_is_taken_for_a_keyword_is_heard_again() -> None:
 
 
 def test_the_processes_end_with_what_they_work_for() -> None:
-    workers = Workers(work(UNMASKED), size=SIZE, processes=2, seed=[5])
+    workers = Workers(work(UNMASKED), size=SIZE, out=1, processes=2, seed=[5])
 
     def stopped() -> None:
         with workers:
@@ -102,5 +102,12 @@ def test_a_process_that_ends_is_not_waited_for() -> None:
         os._exit(1)
 
     task = dataclasses.replace(work(UNMASKED), target=fails)
-    with Workers(task, size=SIZE, processes=2, seed=[5]) as workers, pytest.raises(KwsError, match="has ended"):
+    with Workers(task, size=SIZE, out=1, processes=2, seed=[5]) as workers, pytest.raises(KwsError, match="has ended"):
         workers.next()
+
+
+def test_as_many_parts_are_out_as_was_said() -> None:
+    """Of one process too, which must not wait for what is given back only when it has mixed more."""
+    with Workers(work(UNMASKED), size=SIZE, out=7, processes=1, seed=[5]) as workers:
+        parts = [workers.next() for _ in range(7)]
+    assert len({part.slot for part in parts}) == 7
