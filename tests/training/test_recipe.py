@@ -10,7 +10,6 @@ import pytest
 from kws.errors import UsageError
 from kws.frontend import ARTICLE, LOG_MEL
 from kws.training.recipe import Mix, Recipe, Teaching, read_recipe
-from kws.training.schedule import learning_rate
 
 ROOT = Path(__file__).parents[2]
 
@@ -55,6 +54,7 @@ def test_a_front_end_is_a_preset_or_a_table(tmp_path: Path) -> None:
         ('name = "a"\nkeywords = ["on"]\nfront_end = "mel"', "no preset 'mel'; there are log-mel"),
         ('name = "a"\nkeywords = ["on"]\ncolour = 1', "unknown field `colour`"),
         ('name = "a"\nkeywords = ["on"]\n[network]\nwidth = 0.0', "width and depth"),
+        ('name = "a"\nkeywords = ["on"]\n[[teaching.peers]]\ndepth = 0.0', "those of peers too"),
         ('name = "a"\nkeywords = ["on"]\n[optimiser]\nclips = 0', "clips and batch"),
         ('name = "a"\nkeywords = ["on"]\n[front_end]\nmel_bins = 20\nimage = [96, 20]', "at least 32 x 32"),
         ("name = ", "Invalid"),
@@ -76,20 +76,9 @@ def test_a_run_may_go_on_for_longer_with_another_mix_but_not_as_another_network(
     assert msgspec.structs.replace(recipe, mix=other).trains_like(recipe)
     assert msgspec.structs.replace(recipe, teaching=Teaching(teachers=("commands",))).trains_like(recipe)
     assert not msgspec.structs.replace(recipe, keywords=("off",)).trains_like(recipe)
+    assert not msgspec.structs.replace(recipe, teaching=Teaching(peers=(recipe.network,))).trains_like(recipe)
     faster = msgspec.structs.replace(recipe.optimiser, rate=1.0)
     assert not msgspec.structs.replace(recipe, optimiser=faster).trains_like(recipe)
-
-
-def test_the_rate_rises_stays_and_falls_to_nothing() -> None:
-    optimiser = msgspec.structs.replace(
-        Recipe(name="a", keywords=("on",)).optimiser, clips=1000, batch=10, rate=1.0, warmup=100, decay=0.5
-    )
-    rates = [learning_rate(optimiser, clips) for clips in range(0, 1001, 10)]
-    assert rates[0] == pytest.approx(0.1)
-    assert rates[9] == pytest.approx(1.0)
-    assert rates[9:51] == pytest.approx([1.0] * 42)
-    assert rates[75] == pytest.approx(0.5)
-    assert rates[100] == 0.0
 
 
 def test_the_priors_are_the_shares_of_the_mix() -> None:
