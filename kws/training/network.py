@@ -16,7 +16,7 @@ from kws.values import Float32Array
 def build_network(network: Network, shape: tuple[int, int, int], labels: int) -> Any:
     """A Keras model from images ``(batch, *shape)`` to posteriors ``(batch, labels)``.
 
-    The first layer normalises each column of the image with constants that :func:`set_normalisation` measures once:
+    The first layer normalises each column of the image with constants that are measured once, before training:
     the front-end has none, so that a column never depends on the window it is in.
     """
     inputs = keras.layers.Input(shape, name="spectrogram")
@@ -57,10 +57,8 @@ def _lite(layer: Any) -> Any:
     return _same(layer)
 
 
-def set_normalisation(model: Any, images: Float32Array) -> None:
-    """Measure mean and variance of every image column over ``(n, rows, columns, channels)``."""
-    mean = images.mean(axis=(0, 1, 3))
-    variance = images.var(axis=(0, 1, 3))
+def set_normalisation(model: Any, mean: Float32Array, variance: Float32Array) -> None:
+    """Have the network normalise each column of its images by this mean and variance, ``(columns,)``."""
     model.get_layer("normalisation").set_weights([mean, variance, np.zeros((), np.int64)])
     finish_normalisation(model)
 
@@ -75,10 +73,9 @@ def set_layers(model: Any, weights: Mapping[str, list[Float32Array]]) -> None:
     body = model.get_layer("efficientnet")
     for name, values in weights.items():
         if name == "normalisation":
-            model.get_layer(name).set_weights([*values, np.zeros((), np.int64)])
+            set_normalisation(model, *values)
         else:
             (model if name == "posteriors" else body).get_layer(name).set_weights(values)
-    finish_normalisation(model)
 
 
 def equalise_priors(model: Any, priors: Sequence[float]) -> None:

@@ -84,6 +84,14 @@ def prepare(recipe: Recipe, folders: Folders) -> tuple[Material, Validation]:
     return material, _validation(recipe, split, held_out_noise, folders.cache)
 
 
+def summary(material: Material, validation: Validation) -> str:
+    """How much there is of everything, in a line."""
+    return (
+        f"{len(material.words)} words, {material.speech.seconds / 3600:.1f} h of speech, "
+        f"{material.noise.seconds / 60:.0f} min of noise; {len(validation.labels)} windows held out"
+    )
+
+
 def _labelled(
     recipe: Recipe, words: dict[str, list[Path]], what: str, cache: Path | None
 ) -> tuple[Recordings, npt.NDArray[np.int64]]:

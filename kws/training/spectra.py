@@ -23,3 +23,8 @@ class TrainingFrontEnd(FrontEnd):
     def transform(self, frames: Float32Array) -> npt.NDArray[np.complexfloating[Any, Any]]:
         spectra: npt.NDArray[np.complexfloating[Any, Any]] = scipy.fft.rfft(frames, self.fft_length)
         return spectra
+
+
+def column_moments(images: Float32Array) -> tuple[Float32Array, Float32Array]:
+    """Mean and variance of every image column over ``(n, rows, columns, channels)``: twice ``(columns,)``."""
+    return images.mean(axis=(0, 1, 3)), images.var(axis=(0, 1, 3))

@@ -18,8 +18,9 @@ from kws.errors import UsageError
 from kws.frontend import FrontEnd
 from kws.model import MODEL_FILE, Model, find_model, float32_network, read_description
 from kws.training.libraries import keras, tf
-from kws.training.network import finish_normalisation, set_normalisation
+from kws.training.network import set_normalisation
 from kws.training.recipe import Recipe
+from kws.training.spectra import column_moments
 from kws.values import Float32Array
 
 _SPREAD = 0.5  # of the weights that are shared out, lest all copies of a channel learn the same
@@ -129,11 +130,8 @@ def begin(
     """
     rng = np.random.default_rng(seed)
     normalisation = model.get_layer("normalisation")
-    if front_end == start.front_end:
-        normalisation.set_weights([start.mean, start.deviation**2, np.zeros((), np.int64)])
-        finish_normalisation(model)
-    else:
-        set_normalisation(model, images)
+    same = front_end == start.front_end
+    set_normalisation(model, *((start.mean, start.deviation**2) if same else column_moments(images)))
     body = model.get_layer("efficientnet")
     additions = {layer.name for layer in body.layers if isinstance(layer, keras.layers.Add)}
     channels = np.arange(images.shape[3])

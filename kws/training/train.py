@@ -14,10 +14,11 @@ from kws.training.batches import batches
 from kws.training.libraries import keras, tf
 from kws.training.mixing import UNKNOWN_LABEL, Mixer
 from kws.training.network import build_network, decayed, finish_normalisation, set_layers, set_normalisation
-from kws.training.prepare import Folders, labels_of, prepare
+from kws.training.prepare import Folders, labels_of, prepare, summary
 from kws.training.recipe import Recipe
 from kws.training.runs import WEIGHTS_FILE, Journal, claim, examples_of, read_weights
 from kws.training.schedule import averaging_momentum, learning_rate
+from kws.training.spectra import column_moments
 from kws.training.start import Start, begin, read_start
 from kws.training.teaching import read_targets
 from kws.values import Float32Array
@@ -66,7 +67,7 @@ class Trainer:
     def begin(self, images: Float32Array, start: Start | None) -> None:
         """Before the first step: measure the normalisation over images ``(n, *shape)``, or begin with a network."""
         if start is None:
-            set_normalisation(self.model, images)
+            set_normalisation(self.model, *column_moments(images))
         else:
             begin(self.model, start, self.front_end, self.labels, images, seed=self.recipe.optimiser.seed)
         self.averaged.set_weights(self.model.get_weights())
@@ -120,10 +121,7 @@ def train(recipe: Recipe, folders: Folders, run: Path, console: Console) -> None
     start = read_start(recipe) if recipe.start else None
     targets = read_targets(recipe, labels_of(recipe))
     material, validation = prepare(recipe, folders)
-    console.print(
-        f"{len(material.words)} words, {material.speech.seconds / 3600:.1f} h of speech, "
-        f"{material.noise.seconds / 60:.0f} min of noise; {len(validation.labels)} windows held out"
-    )
+    console.print(summary(material, validation))
     trainer = Trainer(recipe, run)
     settings = recipe.optimiser
     resumed = trainer.restore()

@@ -136,7 +136,7 @@ def weights_of(model: EfficientNet) -> dict[str, list[Float32Array]]:
     """What Keras' ``get_weights`` gives for each layer of the same network."""
     weights = {"normalisation": [_numpy(model.mean), _numpy(model.variance)]}
     for name, layer in model.layers.items():
-        weights[name] = [_as_keras(name, _numpy(tensor)) for tensor in _tensors(layer)]
+        weights[name] = [_numpy(tensor.permute(_keras_axes(name, tensor.ndim))) for tensor in _tensors(layer)]
     return weights
 
 
@@ -148,7 +148,7 @@ def set_weights(model: EfficientNet, weights: Weights) -> None:
     with torch.no_grad():
         for name, layer in model.layers.items():
             for tensor, value in zip(_tensors(layer), weights[name], strict=True):
-                tensor.copy_(torch.from_numpy(_as_torch(name, value)))
+                tensor.permute(_keras_axes(name, tensor.ndim)).copy_(torch.from_numpy(value))
 
 
 def _tensors(layer: nn.Module) -> list[torch.Tensor]:
@@ -158,22 +158,12 @@ def _tensors(layer: nn.Module) -> list[torch.Tensor]:
 
 
 def _numpy(tensor: torch.Tensor) -> Float32Array:
-    array: Float32Array = tensor.detach().float().cpu().numpy()
-    return array
+    return np.ascontiguousarray(tensor.detach().float().cpu().numpy())
 
 
-def _as_keras(layer: str, value: Float32Array) -> Float32Array:
-    if value.ndim == 4:
+def _keras_axes(layer: str, rank: int) -> tuple[int, ...]:
+    """The axes of a weight of PyTorch in the order in which Keras has them."""
+    if rank == 4:
         # Depthwise kernels are (channels, 1, rows, columns) here and (rows, columns, channels, 1) there.
-        value = value.transpose((2, 3, 0, 1) if layer.endswith("dwconv") else (2, 3, 1, 0))
-    elif value.ndim == 2:
-        value = value.T
-    return np.ascontiguousarray(value)
-
-
-def _as_torch(layer: str, value: Float32Array) -> Float32Array:
-    if value.ndim == 4:
-        value = value.transpose((2, 3, 0, 1) if layer.endswith("dwconv") else (3, 2, 0, 1))
-    elif value.ndim == 2:
-        value = value.T
-    return np.ascontiguousarray(value)
+        return (2, 3, 0, 1) if layer.endswith("dwconv") else (2, 3, 1, 0)
+    return tuple(reversed(range(rank)))

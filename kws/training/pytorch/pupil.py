@@ -19,6 +19,7 @@ from kws.training.mixing import UNKNOWN_LABEL
 from kws.training.pytorch.network import EfficientNet, decayed_parameters
 from kws.training.recipe import Network, Optimiser
 from kws.training.schedule import averaging_momentum, learning_rate
+from kws.training.spectra import column_moments
 from kws.values import Float32Array
 
 _LONGEST_GRADIENT = 5.0
@@ -43,8 +44,8 @@ class Pupil:
     ) -> None:
         self._smoothing = settings.label_smoothing
         self.model = EfficientNet(network, examples.shape[1:], labels)
-        self.model.mean.copy_(torch.from_numpy(examples.mean(axis=(0, 1, 3))))
-        self.model.variance.copy_(torch.from_numpy(examples.var(axis=(0, 1, 3))))
+        for moment, value in zip((self.model.mean, self.model.variance), column_moments(examples), strict=True):
+            moment.copy_(torch.from_numpy(value))
         self.model.to(device=device, memory_format=torch.channels_last)
         self.averaged = copy.deepcopy(self.model).eval()
         self.rate = torch.tensor(settings.rate, device=device)

@@ -14,7 +14,7 @@ from rich.console import Console
 from kws.errors import UsageError
 from kws.stderr import silenced
 from kws.training.mixing import Mixer
-from kws.training.prepare import Folders, labels_of, prepare
+from kws.training.prepare import Folders, labels_of, prepare, summary
 from kws.training.pytorch.network import weights_of
 from kws.training.pytorch.pupil import Cohort, Pupil
 from kws.training.pytorch.workers import Part, Work, Workers
@@ -51,10 +51,7 @@ def train(recipe: Recipe, folders: Folders, run: Path, console: Console) -> None
     settings, labels = recipe.optimiser, labels_of(recipe)
     targets = read_targets(recipe, labels)
     material, validation = prepare(recipe, folders)
-    console.print(
-        f"{len(material.words)} words, {material.speech.seconds / 3600:.1f} h of speech, "
-        f"{material.noise.seconds / 60:.0f} min of noise; {len(validation.labels)} windows held out"
-    )
+    console.print(summary(material, validation))
     front_end = recipe.resolved_front_end
     checkpoint = run / _CHECKPOINT_FILE
     before = torch.load(checkpoint, map_location="cpu", weights_only=True) if checkpoint.exists() else None
