@@ -68,7 +68,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--pytorch",
         action="store_true",
-        help="train with PyTorch, on a graphics card where there is one (extra 'pytorch'); kws export wants TensorFlow",
+        help="train with PyTorch, on a graphics card where there is one (extra 'pytorch'; recipes with peers need it)",
     )
     parser.set_defaults(run=run)
 
@@ -78,14 +78,15 @@ def run(options: argparse.Namespace) -> int:
 
     from kws.training.prepare import Folders  # noqa: PLC0415
 
-    if options.pytorch:
+    recipe = make_recipe(options)
+    if options.pytorch or recipe.teaching.peers:  # networks learn beside each other with PyTorch only
         from kws.training.pytorch.train import train  # noqa: PLC0415
     else:
         from kws.training.train import train  # noqa: PLC0415
     folders = Folders(
         words=options.data, more=options.more, speech=options.speech, noise=options.noise, cache=options.cache
     )
-    train(make_recipe(options), folders, options.folder, Console(stderr=True))
+    train(recipe, folders, options.folder, Console(stderr=True))
     return 0
 
 

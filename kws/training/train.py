@@ -103,7 +103,7 @@ def train(recipe: Recipe, folders: Folders, run: Path, console: Console) -> None
     """Train a recipe into a folder, or go on with what the folder holds.
 
     Args:
-        recipe: what to train.
+        recipe: what to train; without peers, which learn with :mod:`kws.training.pytorch.train` only.
         folders: the recordings.
         run: gets checkpoints, ``recipe.json``, ``examples.npy`` and ``history.jsonl`` (one line per check).
         console: for the progress bar.
@@ -112,8 +112,6 @@ def train(recipe: Recipe, folders: Folders, run: Path, console: Console) -> None
         UsageError: the folder belongs to another recipe, or recordings are missing.
         KeyboardInterrupt: the user stopped it; a checkpoint has been written.
     """
-    if recipe.teaching.peers:
-        raise UsageError("peers: networks learn together with PyTorch only; add --pytorch")
     if (run / WEIGHTS_FILE).exists():
         raise UsageError(f"{run} holds a run with --pytorch: go on with it, or choose another folder with --run")
     claim(run, recipe)

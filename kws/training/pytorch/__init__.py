@@ -7,4 +7,6 @@ from kws.errors import UsageError
 try:
     import torch as _torch  # noqa: F401  # for its absence
 except ImportError as error:  # pragma: no cover - depends on the installation
-    raise UsageError(f"--pytorch needs the extra 'pytorch': pip install 'kws[pytorch]' ({error})") from error
+    raise UsageError(
+        f"training with PyTorch needs the extra 'pytorch': pip install 'kws[pytorch]' ({error})"
+    ) from error

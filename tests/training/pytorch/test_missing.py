@@ -7,11 +7,17 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
 
-def test_the_extra_that_is_missing_is_named(tmp_path: Path) -> None:
+
+@pytest.mark.parametrize("peers", [False, True])
+def test_the_extra_that_is_missing_is_named(tmp_path: Path, *, peers: bool) -> None:
     (tmp_path / "torch.py").write_text("raise ImportError('No module named torch')", encoding="utf-8")
+    recipe = 'name = "a"\nkeywords = ["on"]\n[[teaching.peers]]\n'
+    (tmp_path / "recipe.toml").write_text(recipe, encoding="utf-8")
+    asked = ["--recipe", tmp_path / "recipe.toml"] if peers else ["--pytorch", "--keywords", "on"]
     done = subprocess.run(
-        [sys.executable, "-m", "kws", "train", "--pytorch", "--data", tmp_path, "--run", tmp_path / "run"],
+        [sys.executable, "-m", "kws", "train", *asked, "--data", tmp_path, "--run", tmp_path / "run"],
         env={**os.environ, "PYTHONPATH": str(tmp_path)},
         capture_output=True,
         text=True,
@@ -19,5 +25,5 @@ def test_the_extra_that_is_missing_is_named(tmp_path: Path) -> None:
         timeout=60,
     )
     assert done.returncode == 2
-    assert done.stderr.startswith("kws: --pytorch needs the extra 'pytorch': pip install 'kws[pytorch]'")
+    assert done.stderr.startswith("kws: training with PyTorch needs the extra 'pytorch': pip install 'kws[pytorch]'")
     assert done.stderr.count("\n") == 1

@@ -34,11 +34,11 @@ drop_connect = 0.0
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with words, a run that was stopped and resumed, and the model that it became."""
+    """A folder with words, a run with a peer that was stopped and resumed, and the model that it became."""
     folder = tmp_path_factory.mktemp("tones")
     write_words(folder / "words", speakers=40)
     (folder / "recipe.toml").write_text(SMALL + PEERS, encoding="utf-8")
-    arguments = ["train", "--pytorch", "--recipe", folder / "recipe.toml", "--data", folder / "words"]
+    arguments = ["train", "--recipe", folder / "recipe.toml", "--data", folder / "words"]
     kws(*arguments, "--run", folder / "run", "--clips", 512)
     done = kws(*arguments, "--run", folder / "run")
     assert "on the processor" in done.stderr or torch.cuda.is_available()
@@ -78,8 +78,6 @@ def test_the_card_tells_of_the_peers(trained: Path) -> None:
 
 def test_what_is_not_done_is_refused_in_one_line(trained: Path, tmp_path: Path) -> None:
     words = trained / "words"
-    with_peers = ["train", "--recipe", trained / "recipe.toml", "--data", words]
-    assert "add --pytorch" in kws(*with_peers, "--run", tmp_path / "run", fails=2).stderr
     (tmp_path / "recipe.toml").write_text(SMALL, encoding="utf-8")
     alone = ["train", "--recipe", tmp_path / "recipe.toml", "--data", words, "--run", tmp_path / "tensorflow"]
     kws(*alone, "--clips", 32)
