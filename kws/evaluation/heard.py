@@ -13,15 +13,15 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from kws.decision import Stretch
 from kws.errors import UsageError
 from kws.evaluation.labels import Label, read_labels
 from kws.evaluation.transcripts import transcripts
+from kws.kept import Arrays, remember
 from kws.model import Model
 from kws.pipeline import hear, score
 from kws.recordings import audio_files, read_audio
@@ -30,7 +30,6 @@ from kws.values import AudioBlock
 
 #: Is told how much is done, of how much.
 Progress: TypeAlias = Callable[[float, float], None]
-Arrays: TypeAlias = dict[str, npt.NDArray[Any]]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -158,18 +157,7 @@ class Listener:
 
     def _remember(self, files: Sequence[Path], compute: Callable[[], Arrays]) -> Arrays:
         """What was computed for these files before, or now."""
-        if self._cache is None:
-            return compute()
-        stored = self._cache / f"{self._key(files)}.npz"
-        if stored.exists():
-            with np.load(stored) as arrays:
-                return dict(arrays)
-        computed = compute()
-        stored.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = stored.with_suffix(".tmp.npz")
-        np.savez(unfinished, allow_pickle=False, **computed)
-        unfinished.replace(stored)
-        return computed
+        return remember(self._cache / f"{self._key(files)}.npz" if self._cache else None, compute)
 
     def _score(self, blocks: Iterable[AudioBlock]) -> Arrays:
         """The posteriors of all windows, float32 ``(windows, labels)``, their levels, and where the first ends."""

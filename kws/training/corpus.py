@@ -20,6 +20,7 @@ import numpy.typing as npt
 from rich.progress import track
 
 from kws.errors import UsageError
+from kws.kept import Arrays, remember
 from kws.recordings import audio_files, read_audio
 from kws.values import Float32Array
 
@@ -75,19 +76,15 @@ def load(paths: Sequence[Path], *, what: str, cache: Path | None = None) -> Reco
             status = path.stat()
             key.update(f"{path}\0{status.st_size}\0{status.st_mtime_ns}\0".encode())
         stored = cache / f"{key.hexdigest()[:24]}.npz"
-        if stored.exists():
-            with np.load(stored) as arrays:
-                return Recordings(arrays["data"], arrays["starts"], list(paths))
+    arrays = remember(stored, lambda: _decode_all(paths, what))
+    return Recordings(arrays["data"], arrays["starts"], list(paths))
+
+
+def _decode_all(paths: Sequence[Path], what: str) -> Arrays:
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         sounds = list(track(pool.map(_decode, paths), f"Reading {what}", total=len(paths), transient=True))
     starts = np.concatenate(([0], np.cumsum([len(sound) for sound in sounds]))).astype(np.int64)
-    data = np.concatenate(sounds) if sounds else np.zeros(0, np.int16)
-    if stored is not None:
-        stored.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = stored.with_suffix(".tmp.npz")
-        np.savez(unfinished, data=data, starts=starts)
-        unfinished.replace(stored)
-    return Recordings(data, starts, list(paths))
+    return {"data": np.concatenate(sounds) if sounds else np.zeros(0, np.int16), "starts": starts}
 
 
 def _decode(path: Path) -> npt.NDArray[np.int16]:

@@ -1,0 +1,40 @@
+"""Arrays that took long to compute, kept in files for the next time."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+Arrays: TypeAlias = dict[str, npt.NDArray[Any]]
+
+
+def remember(path: Path | None, compute: Callable[[], Arrays]) -> Arrays:
+    """What was computed before and kept in a file, or else is computed now, and kept.
+
+    The file appears whole. Processes that compute the same at the same time do not disturb each other: each writes a
+    file of its own, and the last one stays.
+
+    Args:
+        path: of the file, ``*.npz``, whose name tells all that the arrays depend on; None to keep nothing.
+        compute: is asked where there is no such file.
+    """
+    if path is None:
+        return compute()
+    if path.exists():
+        with np.load(path) as arrays:
+            return dict(arrays)
+    computed = compute()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = path.with_suffix(f".{os.getpid()}.part")
+    try:
+        with unfinished.open("wb") as file:
+            np.savez(file, allow_pickle=False, **computed)
+        unfinished.replace(path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+    return computed
