@@ -101,7 +101,7 @@ class KeywordSettings:
     length: float = 0.4
     quiet_before: float = 0.0
     quiet_after: float = 0.0
-    quiet_margin: float = 10.0
+    quiet_margin: float = 5.0
     speech_before: float = 0.0
 
     def __post_init__(self) -> None:
