@@ -14,7 +14,6 @@ from kws.training.augment import Room, beeps, change_speed, coloured_noise, deci
 from kws.training.corpus import Recordings
 from kws.training.mining import HardExamples
 from kws.training.recipe import Mix
-from kws.training.textures import texture
 from kws.values import Float32Array
 
 SILENCE_LABEL = 0
@@ -263,8 +262,6 @@ class Mixer:
     def _noise(self) -> Float32Array:
         """A second of noise at level 1: recorded, or made."""
         rng, noise = self._rng, self._material.noise
-        if rng.random() < self._mix.textures:
-            return texture(rng, self._window)
         if not len(noise) or rng.random() < 0.15:
             return self._hiss()
         index = int(rng.integers(0, len(noise)))
@@ -293,7 +290,7 @@ class Mixer:
         level = decibels(rng.uniform(*mix.level))
         if loudness is None:
             # From a loud street to a dead microphone.
-            window = self._noise() * decibels(rng.uniform(-90.0, -10.0)) if rng.random() < 0.97 else window
+            window = self._noise() * decibels(rng.uniform(-90.0, -15.0)) if rng.random() < 0.97 else window
         else:
             window = window * (level / np.float32(loudness))
             if rng.random() < mix.noise:

@@ -41,8 +41,6 @@ class Mix(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
         speech: share of random seconds of running speech, as unknown.
         silence: share of noise, or nearly nothing.
         beeps: share of silence in which machines beep, ring and knock.
-        textures: share of noise, of that which is silence and that behind words, that is made, of all kinds
-            (:mod:`kws.training.textures`); the rest is recorded, or steady.
         cut: share of keywords of which so much lies outside the window that they count as unknown.
         fragment: share of keywords of which only a head or a tail is heard, joined to running speech: unknown.
         hard: share of running speech and of other words that is drawn from what the network takes for keywords.
@@ -67,7 +65,6 @@ class Mix(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     speech: float = 0.18
     silence: float = 0.06
     beeps: float = 0.0
-    textures: float = 0.0
     cut: float = 0.05
     fragment: float = 0.04
     hard: float = 0.5

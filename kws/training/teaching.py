@@ -13,7 +13,7 @@ from scipy.special import softmax
 
 from kws.errors import UsageError
 from kws.model import Model, find_model, float32_network
-from kws.training.mixing import SILENCE_LABEL, Example
+from kws.training.mixing import Example
 from kws.training.recipe import Recipe
 from kws.training.spectra import TrainingFrontEnd
 from kws.values import Float32Array
@@ -42,8 +42,7 @@ class Targets:
     def __call__(self, example: Example) -> Float32Array:
         """The target ``(labels,)``, which sums to 1."""
         target: Float32Array = self._labels[example.label]
-        # That a noise is none is sure; what teachers know of how words sound alike does not help to tell it from them.
-        if not self._teachers or example.label == SILENCE_LABEL:
+        if not self._teachers:
             return target
         said = [np.log(np.maximum(network(images(example.window)), _LEAST)) for images, network in self._teachers]
         taught = softmax(np.mean(said, axis=0) + self._log_priors)

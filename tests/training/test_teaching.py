@@ -16,7 +16,7 @@ from kws.frontend import LOG_MEL_SMALL
 from kws.model import FLOAT32_NETWORK, MODEL_FILE, Model, find_model
 
 pytest.importorskip("tensorflow", reason="training needs the extra 'train'")
-from kws.training.mixing import SILENCE_LABEL, Example
+from kws.training.mixing import Example
 from kws.training.recipe import Mix, Recipe, Teaching
 from kws.training.teaching import Targets, read_targets
 from kws.values import SILENCE, UNKNOWN, Float32Array
@@ -58,12 +58,6 @@ def test_a_teacher_has_its_share_and_the_priors_of_training(window: Float32Array
     target = read_targets(asked, model.labels)(Example(window, 5))
     np.testing.assert_allclose(target, expected, atol=1e-4)
     assert target.sum() == pytest.approx(1.0, abs=1e-6)
-
-
-def test_of_noise_nobody_is_asked(window: Float32Array) -> None:
-    model = shipped()
-    target = read_targets(recipe(), model.labels)(Example(window, SILENCE_LABEL))
-    np.testing.assert_array_equal(target, np.eye(len(model.labels))[SILENCE_LABEL])
 
 
 def test_teachers_are_heard_together(window: Float32Array) -> None:
