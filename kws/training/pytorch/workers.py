@@ -148,10 +148,15 @@ def _mix(work: Work, parts: Sequence[Part], pipe: Connection, seed: list[int]) -
         example = mixer.draw()
         return front_end(example.window), work.target(example), example.origin
 
+    # Its end is told by a sentinel alone: of the pipe, the processes that were forked later have copies.
+    master = multiprocessing.parent_process()
+    assert master is not None
     free = list(range(len(parts)))
     origins: list[npt.NDArray[np.int64]] = [np.zeros(0, np.int64)] * len(parts)
     for batch in echoed(draw, rng, size=len(parts[0].targets), reuse=work.mix.reuse):
         while not free or pipe.poll():
+            if master.sentinel in wait([pipe, master.sentinel]):
+                return
             slot, keyword = pipe.recv()
             mixer.report(origins[slot], keyword)
             free.append(slot)

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import multiprocessing
 import os
+import signal
 from collections import Counter
+from multiprocessing.connection import Connection, wait
 from pathlib import Path
 
 import numpy as np
@@ -95,6 +98,28 @@ def test_the_processes_end_with_what_they_work_for() -> None:
     with pytest.raises(KeyboardInterrupt):
         stopped()
     assert [process.is_alive() for process in workers._processes] == [False, False]
+
+
+def test_the_processes_end_when_who_began_them_is_killed() -> None:
+    """Which no ``finally`` hears of."""
+
+    def begin(pids: Connection) -> None:
+        workers = Workers(work(UNMASKED), size=SIZE, out=1, processes=3, seed=[5])
+        workers.next()
+        pids.send([process.pid for process in workers._processes])
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    context = multiprocessing.get_context("fork")
+    ours, theirs = context.Pipe()
+    master = context.Process(target=begin, args=(theirs,))
+    master.start()
+    ends = [os.pidfd_open(pid) for pid in ours.recv()]
+    master.join()
+    assert master.exitcode == -signal.SIGKILL
+    ended = set()
+    while len(ended) < 3 and (ready := wait([end for end in ends if end not in ended], timeout=30)):
+        ended |= set(ready)
+    assert ended == set(ends)
 
 
 def test_a_process_that_ends_is_not_waited_for() -> None:
