@@ -116,7 +116,7 @@ def test_the_processes_end_when_who_began_them_is_killed() -> None:
     ends = [os.pidfd_open(pid) for pid in ours.recv()]
     master.join()
     assert master.exitcode == -signal.SIGKILL
-    ended = set()
+    ended: set[object] = set()
     while len(ended) < 3 and (ready := wait([end for end in ends if end not in ended], timeout=30)):
         ended |= set(ready)
     assert ended == set(ends)
