@@ -120,8 +120,9 @@ def train(recipe: Recipe, folders: Folders, run: Path, console: Console) -> None
     targets = read_targets(recipe, labels_of(recipe))
     material, validation = prepare(recipe, folders)
     console.print(summary(material, validation))
-    trainer = Trainer(recipe, run)
     settings = recipe.optimiser
+    keras.utils.set_random_seed(settings.seed)  # of the first weights, and of what is dropped
+    trainer = Trainer(recipe, run)
     resumed = trainer.restore()
     # A resumed run draws on with another seed, lest it hear the beginning twice.
     seed = [settings.seed, int(trainer.clips)]

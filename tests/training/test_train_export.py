@@ -32,9 +32,9 @@ width = 0.2
 depth = 0.3
 drop_connect = 0.0
 [mix]
-unknown = 0.25
+unknown = 0.3
 speech = 0.0
-silence = 0.1
+silence = 0.25
 [optimiser]
 clips = 9600
 batch = 32
