@@ -10,6 +10,7 @@ from functools import partial
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
+from kws.common.tables import check_known
 from kws.config import Config, SourceOptions
 from kws.decision import read_options, resolve
 from kws.errors import UsageError
@@ -18,7 +19,6 @@ from kws.publishers.dispatcher import MAX_AGE, QUEUE
 from kws.publishers.mqtt import Command, MqttPublisher
 from kws.publishers.mqtt.settings import read_password, site_name
 from kws.service import Inbox, Observer, Place, Plan, Service, Setup
-from kws.tables import check_known
 
 #: An option of a command line; the settings of a source are called alike.
 _OPTION = re.compile(r"(?<!\S)--([a-z]+(?:-[a-z]+)*)")

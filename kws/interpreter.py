@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from kws.common.stderr import silenced
 from kws.errors import ModelError, UsageError
-from kws.stderr import silenced
 from kws.values import Float32Array
 
 #: Name of the distribution -> module that has ``Interpreter``, in the order in which they are tried.

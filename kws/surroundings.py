@@ -7,8 +7,8 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from kws.clips.observer import ClipObserver
+from kws.common.logs import set_up
 from kws.errors import KwsError, UsageError
-from kws.logs import set_up
 from kws.notify import Notifier
 from kws.service import Listener, Observers, Service
 from kws.supervision import Supervision

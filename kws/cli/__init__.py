@@ -17,8 +17,8 @@ from typing import NoReturn
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from kws import __version__
+from kws.common.logs import LogOptions, set_up
 from kws.errors import KwsError, UsageError
-from kws.logs import LogOptions, set_up
 
 _log = logging.getLogger(__name__)
 

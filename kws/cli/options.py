@@ -123,8 +123,8 @@ def decision_settings(options: argparse.Namespace, model: Model) -> DecisionSett
     Raises:
         UsageError: a value that cannot be, with the place where it was written.
     """
+    from kws.common.tables import read_toml  # noqa: PLC0415
     from kws.decision import read_options, resolve  # noqa: PLC0415
-    from kws.tables import read_toml  # noqa: PLC0415
 
     layers = {"model.json": read_options(model.description.decision, "model.json")}
     if options.settings:

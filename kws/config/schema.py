@@ -11,14 +11,14 @@ import msgspec
 
 from kws import DEFAULT_MODEL
 from kws.clips import ClipsOptions
+from kws.common.logs import LogOptions
+from kws.common.tables import inside
 from kws.decision import Options
-from kws.logs import LogOptions
 from kws.metrics import MetricsOptions
 from kws.publishers.command import ExecOptions
 from kws.publishers.lines import LineOptions
 from kws.publishers.mqtt import HermesOptions, HomeAssistantOptions, MqttOptions
 from kws.publishers.mqtt.settings import Site
-from kws.tables import inside
 from kws.watch import WatchOptions
 
 Positive = Annotated[int, msgspec.Meta(ge=1, le=1024)]
@@ -111,7 +111,7 @@ class Config:
     flags: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 
     def place(self, source: SourceOptions) -> str:
-        """Where a source is written, as errors begin: ``kws.toml: source``, of several ``kws.toml: source[2]``."""
+        """Where a source is written, as errors begin: ``kws.common.toml: source``, of several ``kws.common.toml: source[2]``."""
         number = next(number for number, other in enumerate(self.sources) if other is source)
         return inside(str(self.path), source_name(number, len(self.sources)))
 

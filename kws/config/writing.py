@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import groupby
 
+from kws.common.toml import key_written, written
 from kws.config.inforce import HIDDEN, Setting
 from kws.config.schema import Config
-from kws.toml import key_written, written
 
 _KEYWORD = re.compile(r"(?P<source>source\[\d+\]\.)?keyword\..+")
 _NUMBER = re.compile(r"\[\d+\]")

@@ -20,6 +20,7 @@ from typing import Any
 
 import msgspec
 
+from kws.common.tables import check_known, inside, read_table
 from kws.decision.settings import (
     HOP,
     DecisionSettings,
@@ -31,7 +32,6 @@ from kws.decision.settings import (
     table_of,
 )
 from kws.errors import UsageError
-from kws.tables import check_known, inside, read_table
 from kws.values import SILENCE, UNKNOWN
 
 
@@ -94,7 +94,7 @@ def resolve(labels: Collection[str], layers: Mapping[str, Options]) -> DecisionS
 
     Args:
         labels: the model's labels; all but silence and unknown are keywords.
-        layers: by the place that errors name (``model.json``, ``kws.toml``, ``command line``), lowest first.
+        layers: by the place that errors name (``model.json``, ``kws.common.toml``, ``command line``), lowest first.
 
     Raises:
         UsageError: a value that cannot be, or a keyword that the model does not have, with its layer and path.
@@ -107,7 +107,7 @@ def explain(labels: Collection[str], layers: Mapping[str, Options]) -> tuple[Dec
 
     Returns:
         The settings; and by the path of each setting, ``keyword.on.release``, the place of what it comes from,
-        ``kws.toml: decision.threshold``.
+        ``kws.common.toml: decision.threshold``.
     """
     keywords = [label for label in labels if label not in (SILENCE, UNKNOWN)]
     settings = dict.fromkeys(keywords, KeywordSettings())

@@ -10,8 +10,8 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from kws.common.toml import key_written
 from kws.errors import UsageError
-from kws.toml import key_written
 
 #: Seconds from one window to the next.
 HOP = 0.05

@@ -18,6 +18,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
+from kws.common.stderr import silenced
 from kws.decision import Decider, DecisionSettings
 from kws.interpreter import load_interpreter
 from kws.model import Model
@@ -25,7 +26,6 @@ from kws.output import as_json
 from kws.pipeline import Pipeline, score
 from kws.sources import FileSource
 from kws.sources.resample import Resampler
-from kws.stderr import silenced
 from kws.values import AudioBlock, Detection, Float32Array
 from kws.windows import WindowStream
 

@@ -9,9 +9,9 @@ from abc import ABC, abstractmethod
 from typing import Any, Protocol
 
 from kws.channels import check_channel
+from kws.common.stderr import silenced
 from kws.errors import AudioError
 from kws.portaudio.devices import Device, find_device, load_portaudio, open_streams
-from kws.stderr import silenced
 
 log = logging.getLogger(__name__)
 

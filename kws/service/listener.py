@@ -13,7 +13,7 @@ from contextlib import suppress
 from queue import Empty
 from typing import TYPE_CHECKING
 
-from kws.backoff import Backoff
+from kws.common.backoff import Backoff
 from kws.errors import AudioError, UsageError
 from kws.publishers.mqtt import Command, SetListening, SetThreshold
 from kws.service.counters import Counters

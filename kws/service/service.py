@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from kws import __version__
+from kws.common.memory import give_back
 from kws.errors import KwsError, UsageError
-from kws.memory import give_back
 from kws.publishers import Dispatcher, Lane
 from kws.publishers.mqtt import Health
 from kws.service.listener import Listener

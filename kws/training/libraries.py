@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 
+from kws.common.stderr import silenced
 from kws.errors import UsageError
-from kws.stderr import silenced
 
 # The package asks for Keras by this name; TensorFlow itself serves tf-keras under tf.keras when asked so.
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")

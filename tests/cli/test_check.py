@@ -25,7 +25,7 @@ Parts = dict[str, dict[str, object]]
 @pytest.fixture
 def configure(tmp_path: Path, model_folder: Path) -> Path:
     """A configuration in which all is well."""
-    path = tmp_path / "kws.toml"
+    path = tmp_path / "kws.common.toml"
     path.write_text(f'[source]\ninput = "{DEMO}"\n[model]\nname = "{model_folder}"\n[stdout]\n')
     return path
 

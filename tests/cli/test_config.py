@@ -26,7 +26,7 @@ def shown(*arguments: str | Path, **variables: str) -> dict[str, tuple[Any, str]
 @pytest.fixture
 def write(tmp_path: Path) -> Path:
     """An empty configuration."""
-    path = tmp_path / "kws.toml"
+    path = tmp_path / "kws.common.toml"
     path.write_text(f'[model]\nname = "{MODEL_FOLDER}"\n')
     return path
 

@@ -28,7 +28,7 @@ class Supervised:
 
     def __init__(self, server: SoundServer, manager: Manager, folder: Path, model: Path, more: str = "") -> None:
         self.server, self.manager = server, manager
-        self.config = folder / "kws.toml"
+        self.config = folder / "kws.common.toml"
         self.clips = folder / "clips"
         self.write(model, more)
         self.log = folder / "log"

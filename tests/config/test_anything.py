@@ -13,11 +13,11 @@ from typing import Any
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kws.common.toml import key_written, written
 from kws.config import parse_set, read_config
 from kws.config.schema import TABLES
 from kws.decision import Options
 from kws.errors import UsageError
-from kws.toml import key_written, written
 
 text = st.text(st.characters(codec="utf-8"), max_size=12)
 names = st.sampled_from(["source", "keyword", "command", "commands", "x\ny", "site", "device", "password", *TABLES])
@@ -42,7 +42,7 @@ def test_whatever_is_written_is_a_configuration_or_one_line(
     tables: dict[str, Any], said: list[tuple[str, str, str]]
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "kws.toml")
+        path = Path(folder, "kws.common.toml")
         path.write_text("".join(f"{name} = {fuzzed(table)}\n" for name, table in tables.items()), encoding="utf-8")
         problem = ""
         try:

@@ -10,6 +10,7 @@ from typing import Any
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
+from kws.common.toml import written
 from kws.config import Config, read_config
 from kws.config.inforce import BUILT_IN, Setting, in_force
 from kws.config.writing import as_toml
@@ -17,7 +18,6 @@ from kws.decision import read_options, resolve
 from kws.errors import UsageError
 from kws.frontend import FrontEnd
 from kws.model import Description
-from kws.toml import written
 
 MODEL = Description(
     format=1,
@@ -85,7 +85,7 @@ def configurations(draw: st.DrawFn) -> dict[str, Any]:
 
 
 def read(folder: str, toml: str) -> Config:
-    path = Path(folder, "kws.toml")
+    path = Path(folder, "kws.common.toml")
     path.write_text(toml, encoding="utf-8")
     return read_config(path)
 

@@ -12,7 +12,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from kws.backoff import Backoff
+from kws.common.backoff import Backoff
 from kws.decision import read_options, resolve
 from kws.errors import AudioError
 from kws.frontend import FrontEnd

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 
-from kws.backoff import Backoff
+from kws.common.backoff import Backoff
 from kws.publishers.base import PublishError
 from kws.publishers.mqtt.session import ConnectError, Session
 

@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Sequence
 
 from kws import __version__
-from kws.backoff import Backoff
+from kws.common.backoff import Backoff
 from kws.output import as_json
 from kws.publishers.base import PublishError, UnconfirmedError, UnreachableError
 from kws.publishers.mqtt import control, hermes, homeassistant, topics

@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from rich.console import Console
 
+from kws.common.stderr import silenced
 from kws.errors import UsageError
-from kws.stderr import silenced
 from kws.training.mixing import Mixer
 from kws.training.prepare import Folders, labels_of, prepare, summary
 from kws.training.pytorch.network import weights_of

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from queue import SimpleQueue
 
-from kws.backoff import Backoff
+from kws.common.backoff import Backoff
 from kws.publishers import Lane
 from kws.publishers.dispatcher import Counts
 from kws.publishers.mqtt import Command, HermesOptions, HomeAssistantOptions, MqttOptions, MqttPublisher

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from kws.backoff import Backoff
+from kws.common.backoff import Backoff
 from kws.publishers.mqtt import MqttPublisher, SetListening
 from kws.publishers.mqtt.topics import Message
 from tests.broker import Broker, Subscriber

@@ -15,7 +15,7 @@ from typing import IO, Any
 
 import pytest
 
-from kws.logs import LogOptions, in_journal, set_up
+from kws.common.logs import LogOptions, in_journal, set_up
 
 _log = logging.getLogger("kws.test")
 
@@ -99,7 +99,7 @@ def test_json_holds_the_traceback() -> None:
 
 SCRIPT = """
 import logging, sys
-from kws.logs import set_up
+from kws.common.logs import set_up
 set_up(times=True)
 logging.getLogger("kws.test").warning("heard")
 """
