@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from kws.model import Model
     from kws.publishers.mqtt import MqttOptions
     from kws.sources import Source
-    from kws.values import Float32Array
+    from kws.types import Float32Array
 
 #: Seconds of sound that a microphone has to deliver.
 _SECONDS = 0.5

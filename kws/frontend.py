@@ -20,7 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kws.errors import UsageError
-from kws.values import Float32Array, Float64Array
+from kws.types import Float32Array, Float64Array
 
 Fit = Literal["crop", "resize"]
 

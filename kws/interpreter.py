@@ -19,7 +19,7 @@ import numpy.typing as npt
 
 from kws.common.stderr import silenced
 from kws.errors import ModelError, UsageError
-from kws.values import Float32Array
+from kws.types import Float32Array
 
 #: Name of the distribution -> module that has ``Interpreter``, in the order in which they are tried.
 INTERPRETERS = {

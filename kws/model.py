@@ -17,7 +17,7 @@ from kws.decision import read_options, resolve
 from kws.errors import ModelError, UsageError
 from kws.frontend import FrontEnd
 from kws.interpreter import Network
-from kws.values import SILENCE, UNKNOWN, Float32Array
+from kws.types import SILENCE, UNKNOWN, Float32Array
 from kws.windows import check_hop
 
 MODEL_FILE = "model.json"

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import UTC
 from typing import Any
 
-from kws.values import Detection
+from kws.types import Detection
 
 
 def as_dict(detection: Detection) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from kws.model import Model
 from kws.silence import Floor, unhurried
 from kws.sources.base import Source
 from kws.sources.resample import Resampler
-from kws.values import AudioBlock, Detection, Float32Array
+from kws.types import AudioBlock, Detection, Float32Array
 from kws.windows import Window, WindowStream, check_hop
 
 #: Seconds after which a window is scored in silence too.

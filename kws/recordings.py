@@ -9,7 +9,7 @@ import numpy as np
 from kws.errors import UsageError
 from kws.sources.file import FileSource
 from kws.sources.resample import Resampler
-from kws.values import Float32Array
+from kws.types import Float32Array
 
 AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg"})
 

@@ -7,7 +7,7 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 
-from kws.values import AudioBlock
+from kws.types import AudioBlock
 
 #: Decibels re full scale above which a hop is never silent, however steady: below every level at which models learn
 #: words.

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from kws.values import Float32Array
+from kws.types import Float32Array
 
 _FRAME = 0.02
 _FLOOR_PERCENTILE = 10

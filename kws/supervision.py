@@ -13,7 +13,7 @@ from kws.service.hearing import STARTING
 
 if TYPE_CHECKING:
     from kws.pipeline import Scored
-    from kws.values import Detection
+    from kws.types import Detection
 
 #: Signs of life within the time in which the manager wants to see one.
 _SIGNS = 4

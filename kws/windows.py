@@ -17,7 +17,7 @@ import numpy as np
 
 from kws.errors import UsageError
 from kws.frontend import FrontEnd
-from kws.values import AudioBlock, Float32Array
+from kws.types import AudioBlock, Float32Array
 
 _SILENT = 1e-12
 

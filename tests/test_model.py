@@ -16,7 +16,7 @@ from kws.decision import read_options
 from kws.errors import ModelError, UsageError
 from kws.frontend import LOG_MEL, FrontEnd
 from kws.model import Model, find_model, read_description
-from kws.values import SILENCE, UNKNOWN
+from kws.types import SILENCE, UNKNOWN
 
 #: A description that is right, but for a network that is not there.
 DESCRIPTION: dict[str, Any] = {

@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from kws.output import FORMATS, as_dict, as_json, as_text, as_tsv
-from kws.values import Detection
+from kws.types import Detection
 
 ON = Detection(
     keyword="on",

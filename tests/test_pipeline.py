@@ -19,7 +19,7 @@ from kws.frontend import FrontEnd
 from kws.model import Model
 from kws.pipeline import Pipeline, Scored, hear, score
 from kws.silence import unhurried
-from kws.values import SILENCE, UNKNOWN, AudioBlock, Float32Array
+from kws.types import SILENCE, UNKNOWN, AudioBlock, Float32Array
 from tests.sources.recorder import Recorder
 from tests.sources.sounds import tone
 

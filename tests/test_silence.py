@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kws.silence import LIMIT, MARGIN, REST, Floor, unhurried
-from kws.values import AudioBlock
+from kws.types import AudioBlock
 from tests.sources.recorder import RATE, Recorder
 
 

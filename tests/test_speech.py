@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kws.speech import clip_window, levels, word_extent
-from kws.values import Float32Array
+from kws.types import Float32Array
 
 RATE = 16000
 FRAME = 320

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from kws.errors import UsageError
 from kws.frontend import ARTICLE, LOG_MEL, LOG_MEL_SMALL, FrontEnd
-from kws.values import AudioBlock, Float32Array
+from kws.types import AudioBlock, Float32Array
 from kws.windows import Window, WindowStream
 
 #: A front-end that is quick to compute and whose last frame does not end with the window.

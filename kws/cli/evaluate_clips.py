@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from kws.evaluation.clips import ClipResult
-    from kws.values import Float32Array
+    from kws.types import Float32Array
 
 _EXAMPLES = """\
   kws evaluate clips speech_commands/validation --noise noise

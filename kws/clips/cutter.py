@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kws.values import AudioBlock, Float32Array
+from kws.types import AudioBlock, Float32Array
 
 #: Seconds of a word that are cut out at most, its newest.
 _WORD_SECONDS = 4

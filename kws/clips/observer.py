@@ -10,7 +10,7 @@ from kws.clips.cutter import Cut, Cutter, Moment
 from kws.clips.recorder import ClipCounts, Label, Recorder
 from kws.clips.settings import ClipsOptions
 from kws.service import Observer
-from kws.values import AudioBlock, Detection
+from kws.types import AudioBlock, Detection
 
 if TYPE_CHECKING:
     from kws.decision import NearMiss

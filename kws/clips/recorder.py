@@ -17,7 +17,7 @@ from pathlib import Path
 from kws.clips.cutter import Cut
 from kws.clips.settings import ClipsOptions
 from kws.clips.store import ClipStore
-from kws.values import Float32Array
+from kws.types import Float32Array
 
 _log = logging.getLogger(__name__)
 

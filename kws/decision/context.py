@@ -15,7 +15,7 @@ import numpy as np
 from kws.decision.smoothing import ONE
 from kws.decision.spotter import Grid
 from kws.silence import Floor
-from kws.values import Float32Array, Float64Array
+from kws.types import Float32Array, Float64Array
 
 #: Seconds of windows that are asked.
 SECONDS = 1.5

@@ -15,7 +15,7 @@ from kws.decision.settings import DecisionSettings
 from kws.decision.smoothing import RunningMean, to_counts
 from kws.decision.spotter import Candidate, Grid, Spotter
 from kws.decision.values import NOTHING, Decision, Fired, NearMiss, Reason
-from kws.values import SILENCE, UNKNOWN, Float32Array
+from kws.types import SILENCE, UNKNOWN, Float32Array
 
 
 class Decider:

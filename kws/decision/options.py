@@ -32,7 +32,7 @@ from kws.decision.settings import (
     table_of,
 )
 from kws.errors import UsageError
-from kws.values import SILENCE, UNKNOWN
+from kws.types import SILENCE, UNKNOWN
 
 
 class KeywordOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -13,7 +13,7 @@ from typing import TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from kws.values import Float32Array, Float64Array
+from kws.types import Float32Array, Float64Array
 
 Int64Array: TypeAlias = npt.NDArray[np.int64]
 

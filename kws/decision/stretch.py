@@ -12,7 +12,7 @@ from kws.decision.settings import DecisionSettings
 from kws.decision.smoothing import smooth
 from kws.decision.spotter import Grid
 from kws.decision.values import Decision
-from kws.values import UNKNOWN, Float32Array, Float64Array
+from kws.types import UNKNOWN, Float32Array, Float64Array
 
 
 class Stretch:

@@ -26,7 +26,7 @@ from kws.output import as_json
 from kws.pipeline import Pipeline, score
 from kws.sources import FileSource
 from kws.sources.resample import Resampler
-from kws.values import AudioBlock, Detection, Float32Array
+from kws.types import AudioBlock, Detection, Float32Array
 from kws.windows import WindowStream
 
 _RATE_IN = 44100

@@ -20,7 +20,7 @@ from statistics import median
 import numpy as np
 
 from kws.errors import KwsError
-from kws.values import Float32Array
+from kws.types import Float32Array
 
 _RATE = 16000
 #: Seconds of sound before the measuring begins: the process starts and hears its first windows.

@@ -21,7 +21,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kws.evaluation.curves import Curve
-from kws.values import Float64Array
+from kws.types import Float64Array
 
 #: Highest false accepts of all keywords from which their common tail is estimated.
 TAIL = 15

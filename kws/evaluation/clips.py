@@ -13,7 +13,7 @@ from kws.errors import UsageError
 from kws.model import Model
 from kws.recordings import audio_files, read_audio
 from kws.speech import clip_window
-from kws.values import SILENCE, UNKNOWN, Float32Array
+from kws.types import SILENCE, UNKNOWN, Float32Array
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -11,7 +11,7 @@ import numpy as np
 from kws.errors import UsageError
 from kws.evaluation.mix import QUIETEST, amplitude, noise_pieces, rms
 from kws.speech import word_extent
-from kws.values import Float32Array
+from kws.types import Float32Array
 
 RATE = 16000
 ROOMS = 20

@@ -12,7 +12,7 @@ from kws.decision import DecisionSettings
 from kws.evaluation.heard import Heard
 from kws.evaluation.matching import Fire, Judge, Kind
 from kws.evaluation.sweep import THRESHOLDS, Track
-from kws.values import Float64Array
+from kws.types import Float64Array
 
 Counts = npt.NDArray[np.int64]
 

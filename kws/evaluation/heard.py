@@ -26,7 +26,7 @@ from kws.model import Model
 from kws.pipeline import hear, score
 from kws.recordings import audio_files, read_audio
 from kws.sources import FileSource
-from kws.values import AudioBlock
+from kws.types import AudioBlock
 
 #: Is told how much is done, of how much.
 Progress: TypeAlias = Callable[[float, float], None]

@@ -20,7 +20,7 @@ from kws.errors import AudioError, UsageError
 from kws.evaluation.labels import Label
 from kws.recordings import audio_files, read_audio
 from kws.speech import levels, word_extent
-from kws.values import Float32Array
+from kws.types import Float32Array
 
 RATE = 16000
 #: Level of every recording of noise, in decibels re full scale.

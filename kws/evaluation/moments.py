@@ -11,7 +11,7 @@ from kws.evaluation.heard import Heard
 from kws.evaluation.labels import Label
 from kws.evaluation.matching import Kind, Verdict
 from kws.evaluation.stream import Operation
-from kws.values import Float64Array
+from kws.types import Float64Array
 
 MISSED = "missed"
 OTHER_WORD = "another word"

@@ -12,7 +12,7 @@ from kws.evaluation.curves import Curve
 from kws.evaluation.markup import el
 from kws.evaluation.measure import percent
 from kws.evaluation.moments import Moment, Timeline, timeline
-from kws.values import Float64Array
+from kws.types import Float64Array
 
 
 @dataclass(frozen=True, slots=True)

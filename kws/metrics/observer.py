@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector
 from kws import __version__
 from kws.clips.recorder import ClipCounts
 from kws.service import Counters, Listener, Observer
-from kws.values import Detection
+from kws.types import Detection
 
 if TYPE_CHECKING:
     from kws.decision import NearMiss

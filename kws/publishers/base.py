@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Protocol
 
 from kws.errors import KwsError
-from kws.values import Detection
+from kws.types import Detection
 
 
 class PublishError(KwsError):

@@ -23,7 +23,7 @@ import msgspec
 from kws.errors import UsageError
 from kws.output import as_dict
 from kws.publishers.base import PublishError
-from kws.values import Detection
+from kws.types import Detection
 
 _log = logging.getLogger(__name__)
 

@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from kws.publishers.base import Publisher, PublishError, UnconfirmedError, UnreachableError
-from kws.values import Detection
+from kws.types import Detection
 
 _log = logging.getLogger(__name__)
 

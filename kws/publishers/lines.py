@@ -9,7 +9,7 @@ import msgspec
 
 from kws.output import FORMATS
 from kws.publishers.base import PublishError
-from kws.values import Detection
+from kws.types import Detection
 
 
 class LineOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -23,7 +23,7 @@ from kws.service.observer import Observer
 from kws.service.setup import Setup
 from kws.service.tap import BrokenOff, Tap
 from kws.sources import AbsentError
-from kws.values import AudioBlock, Detection
+from kws.types import AudioBlock, Detection
 
 if TYPE_CHECKING:
     from kws.decision import Decision, Fired

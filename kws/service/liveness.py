@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kws.values import AudioBlock
+from kws.types import AudioBlock
 
 #: Seconds that a microphone has, at most, before it is opened anew once more although that did not help before.
 _LONGEST = 60.0

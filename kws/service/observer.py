@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from kws.values import AudioBlock, Detection
+from kws.types import AudioBlock, Detection
 
 if TYPE_CHECKING:
     from kws.decision import NearMiss

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from kws.values import AudioBlock
+from kws.types import AudioBlock
 
 if TYPE_CHECKING:
     from kws.service.counters import Counters

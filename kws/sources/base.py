@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from types import TracebackType
 from typing import Protocol, Self
 
-from kws.values import AudioBlock
+from kws.types import AudioBlock
 
 
 class Source(Protocol):

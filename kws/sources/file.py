@@ -15,7 +15,7 @@ from kws.channels import check_channel
 from kws.errors import AudioError
 from kws.sources.samples import check_finite, check_rate, mono
 from kws.sources.wav import WavHeader, is_wav, read_header
-from kws.values import AudioBlock, Float32Array
+from kws.types import AudioBlock, Float32Array
 
 log = logging.getLogger(__name__)
 

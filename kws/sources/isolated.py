@@ -26,7 +26,7 @@ from kws.portaudio.stream import START_SECONDS
 from kws.sources.microphone import Microphone, block_under
 from kws.sources.resample import RATE
 from kws.sources.samples import decode, mono
-from kws.values import AudioBlock
+from kws.types import AudioBlock
 
 #: Seconds that opening may take, with the start of a process on a slow computer.
 _OPEN_SECONDS = 15.0

@@ -18,7 +18,7 @@ from kws.errors import UsageError
 from kws.portaudio.stream import START_SECONDS, InputStream, Receiver
 from kws.sources.resample import RATE
 from kws.sources.samples import decode, mono
-from kws.values import AudioBlock
+from kws.types import AudioBlock
 
 #: Seconds in one block at most: each wakes two threads, which costs more than what is done with it.
 _LONGEST_BLOCK = 0.1

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from kws.errors import UsageError
-from kws.values import AudioBlock, Float32Array
+from kws.types import AudioBlock, Float32Array
 
 RATE = 16000
 

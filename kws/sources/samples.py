@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from kws.errors import AudioError
-from kws.values import Float32Array
+from kws.types import Float32Array
 
 #: Bytes of one sample, by the names that ffmpeg gives the encodings.
 SAMPLE_BYTES = {"u8": 1, "s16le": 2, "s24le": 3, "s32le": 4, "f32le": 4, "f64le": 8}

@@ -14,7 +14,7 @@ from kws.channels import check_channel
 from kws.errors import AudioError, UsageError
 from kws.sources.samples import MAX_RATE, MIN_RATE, SAMPLE_BYTES, check_finite, check_rate, decode, mono
 from kws.sources.wav import is_wav, read_header
-from kws.values import AudioBlock
+from kws.types import AudioBlock
 
 log = logging.getLogger(__name__)
 

@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from kws.values import Float32Array
+from kws.types import Float32Array
 
 # The steep edges of lines: how many have an upper and a lower one, where these lie as shares of the columns, and how
 # many decibels are lost beyond.

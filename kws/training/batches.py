@@ -13,7 +13,7 @@ from kws.training.augment import colour_spectrogram, mask_spectrogram
 from kws.training.mixing import Example, Source
 from kws.training.recipe import Mix
 from kws.training.spectra import TrainingFrontEnd
-from kws.values import Float32Array
+from kws.types import Float32Array
 
 _POOL = 8  # batches that mixed windows are drawn from again
 _Item = TypeVar("_Item")

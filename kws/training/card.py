@@ -8,7 +8,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from kws.model import Description
-from kws.values import SILENCE, UNKNOWN
+from kws.types import SILENCE, UNKNOWN
 
 CARD_FILE = "README.md"
 BEGIN = "<!-- measured: begin -->"

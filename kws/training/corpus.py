@@ -22,7 +22,7 @@ from rich.progress import track
 from kws.errors import UsageError
 from kws.kept import Arrays, remember
 from kws.recordings import audio_files, read_audio
-from kws.values import Float32Array
+from kws.types import Float32Array
 
 _HASH_BUCKETS = 2**27 - 1
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from kws.training.libraries import keras, tf
-from kws.values import Float32Array
+from kws.types import Float32Array
 
 _PIXELS = 150  # of the larger image, up to which the products of matrices are faster
 _KERNEL = 5  # from this size on; or where the kernel is larger than the image

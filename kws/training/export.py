@@ -20,7 +20,7 @@ from kws.training.network import equalise_priors
 from kws.training.recipe import Recipe
 from kws.training.runs import EXAMPLES_FILE, RECIPE_FILE
 from kws.training.train import Trainer
-from kws.values import Float32Array
+from kws.types import Float32Array
 
 #: How numbers are stored -> file in the model folder; the first is the one that a model folder stands for.
 NETWORKS = {"int8": DEFAULT_NETWORK, "float32": FLOAT32_NETWORK, "dynamic-range": "model-dynamic.tflite"}

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from kws.values import Float32Array
+from kws.types import Float32Array
 
 #: Keyword posteriors below this are what label smoothing leaves; nothing is wrong with them.
 _HARMLESS = 0.1

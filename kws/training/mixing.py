@@ -14,7 +14,7 @@ from kws.training.augment import Room, beeps, change_speed, coloured_noise, deci
 from kws.training.corpus import Recordings
 from kws.training.mining import HardExamples
 from kws.training.recipe import Mix
-from kws.values import Float32Array
+from kws.types import Float32Array
 
 SILENCE_LABEL = 0
 UNKNOWN_LABEL = 1

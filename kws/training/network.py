@@ -10,7 +10,7 @@ import numpy as np
 from kws.training.depthwise import DepthwiseConv2D
 from kws.training.libraries import DEFAULT_BLOCKS_ARGS, EfficientNet, keras
 from kws.training.recipe import Network
-from kws.values import Float32Array
+from kws.types import Float32Array
 
 
 def build_network(network: Network, shape: tuple[int, int, int], labels: int) -> Any:

@@ -17,7 +17,7 @@ from kws.speech import clip_window
 from kws.training.corpus import Recordings, Split, load, split_words
 from kws.training.mixing import SILENCE_LABEL, UNKNOWN_LABEL, Material
 from kws.training.recipe import Recipe
-from kws.values import SILENCE, UNKNOWN, Float32Array
+from kws.types import SILENCE, UNKNOWN, Float32Array
 
 VALIDATION_PERCENT = 10.0
 _SILENCE_SHARE = 0.1

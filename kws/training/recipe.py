@@ -10,7 +10,7 @@ import msgspec
 from kws.errors import UsageError
 from kws.frontend import PRESETS, FrontEnd
 from kws.model import find_description
-from kws.values import SILENCE, UNKNOWN
+from kws.types import SILENCE, UNKNOWN
 
 _SMALLEST_IMAGE = 32
 

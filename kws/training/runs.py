@@ -18,7 +18,7 @@ from kws.errors import UsageError
 from kws.frontend import FrontEnd
 from kws.training.mixing import Mixer
 from kws.training.recipe import Recipe
-from kws.values import Float32Array
+from kws.types import Float32Array
 
 RECIPE_FILE = "recipe.json"
 HISTORY_FILE = "history.jsonl"

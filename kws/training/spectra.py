@@ -10,7 +10,7 @@ import numpy.typing as npt
 import scipy.fft
 
 from kws.frontend import FrontEnd
-from kws.values import Float32Array
+from kws.types import Float32Array
 
 
 class TrainingFrontEnd(FrontEnd):

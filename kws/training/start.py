@@ -21,7 +21,7 @@ from kws.training.libraries import keras, tf
 from kws.training.network import set_normalisation
 from kws.training.recipe import Recipe
 from kws.training.spectra import column_moments
-from kws.values import Float32Array
+from kws.types import Float32Array
 
 _SPREAD = 0.5  # of the weights that are shared out, lest all copies of a channel learn the same
 _BATCH = 250

@@ -16,7 +16,7 @@ from kws.model import Model, find_model, float32_network
 from kws.training.mixing import Example
 from kws.training.recipe import Recipe
 from kws.training.spectra import TrainingFrontEnd
-from kws.values import Float32Array
+from kws.types import Float32Array
 
 _LEAST = np.float32(1e-7)  # posteriors below this are as good as none, and have logarithms
 

@@ -21,7 +21,7 @@ from kws.training.schedule import averaging_momentum, learning_rate
 from kws.training.spectra import column_moments
 from kws.training.start import Start, begin, read_start
 from kws.training.teaching import read_targets
-from kws.values import Float32Array
+from kws.types import Float32Array
 
 
 class Trainer:

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import soundfile
 
-from kws.values import Float32Array
+from kws.types import Float32Array
 from tests.cli.program import ROOT, kws, lines
 
 DEMO = ROOT / "kws" / "data" / "demo.flac"

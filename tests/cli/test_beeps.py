@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from kws.values import Float32Array
+from kws.types import Float32Array
 from tests.cli.program import kws, lines
 
 RATE = 16000

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kws.clips.cutter import Cut, Cutter, Moment
-from kws.values import AudioBlock, Float32Array
+from kws.types import AudioBlock, Float32Array
 
 RATE = 10
 

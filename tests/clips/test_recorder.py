@@ -21,7 +21,7 @@ from kws.clips.observer import ClipObserver
 from kws.clips.recorder import ClipCounts, clip_folder, encode
 from kws.clips.settings import ClipsOptions
 from kws.decision import NearMiss, Reason
-from kws.values import AudioBlock, Detection, Float32Array
+from kws.types import AudioBlock, Detection, Float32Array
 from tests.small_disk import small_disk  # noqa: F401 - a fixture
 
 RATE = 16000

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 
 from kws.decision import DecisionSettings, Reason
-from kws.values import SILENCE, UNKNOWN
+from kws.types import SILENCE, UNKNOWN
 
 
 @dataclass

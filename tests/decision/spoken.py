@@ -17,7 +17,7 @@ from kws.decision import (
     Options,
     resolve,
 )
-from kws.values import SILENCE, UNKNOWN, Float32Array
+from kws.types import SILENCE, UNKNOWN, Float32Array
 
 LABELS = (SILENCE, UNKNOWN, "on", "off", "computer")
 HOP = 800

@@ -15,7 +15,7 @@ from kws.decision.context import Context, speech_before
 from kws.decision.spotter import Grid
 from kws.errors import UsageError
 from kws.silence import Floor
-from kws.values import SILENCE, UNKNOWN
+from kws.types import SILENCE, UNKNOWN
 
 from .spoken import HOP, LABELS, WINDOW, levels, posteriors, settings, step_all
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kws.decision import Decider, Decision, DecisionSettings, GateSettings, KeywordSettings, Stretch
-from kws.values import SILENCE, Float32Array
+from kws.types import SILENCE, Float32Array
 
 from .reference import Reference
 from .spoken import HOP, WINDOW

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from kws.decision.smoothing import ONE, RunningMean, smooth, to_counts
-from kws.values import Float32Array
+from kws.types import Float32Array
 
 POSTERIORS = arrays.arrays(
     np.float32, st.tuples(st.integers(0, 40), st.integers(1, 5)), elements=st.floats(0, 1, width=32)

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kws.decision import Decider, Fired, resolve
-from kws.values import SILENCE, UNKNOWN, Float32Array
+from kws.types import SILENCE, UNKNOWN, Float32Array
 
 LABELS = (SILENCE, UNKNOWN, "on", "off")
 RATE = 16000

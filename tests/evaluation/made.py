@@ -10,7 +10,7 @@ import numpy as np
 from kws.decision import DecisionOptions, DecisionSettings, Options, Stretch, resolve
 from kws.evaluation.heard import Heard, Utterance
 from kws.evaluation.labels import Label
-from kws.values import SILENCE, UNKNOWN
+from kws.types import SILENCE, UNKNOWN
 
 KEYWORDS = ("on", "off", "stop")
 HOP = 0.05

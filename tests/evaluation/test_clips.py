@@ -10,7 +10,7 @@ import soundfile
 from kws.errors import AudioError, UsageError
 from kws.evaluation.clips import ClipResult, evaluate_clips, labelled_clips, silences
 from kws.frontend import FrontEnd
-from kws.values import SILENCE, UNKNOWN, Float32Array
+from kws.types import SILENCE, UNKNOWN, Float32Array
 from tests.sources.sounds import tone
 
 LABELS = (SILENCE, UNKNOWN, "on", "off")

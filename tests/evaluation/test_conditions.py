@@ -12,7 +12,7 @@ from kws.errors import UsageError
 from kws.evaluation.conditions import Conditions, simulate_rooms
 from kws.evaluation.mix import rms
 from kws.speech import word_extent
-from kws.values import Float32Array
+from kws.types import Float32Array
 from tests.training.sounds import tone
 
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from kws.decision import DecisionSettings, KeywordSettings, Stretch
 from kws.evaluation.sweep import THRESHOLDS, Track
-from kws.values import SILENCE, UNKNOWN, Float32Array
+from kws.types import SILENCE, UNKNOWN, Float32Array
 
 LABELS = (SILENCE, UNKNOWN, "on", "off")
 WINDOW = 16000

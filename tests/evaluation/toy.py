@@ -12,7 +12,7 @@ import pytest
 import soundfile
 
 from kws.frontend import LOG_MEL
-from kws.values import SILENCE, UNKNOWN, Float32Array
+from kws.types import SILENCE, UNKNOWN, Float32Array
 
 RATE = 16000
 #: What stands for each keyword, in hertz.

@@ -7,7 +7,7 @@ import time
 from datetime import UTC, datetime
 
 from kws.publishers import PublishError
-from kws.values import Detection
+from kws.types import Detection
 
 
 def detection(keyword: str = "on", *, score: float = 0.97, end: float = 12.3, wake: str | None = None) -> Detection:

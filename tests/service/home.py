@@ -20,7 +20,7 @@ from kws.pipeline import Pipeline, Scored
 from kws.publishers import Dispatcher, Lane
 from kws.publishers.mqtt import HomeAssistantOptions, MqttOptions, MqttPublisher
 from kws.service import Observer, Place, Plan, Service, Setup
-from kws.values import AudioBlock, Detection, Float32Array
+from kws.types import AudioBlock, Detection, Float32Array
 from kws.watch import WatchOptions
 from tests.broker import Broker
 from tests.publishers.doubles import Recorder

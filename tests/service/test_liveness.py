@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kws.service.liveness import Liveness
-from kws.values import AudioBlock
+from kws.types import AudioBlock
 
 RATE = 1000
 BLOCK = 20

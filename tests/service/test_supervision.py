@@ -11,7 +11,7 @@ import pytest
 
 from kws.notify import Notifier
 from kws.supervision import Supervision
-from kws.values import Detection
+from kws.types import Detection
 from tests.manager import Manager
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from kws.service import Counters
 from kws.service.tap import BrokenOff, Tap
-from kws.values import AudioBlock
+from kws.types import AudioBlock
 
 
 def blocks(*positions: int) -> Iterator[AudioBlock]:

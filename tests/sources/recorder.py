@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from kws.values import AudioBlock, Float32Array
+from kws.types import AudioBlock, Float32Array
 
 RATE = 16000
 

@@ -12,7 +12,7 @@ import numpy as np
 import soundfile
 
 from kws.sources.base import Source
-from kws.values import AudioBlock, Float32Array
+from kws.types import AudioBlock, Float32Array
 
 GUID_TAIL = bytes.fromhex("000000001000800000aa00389b71")
 

@@ -19,7 +19,7 @@ from kws.portaudio.devices import Device
 from kws.portaudio.stream import InputStream, channels_to_open
 from kws.sources import Microphone
 from kws.sources.microphone import Capture, block_under
-from kws.values import Float32Array
+from kws.types import Float32Array
 from tests.conftest import SoundServer
 
 from .sounds import amplitude, tone

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from kws.errors import UsageError
 from kws.sources.resample import Resampler, rescale
-from kws.values import AudioBlock, Float32Array
+from kws.types import AudioBlock, Float32Array
 
 from .sounds import amplitude, joined, tone
 

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
-from kws.values import Float32Array
+from kws.types import Float32Array
 
 RATE = 16000
 PITCHES = {"low": 300.0, "high": 2400.0, "other": 900.0}

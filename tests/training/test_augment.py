@@ -16,7 +16,7 @@ from kws.training.augment import (
     rms,
     room_response,
 )
-from kws.values import Float32Array
+from kws.types import Float32Array
 from tests.training.sounds import tone
 
 

@@ -16,7 +16,7 @@ from kws.frontend import LOG_MEL_SMALL
 from kws.training.batches import batches
 from kws.training.mixing import Example
 from kws.training.recipe import Mix
-from kws.values import Float32Array
+from kws.types import Float32Array
 
 pytestmark = pytest.mark.training
 

@@ -13,7 +13,7 @@ from kws.speech import levels
 from kws.training.corpus import Recordings
 from kws.training.mixing import SILENCE_LABEL, UNKNOWN_LABEL, Material, Mixer
 from kws.training.recipe import Mix
-from kws.values import Float32Array
+from kws.types import Float32Array
 from tests.training.sounds import tone
 
 PLAIN = Mix(

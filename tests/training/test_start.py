@@ -11,7 +11,7 @@ import pytest
 from kws.errors import ModelError, UsageError
 from kws.frontend import FrontEnd
 from kws.model import Model
-from kws.values import Float32Array
+from kws.types import Float32Array
 
 pytest.importorskip("tensorflow", reason="training needs the extra 'train'")
 from kws.training.export import export

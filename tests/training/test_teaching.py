@@ -19,7 +19,7 @@ pytest.importorskip("tensorflow", reason="training needs the extra 'train'")
 from kws.training.mixing import Example
 from kws.training.recipe import Mix, Recipe, Teaching
 from kws.training.teaching import Targets, read_targets
-from kws.values import SILENCE, UNKNOWN, Float32Array
+from kws.types import SILENCE, UNKNOWN, Float32Array
 
 pytestmark = pytest.mark.training
 

@@ -8,7 +8,7 @@ from typing import Any
 
 from kws.output import as_dict
 from kws.publishers.dispatcher import Counts
-from kws.values import Detection
+from kws.types import Detection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

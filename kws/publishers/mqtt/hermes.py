@@ -10,7 +10,7 @@ import json
 import msgspec
 
 from kws.publishers.mqtt.topics import Message, level
-from kws.values import Detection
+from kws.types import Detection
 
 TOGGLE_ON, TOGGLE_OFF = "hermes/hotword/toggleOn", "hermes/hotword/toggleOff"
 

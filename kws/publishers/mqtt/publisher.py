@@ -24,7 +24,7 @@ from kws.publishers.mqtt.session import NotSentError, Session
 from kws.publishers.mqtt.settings import MqttOptions, exposed_files, parse_broker, read_password, site_name
 from kws.publishers.mqtt.tls import make_tls
 from kws.publishers.mqtt.topics import OFFLINE, ONLINE, Message, Topics
-from kws.values import Detection
+from kws.types import Detection
 
 _log = logging.getLogger(__name__)
 

@@ -16,7 +16,7 @@ from torch.nn import functional
 
 from kws.training.pytorch.blocks import Block, plan
 from kws.training.recipe import Network
-from kws.values import Float32Array
+from kws.types import Float32Array
 
 #: Keras' way, which the TFLite files were always made from.
 _EPSILON, _MOMENTUM = 1e-3, 0.01

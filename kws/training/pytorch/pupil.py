@@ -20,7 +20,7 @@ from kws.training.pytorch.network import EfficientNet, decayed_parameters
 from kws.training.recipe import Network, Optimiser
 from kws.training.schedule import averaging_momentum, learning_rate
 from kws.training.spectra import column_moments
-from kws.values import Float32Array
+from kws.types import Float32Array
 
 _LONGEST_GRADIENT = 5.0
 _EPSILON = 1e-7  # Keras' of AdamW

@@ -19,7 +19,7 @@ from kws.training.batches import disguise, echoed
 from kws.training.mixing import Example, Material, Mixer
 from kws.training.recipe import Mix
 from kws.training.spectra import TrainingFrontEnd
-from kws.values import Float32Array
+from kws.types import Float32Array
 
 _AHEAD = 2  # parts of each process that are ready or under way, beside those that are out
 

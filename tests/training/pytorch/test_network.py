@@ -15,7 +15,7 @@ from kws.training.libraries import keras, tf
 from kws.training.network import build_network, set_layers
 from kws.training.pytorch.network import EfficientNet, set_weights, weights_of
 from kws.training.recipe import Network
-from kws.values import Float32Array
+from kws.types import Float32Array
 
 pytestmark = pytest.mark.training
 

@@ -12,7 +12,7 @@ import torch
 
 from kws.training.pytorch.pupil import Cohort, Pupil
 from kws.training.recipe import Network, Optimiser
-from kws.values import Float32Array
+from kws.types import Float32Array
 
 pytestmark = pytest.mark.training
 

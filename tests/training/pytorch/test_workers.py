@@ -21,7 +21,7 @@ from kws.training.mixing import Example, Material, Mixer
 from kws.training.pytorch.workers import Work, Workers
 from kws.training.recipe import Mix
 from kws.training.spectra import TrainingFrontEnd
-from kws.values import Float32Array
+from kws.types import Float32Array
 
 pytestmark = pytest.mark.training
 
