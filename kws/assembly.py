@@ -24,9 +24,9 @@ from kws.service import Inbox, Observer, Place, Plan, Service, Setup
 _OPTION = re.compile(r"(?<!\S)--([a-z]+(?:-[a-z]+)*)")
 
 if TYPE_CHECKING:
+    from kws.audio import Source
     from kws.model import Model
     from kws.pipeline import Pipeline
-    from kws.sources import Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +69,7 @@ def source_maker(config: Config, source: SourceOptions) -> Callable[[], Source]:
     Raises:
         UsageError: its options cannot be, or do not go together.
     """
-    from kws.sources import open_source  # noqa: PLC0415
+    from kws.audio import open_source  # noqa: PLC0415
 
     make = partial(
         open_source,
@@ -228,7 +228,7 @@ def service_source(config: Config, source: SourceOptions, *, hop: float = 0.1) -
     Args:
         config: as read.
         source: one of its sources.
-        hop: see :func:`kws.sources.open_source`.
+        hop: see :func:`kws.audio.open_source`.
 
     Raises:
         UsageError: its options cannot be, or do not go together.
@@ -240,7 +240,7 @@ def service_source(config: Config, source: SourceOptions, *, hop: float = 0.1) -
     )  # fmt: skip
     if source.input is not None:
         return make, key
-    from kws.sources import IsolatedMicrophone  # noqa: PLC0415
+    from kws.audio import IsolatedMicrophone  # noqa: PLC0415
 
     microphone = IsolatedMicrophone(
         source.device,

@@ -27,12 +27,12 @@ from kws.publishers.mqtt.settings import exposed_files, parse_broker, password_o
 from kws.publishers.mqtt.tls import make_tls
 
 if TYPE_CHECKING:
+    from kws.audio import Source
     from kws.clips import ClipsOptions
     from kws.config import Config, SourceOptions
     from kws.metrics import MetricsOptions
     from kws.model import Model
     from kws.publishers.mqtt import MqttOptions
-    from kws.sources import Source
     from kws.types import Float32Array
 
 #: Seconds of sound that a microphone has to deliver.

@@ -9,11 +9,11 @@ from datetime import UTC, datetime
 
 import numpy as np
 
+from kws.audio.noise_floor import Floor, unhurried
+from kws.audio.resample import Resampler
+from kws.audio.source import Source
 from kws.decision import NOTHING, Decider, Decision, DecisionSettings, Fired
 from kws.model import Model
-from kws.silence import Floor, unhurried
-from kws.sources.base import Source
-from kws.sources.resample import Resampler
 from kws.types import AudioBlock, Detection, Float32Array
 from kws.windows import Window, WindowStream, check_hop
 
@@ -59,7 +59,7 @@ def score(model: Model, hop: int, blocks: Iterable[AudioBlock]) -> Iterator[Scor
 def score_sounds(model: Model, decider: Decider, blocks: Iterable[AudioBlock]) -> Iterator[Scored]:
     """The same, but windows in silence are passed over: neither their columns nor their posteriors are computed.
 
-    A window is passed over where it holds nothing but the noise floor (:class:`kws.silence.Floor`) and the network's
+    A window is passed over where it holds nothing but the noise floor (:class:`kws.audio.noise_floor.Floor`) and the network's
     last posteriors were calm. When it no longer does, those before it are scored first that averages still need, and
     the decider is told of all: its state, and whatever it decides from there on, is to the bit what it would be had
     every window been scored. So nothing differs but what it would have said within the silence, of posteriors that
@@ -126,7 +126,7 @@ class Pipeline:
         settings: of the decisions.
         site: the place that is heard, for detections to tell; None for none.
         skip_silence: whether windows in silence are passed over, see :func:`score_sounds`, and live sound is called for
-            less often in it, see :func:`kws.silence.unhurried`.
+            less often in it, see :func:`kws.audio.noise_floor.unhurried`.
 
     Raises:
         UsageError: the hop does not fit the model's front-end.

@@ -1,4 +1,4 @@
-"""Whole recordings at once, for what measures and trains; a stream reads :class:`kws.sources.file.FileSource`."""
+"""Whole recordings at once, for what measures and trains; a stream reads :class:`kws.audio.file.FileSource`."""
 
 from __future__ import annotations
 
@@ -6,9 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
+from kws.audio.file import FileSource
+from kws.audio.resample import Resampler
 from kws.errors import UsageError
-from kws.sources.file import FileSource
-from kws.sources.resample import Resampler
 from kws.types import Float32Array
 
 AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg"})

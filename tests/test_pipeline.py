@@ -13,15 +13,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kws.audio.noise_floor import unhurried
 from kws.decision import Decision, DecisionSettings, Fired, GateSettings, KeywordSettings, NearMiss, Reason
 from kws.errors import UsageError
 from kws.frontend import FrontEnd
 from kws.model import Model
 from kws.pipeline import Pipeline, Scored, hear, score
-from kws.silence import unhurried
 from kws.types import SILENCE, UNKNOWN, AudioBlock, Float32Array
-from tests.sources.recorder import Recorder
-from tests.sources.sounds import tone
+from tests.support.paced_source import Recorder
+from tests.support.sounds import tone
 
 HOP = 800
 ON, OFF, OTHER = 1000, 3000, 5000  # hertz

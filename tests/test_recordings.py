@@ -8,7 +8,7 @@ import soundfile
 
 from kws.errors import AudioError, UsageError
 from kws.recordings import audio_files, read_audio
-from tests.sources.sounds import amplitude, tone
+from tests.support.sounds import amplitude, tone
 
 
 def test_the_recordings_below_a_folder_in_order(tmp_path: Path) -> None:

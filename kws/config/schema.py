@@ -46,7 +46,7 @@ class SourceOptions(Options, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         device: the microphone, by name or a part of it; None for the default.
         channel: the channel to hear, from 1; None for the mix of all.
         rate: samples a second, of headerless sound or of the microphone.
-        channels, sample_format: of headerless sound; see :func:`kws.sources.open_source`.
+        channels, sample_format: of headerless sound; see :func:`kws.audio.open_source`.
         home_assistant: as what Home Assistant shows it.
         watch: when it counts as dead; what it does not say is as the file's table ``watch`` says.
     """

@@ -12,9 +12,9 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from kws.audio.noise_floor import Floor
 from kws.decision.smoothing import ONE
 from kws.decision.spotter import Grid
-from kws.silence import Floor
 from kws.types import Float32Array, Float64Array
 
 #: Seconds of windows that are asked.

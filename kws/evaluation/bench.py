@@ -18,14 +18,14 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
+from kws.audio import FileSource
+from kws.audio.resample import Resampler
 from kws.common.stderr import silenced
 from kws.decision import Decider, DecisionSettings
 from kws.interpreter import load_interpreter
 from kws.model import Model
 from kws.output import as_json
 from kws.pipeline import Pipeline, score
-from kws.sources import FileSource
-from kws.sources.resample import Resampler
 from kws.types import AudioBlock, Detection, Float32Array
 from kws.windows import WindowStream
 

@@ -17,6 +17,7 @@ from typing import TypeAlias
 
 import numpy as np
 
+from kws.audio import FileSource
 from kws.decision import Stretch
 from kws.errors import UsageError
 from kws.evaluation.labels import Label, read_labels
@@ -25,7 +26,6 @@ from kws.kept import Arrays, remember
 from kws.model import Model
 from kws.pipeline import hear, score
 from kws.recordings import audio_files, read_audio
-from kws.sources import FileSource
 from kws.types import AudioBlock
 
 #: Is told how much is done, of how much.

@@ -13,6 +13,7 @@ from contextlib import suppress
 from queue import Empty
 from typing import TYPE_CHECKING
 
+from kws.audio import AbsentError
 from kws.common.backoff import Backoff
 from kws.errors import AudioError, UsageError
 from kws.publishers.mqtt import Command, SetListening, SetThreshold
@@ -22,13 +23,12 @@ from kws.service.liveness import Liveness
 from kws.service.observer import Observer
 from kws.service.setup import Setup
 from kws.service.tap import BrokenOff, Tap
-from kws.sources import AbsentError
 from kws.types import AudioBlock, Detection
 
 if TYPE_CHECKING:
+    from kws.audio import Source
     from kws.decision import Decision, Fired
     from kws.pipeline import Scored
-    from kws.sources import Source
 
 _log = logging.getLogger(__name__)
 

@@ -19,7 +19,7 @@ from kws.service.observer import Observer
 from kws.service.setup import Setup
 
 if TYPE_CHECKING:
-    from kws.sources import Source
+    from kws.audio import Source
 
 _log = logging.getLogger(__name__)
 

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Self
 from kws.types import AudioBlock
 
 if TYPE_CHECKING:
+    from kws.audio import Source
     from kws.service.counters import Counters
-    from kws.sources import Source
 
 
 class BrokenOff(Exception):  # noqa: N818 - nothing has failed

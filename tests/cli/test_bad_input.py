@@ -15,7 +15,7 @@ import soundfile
 
 from kws.model import read_description
 from tests.cli.program import environment, error, kws
-from tests.sources.sounds import encoded, tone
+from tests.support.sounds import encoded, tone
 
 
 def no_file(path: Path) -> None:

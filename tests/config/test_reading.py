@@ -7,6 +7,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from kws.audio.pipe import SAMPLE_FORMATS
+from kws.audio.samples import MAX_RATE, MIN_RATE
 from kws.clips import ClipsOptions
 from kws.common.logs import LogOptions
 from kws.config import Config, ModelOptions, SourceOptions, find_config, read_config
@@ -19,8 +21,6 @@ from kws.interpreter import INTERPRETERS
 from kws.metrics import MetricsOptions
 from kws.publishers import ExecOptions, LineOptions
 from kws.publishers.mqtt import HermesOptions, HomeAssistantOptions, MqttOptions
-from kws.sources.samples import MAX_RATE, MIN_RATE
-from kws.sources.stdin import SAMPLE_FORMATS
 from kws.watch import WatchOptions
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "kws.example.toml"

@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
+from kws.audio.noise_floor import Floor
 from kws.decision import Decider, DecisionSettings, Fired, GateOptions, KeywordOptions, Reason, Stretch
 from kws.decision.context import Context, speech_before
 from kws.decision.spotter import Grid
 from kws.errors import UsageError
-from kws.silence import Floor
 from kws.types import SILENCE, UNKNOWN
 
 from .spoken import HOP, LABELS, WINDOW, levels, posteriors, settings, step_all

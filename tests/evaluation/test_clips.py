@@ -11,7 +11,7 @@ from kws.errors import AudioError, UsageError
 from kws.evaluation.clips import ClipResult, evaluate_clips, labelled_clips, silences
 from kws.frontend import FrontEnd
 from kws.types import SILENCE, UNKNOWN, Float32Array
-from tests.sources.sounds import tone
+from tests.support.sounds import tone
 
 LABELS = (SILENCE, UNKNOWN, "on", "off")
 

@@ -6,9 +6,9 @@ from collections.abc import Callable
 
 import pytest
 
+from kws.audio import AbsentError
 from kws.errors import AudioError, UsageError
 from kws.publishers.mqtt import SetListening
-from kws.sources import AbsentError
 from kws.watch import WatchOptions
 from tests.broker import Broker, Subscriber
 from tests.service.home import LOUD, MUTED, QUIET, Home, Microphone, until

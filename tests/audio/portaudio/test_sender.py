@@ -9,8 +9,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from kws.portaudio.messages import Messages, readable
-from kws.portaudio.process import HEAD, SOUND, Sender
+from kws.audio.portaudio.messages import Messages, readable
+from kws.audio.portaudio.process import HEAD, SOUND, Sender
 
 FINE = SimpleNamespace(input_overflow=False)
 OVERFLOW = SimpleNamespace(input_overflow=True)

@@ -10,8 +10,8 @@ import soxr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from kws.audio.resample import Resampler, rescale
 from kws.errors import UsageError
-from kws.sources.resample import Resampler, rescale
 from kws.types import AudioBlock, Float32Array
 
 from .sounds import amplitude, joined, tone
@@ -96,7 +96,7 @@ def test_equal_rates_pass_without_a_copy_and_without_soxr() -> None:
     resampler = Resampler(16000)
     blocks = [AudioBlock(np.zeros(10, np.float32), 5), AudioBlock(np.zeros(10, np.float32), 99)]
     assert list(resampler.stream(blocks)) == blocks
-    script = "import sys; from kws.sources import Resampler; Resampler(16000).flush(); assert 'soxr' not in sys.modules"
+    script = "import sys; from kws.audio import Resampler; Resampler(16000).flush(); assert 'soxr' not in sys.modules"
     subprocess.run([sys.executable, "-c", script], check=True)
 
 

@@ -13,11 +13,11 @@ from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Self
 
-from kws.channels import check_channel
+from kws.audio.channels import check_channel
+from kws.audio.portaudio.stream import START_SECONDS, InputStream, Receiver
+from kws.audio.resample import RATE
+from kws.audio.samples import decode, mono
 from kws.errors import UsageError
-from kws.portaudio.stream import START_SECONDS, InputStream, Receiver
-from kws.sources.resample import RATE
-from kws.sources.samples import decode, mono
 from kws.types import AudioBlock
 
 #: Seconds in one block at most: each wakes two threads, which costs more than what is done with it.
@@ -69,7 +69,7 @@ class Microphone:
     before the oldest are lost. Another thread may call :meth:`close`, and :meth:`blocks` then ends.
 
     Args:
-        device: a name or a part of one, or an index (see :func:`kws.portaudio.devices.choose`); None for the default.
+        device: a name or a part of one, or an index (see :func:`kws.audio.portaudio.devices.choose`); None for the default.
         channel: the channel to hear, counted from 1; None hears the mean of all.
         rate: samples a second; None for 16000 if the device takes it, else the device's default.
         timeout: seconds without sound after which :meth:`blocks` takes the microphone for gone.
@@ -131,7 +131,7 @@ class Microphone:
         self.close()
 
     def close(self) -> None:
-        """Let go of the device and end :meth:`blocks`; see :meth:`kws.portaudio.stream.InputStream.close`."""
+        """Let go of the device and end :meth:`blocks`; see :meth:`kws.audio.portaudio.stream.InputStream.close`."""
         self._stream.close()
 
     def blocks(self) -> Iterator[AudioBlock]:

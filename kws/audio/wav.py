@@ -53,7 +53,7 @@ class WavHeader:
 
     @property
     def encoding(self) -> str | None:
-        """The name in :data:`kws.sources.samples.SAMPLE_BYTES`; None for a compressed format."""
+        """The name in :data:`kws.audio.samples.SAMPLE_BYTES`; None for a compressed format."""
         return _ENCODINGS.get((self.format_tag, self.sample_bytes))
 
     @property

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
+from kws.audio.wav import WavHeader, is_wav, read_header
 from kws.errors import AudioError
-from kws.sources.wav import WavHeader, is_wav, read_header
 
 from .sounds import GUID_TAIL, chunk, wav, wav_format
 

@@ -8,10 +8,10 @@ import threading
 from abc import ABC, abstractmethod
 from typing import Any, Protocol
 
-from kws.channels import check_channel
+from kws.audio.channels import check_channel
+from kws.audio.portaudio.devices import Device, find_device, load_portaudio, open_streams
 from kws.common.stderr import silenced
 from kws.errors import AudioError
-from kws.portaudio.devices import Device, find_device, load_portaudio, open_streams
 
 log = logging.getLogger(__name__)
 
@@ -88,7 +88,7 @@ class InputStream:
     """A microphone that is open, or can be opened once.
 
     Args:
-        device: a name or a part of one, or an index (see :func:`kws.portaudio.devices.choose`); None for the default.
+        device: a name or a part of one, or an index (see :func:`kws.audio.portaudio.devices.choose`); None for the default.
         receiver: takes its sound: all channels of it that are open, interleaved, float32.
         channel: the channel that is wanted, counted from 1; None for the mean of all.
         rate: samples a second; None for ``preferred`` if the device takes it, else the device's default.

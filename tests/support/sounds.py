@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from kws.sources.base import Source
+from kws.audio.source import Source
 from kws.types import AudioBlock, Float32Array
 
 GUID_TAIL = bytes.fromhex("000000001000800000aa00389b71")

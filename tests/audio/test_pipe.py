@@ -17,8 +17,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kws.audio import PipeSource
 from kws.errors import AudioError, KwsError, UsageError
-from kws.sources import PipeSource
 
 from .sounds import Trickle, amplitude, chunk, decoded, encoded, joined, read, tone, wav, wav_format
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from kws.audio import FileSource, Microphone, PipeSource, open_source
 from kws.errors import AudioError, UsageError
-from kws.sources import FileSource, Microphone, PipeSource, open_source
 
 from .sounds import encoded, read, tone
 
@@ -80,6 +80,6 @@ def test_options_that_do_not_go_together() -> None:
 
 
 def test_importing_loads_no_library() -> None:
-    script = "import sys, kws.sources; print({'sounddevice', 'soundfile', 'soxr'} & set(sys.modules))"
+    script = "import sys, kws.audio; print({'sounddevice', 'soundfile', 'soxr'} & set(sys.modules))"
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert result.stdout == "set()\n"

@@ -14,11 +14,11 @@ import numpy as np
 import pytest
 import soundfile
 
+from kws.audio import Microphone
+from kws.audio.microphone import Capture, block_under
+from kws.audio.portaudio.devices import Device
+from kws.audio.portaudio.stream import InputStream, channels_to_open
 from kws.errors import AudioError, UsageError
-from kws.portaudio.devices import Device
-from kws.portaudio.stream import InputStream, channels_to_open
-from kws.sources import Microphone
-from kws.sources.microphone import Capture, block_under
 from kws.types import Float32Array
 from tests.conftest import SoundServer
 
@@ -33,7 +33,7 @@ DEVICE = Device(name="x", system_name="x", index=0, channels=2, rate=48000, is_d
 RECORD = """if True:
     import json, sys
     import numpy as np
-    from kws.sources import Microphone, Resampler
+    from kws.audio import Microphone, Resampler
 
     device, options, path = sys.argv[1] or None, json.loads(sys.argv[2]), sys.argv[3]
     with Microphone(device, **options) as microphone:
@@ -53,7 +53,7 @@ RECORD = """if True:
 LISTEN = """if True:
     import subprocess, sys, threading, time
     from kws.errors import KwsError
-    from kws.sources import Microphone, list_devices, refresh_devices
+    from kws.audio import Microphone, list_devices, refresh_devices
 
     def listen(microphone, heard=lambda microphone: None):
         with microphone:

@@ -7,9 +7,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kws.silence import LIMIT, MARGIN, REST, Floor, unhurried
+from kws.audio.noise_floor import LIMIT, MARGIN, REST, Floor, unhurried
 from kws.types import AudioBlock
-from tests.sources.recorder import RATE, Recorder
+from tests.support.paced_source import RATE, Recorder
 
 
 def silent(levels: Iterable[float], *, hops: int = 3, memory: int = 8) -> str:

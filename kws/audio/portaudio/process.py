@@ -1,6 +1,6 @@
-"""The other side of :class:`kws.sources.isolated.IsolatedMicrophone`: a process that has PortAudio to itself.
+"""The other side of :class:`kws.audio.recorder.IsolatedMicrophone`: a process that has PortAudio to itself.
 
-Started as ``python -m kws.portaudio.process FD OPTIONS``. It takes two requests, ``open`` and ``close``, and answers
+Started as ``python -m kws.audio.portaudio.process FD OPTIONS``. It takes two requests, ``open`` and ``close``, and answers
 with messages whose first byte says what they are:
 
 =====  ============================================================================
@@ -27,10 +27,10 @@ from collections import deque
 from contextlib import suppress
 from typing import Any, Self
 
+from kws.audio.portaudio.devices import AbsentError, open_streams, refresh_devices
+from kws.audio.portaudio.messages import Messages, readable
+from kws.audio.portaudio.stream import START_SECONDS, InputStream, Receiver
 from kws.errors import AudioError, KwsError, UsageError
-from kws.portaudio.devices import AbsentError, open_streams, refresh_devices
-from kws.portaudio.messages import Messages, readable
-from kws.portaudio.stream import START_SECONDS, InputStream, Receiver
 
 OPEN, CLOSE = b"open", b"close"
 OPENED, SOUND, FAILED, CLOSED = b"O", b"S", b"F", b"C"
@@ -51,7 +51,7 @@ class Sender(Receiver):
 
     Args:
         messages: to whoever hears.
-        keep: see :class:`~kws.portaudio.stream.Receiver`.
+        keep: see :class:`~kws.audio.portaudio.stream.Receiver`.
 
     Attributes:
         came: when the last block did; 0 before the first.

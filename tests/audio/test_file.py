@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 import soundfile
 
+from kws.audio import FileSource
+from kws.audio.file import BLOCK
 from kws.errors import AudioError, UsageError
-from kws.sources import FileSource
-from kws.sources.file import BLOCK
 
 from .sounds import chunk, decoded, encoded, read, tone, wav, wav_format
 
@@ -207,7 +207,7 @@ def test_without_libsndfile(tmp_path: Path) -> None:
     script = """if True:
         import sys
         from kws.errors import AudioError
-        from kws.sources import FileSource
+        from kws.audio import FileSource
         try:
             FileSource(sys.argv[1]).__enter__()
         except AudioError as error:

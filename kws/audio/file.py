@@ -11,10 +11,10 @@ from pathlib import Path
 from types import ModuleType, TracebackType
 from typing import Any, Self
 
-from kws.channels import check_channel
+from kws.audio.channels import check_channel
+from kws.audio.samples import check_finite, check_rate, mono
+from kws.audio.wav import WavHeader, is_wav, read_header
 from kws.errors import AudioError
-from kws.sources.samples import check_finite, check_rate, mono
-from kws.sources.wav import WavHeader, is_wav, read_header
 from kws.types import AudioBlock, Float32Array
 
 log = logging.getLogger(__name__)

@@ -10,10 +10,10 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from kws.channels import check_channel
+from kws.audio.channels import check_channel
+from kws.audio.samples import MAX_RATE, MIN_RATE, SAMPLE_BYTES, check_finite, check_rate, decode, mono
+from kws.audio.wav import is_wav, read_header
 from kws.errors import AudioError, UsageError
-from kws.sources.samples import MAX_RATE, MIN_RATE, SAMPLE_BYTES, check_finite, check_rate, decode, mono
-from kws.sources.wav import is_wav, read_header
 from kws.types import AudioBlock
 
 log = logging.getLogger(__name__)

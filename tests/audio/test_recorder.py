@@ -6,15 +6,15 @@ import subprocess
 
 import pytest
 
+from kws.audio import IsolatedMicrophone
 from kws.errors import UsageError
-from kws.sources import IsolatedMicrophone
 from tests.conftest import SoundServer
 
 #: What every script here begins with: it prints errors, and has a microphone that it opens again and again.
 BEGIN = """if True:
     import os, signal, subprocess, sys, threading, time
     from kws.errors import KwsError
-    from kws.sources import AbsentError, IsolatedMicrophone
+    from kws.audio import AbsentError, IsolatedMicrophone
 
     def first(microphone):
         try:

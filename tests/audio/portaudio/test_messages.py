@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kws.portaudio.messages import Messages, readable
+from kws.audio.portaudio.messages import Messages, readable
 
 
 @pytest.fixture

@@ -8,16 +8,16 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from kws.audio.file import FileSource
+from kws.audio.pipe import SAMPLE_FORMATS, PipeSource
+from kws.audio.portaudio.devices import AbsentError, Device, find_device, list_devices, refresh_devices
+from kws.audio.resample import RATE, Resampler
+from kws.audio.source import Source
 from kws.errors import AudioError, UsageError
-from kws.portaudio.devices import AbsentError, Device, find_device, list_devices, refresh_devices
-from kws.sources.base import Source
-from kws.sources.file import FileSource
-from kws.sources.resample import RATE, Resampler
-from kws.sources.stdin import SAMPLE_FORMATS, PipeSource
 
 if TYPE_CHECKING:
-    from kws.sources.isolated import IsolatedMicrophone
-    from kws.sources.microphone import Microphone
+    from kws.audio.microphone import Microphone
+    from kws.audio.recorder import IsolatedMicrophone
 
 __all__ = [
     "RATE",
@@ -38,7 +38,7 @@ __all__ = [
 
 
 #: What needs much of the standard library, and is loaded when it is used: whoever reads a file starts the sooner.
-_LATE = {"IsolatedMicrophone": "kws.sources.isolated", "Microphone": "kws.sources.microphone"}
+_LATE = {"IsolatedMicrophone": "kws.audio.recorder", "Microphone": "kws.audio.microphone"}
 
 
 def __getattr__(name: str) -> Any:
@@ -77,7 +77,7 @@ def open_source(
             raise UsageError(
                 "--channels and --sample-format describe headerless sound, not a microphone; use --channel"
             )
-        from kws.sources.microphone import Microphone  # noqa: PLC0415
+        from kws.audio.microphone import Microphone  # noqa: PLC0415
 
         return Microphone(device, channel=channel, rate=rate, hop=hop)
     if device is not None:

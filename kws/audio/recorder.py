@@ -19,13 +19,13 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
+from kws.audio.microphone import Microphone, block_under
+from kws.audio.portaudio import process as protocol
+from kws.audio.portaudio.messages import Messages
+from kws.audio.portaudio.stream import START_SECONDS
+from kws.audio.resample import RATE
+from kws.audio.samples import decode, mono
 from kws.errors import AudioError, KwsError
-from kws.portaudio import process as protocol
-from kws.portaudio.messages import Messages
-from kws.portaudio.stream import START_SECONDS
-from kws.sources.microphone import Microphone, block_under
-from kws.sources.resample import RATE
-from kws.sources.samples import decode, mono
 from kws.types import AudioBlock
 
 #: Seconds that opening may take, with the start of a process on a slow computer.
@@ -42,7 +42,7 @@ _SEND_BUFFER = 32768
 
 
 class IsolatedMicrophone:
-    """See :class:`~kws.sources.microphone.Microphone`, with the same options; may be opened again and again.
+    """See :class:`~kws.audio.microphone.Microphone`, with the same options; may be opened again and again.
 
     What is older than ``buffer`` seconds when the reader comes for it is dropped, and that is a gap.
 

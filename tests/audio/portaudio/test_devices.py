@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
+from kws.audio.portaudio.devices import Device, choose, stable_names
 from kws.errors import AudioError, UsageError
-from kws.portaudio.devices import Device, choose, stable_names
 
 
 def device(index: int, name: str, system_name: str = "", *, default: bool = False) -> Device:
@@ -95,7 +95,7 @@ def test_without_portaudio() -> None:
     script = """if True:
         import ctypes.util
         from kws.errors import AudioError
-        from kws.sources import Microphone, list_devices
+        from kws.audio import Microphone, list_devices
         ctypes.util.find_library = lambda name: None
         for attempt in (list_devices, Microphone().__enter__):
             try:
@@ -110,6 +110,6 @@ def test_without_portaudio() -> None:
 
 
 def test_a_process_that_only_records_needs_no_numpy() -> None:
-    script = "import sys, kws.portaudio.process; print('numpy' in sys.modules)"
+    script = "import sys, kws.audio.portaudio.process; print('numpy' in sys.modules)"
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert result.stdout == "False\n"

@@ -5,9 +5,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kws.channels import check_channel
+from kws.audio.channels import check_channel
+from kws.audio.samples import SAMPLE_BYTES, check_finite, check_rate, decode, mono
 from kws.errors import AudioError, UsageError
-from kws.sources.samples import SAMPLE_BYTES, check_finite, check_rate, decode, mono
 
 from .sounds import chunk, decoded, wav, wav_format
 
