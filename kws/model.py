@@ -15,10 +15,10 @@ import msgspec
 
 from kws.decision import read_options, resolve
 from kws.errors import ModelError, UsageError
-from kws.frontend import FrontEnd
+from kws.features.front_end import FrontEnd
+from kws.features.windows import check_hop
 from kws.interpreter import Network
 from kws.types import SILENCE, UNKNOWN, Float32Array
-from kws.windows import check_hop
 
 MODEL_FILE = "model.json"
 DEFAULT_NETWORK = "model.tflite"

@@ -13,9 +13,9 @@ from kws.audio.noise_floor import Floor, unhurried
 from kws.audio.resample import Resampler
 from kws.audio.source import Source
 from kws.decision import NOTHING, Decider, Decision, DecisionSettings, Fired
+from kws.features.windows import Window, WindowStream, check_hop
 from kws.model import Model
 from kws.types import AudioBlock, Detection, Float32Array
-from kws.windows import Window, WindowStream, check_hop
 
 #: Seconds after which a window is scored in silence too.
 _PROBE_SECONDS = 4.0

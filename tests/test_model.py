@@ -14,7 +14,7 @@ import pytest
 import kws.model
 from kws.decision import read_options
 from kws.errors import ModelError, UsageError
-from kws.frontend import LOG_MEL, FrontEnd
+from kws.features.front_end import LOG_MEL, FrontEnd
 from kws.model import Model, find_model, read_description
 from kws.types import SILENCE, UNKNOWN
 

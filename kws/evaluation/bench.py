@@ -22,12 +22,12 @@ from kws.audio import FileSource
 from kws.audio.resample import Resampler
 from kws.common.stderr import silenced
 from kws.decision import Decider, DecisionSettings
+from kws.features.windows import WindowStream
 from kws.interpreter import load_interpreter
 from kws.model import Model
 from kws.output import as_json
 from kws.pipeline import Pipeline, score
 from kws.types import AudioBlock, Detection, Float32Array
-from kws.windows import WindowStream
 
 _RATE_IN = 44100
 _BLOCK = 0.1

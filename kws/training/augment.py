@@ -160,7 +160,7 @@ def colour_spectrogram(
     Args:
         rng: draws them.
         image: magnitudes, or their logarithms; overwritten.
-        log_offset: that of :class:`kws.frontend.FrontEnd`.
+        log_offset: that of :class:`kws.features.front_end.FrontEnd`.
         gain: the largest gain or loss in decibels.
         band_limit: share of images that lose what lies above, below or beyond such edges.
         suppression: share of images in which noise is suppressed.

@@ -8,7 +8,7 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from kws.frontend import FrontEnd
+from kws.features.front_end import FrontEnd
 from kws.training.augment import colour_spectrogram, mask_spectrogram
 from kws.training.mixing import Example, Source
 from kws.training.recipe import Mix

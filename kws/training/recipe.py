@@ -8,7 +8,7 @@ from typing import Any, Literal
 import msgspec
 
 from kws.errors import UsageError
-from kws.frontend import PRESETS, FrontEnd
+from kws.features.front_end import PRESETS, FrontEnd
 from kws.model import find_description
 from kws.types import SILENCE, UNKNOWN
 
@@ -141,8 +141,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     Attributes:
         name, version: of the model.
         keywords: the words to spot; the network's labels are silence, unknown and these.
-        front_end: a preset of :data:`kws.frontend.PRESETS` or a table with the fields of
-            :class:`kws.frontend.FrontEnd`.
+        front_end: a preset of :data:`kws.features.front_end.PRESETS` or a table with the fields of
+            :class:`kws.features.front_end.FrontEnd`.
         held_out_noise: folders or files of noise, by name, that are kept for evaluation.
         equal_priors: whether the network that is exported gives posteriors for labels of equal prior probability: the
             posteriors of training divided by its shares of the labels (arXiv:2007.07314). Otherwise a network that

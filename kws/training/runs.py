@@ -15,7 +15,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from kws.errors import UsageError
-from kws.frontend import FrontEnd
+from kws.features.front_end import FrontEnd
 from kws.training.mixing import Mixer
 from kws.training.recipe import Recipe
 from kws.types import Float32Array

@@ -9,7 +9,7 @@ import numpy as np
 import numpy.typing as npt
 import scipy.fft
 
-from kws.frontend import FrontEnd
+from kws.features.front_end import FrontEnd
 from kws.types import Float32Array
 
 

@@ -16,7 +16,7 @@ from kws.config.inforce import BUILT_IN, Setting, in_force
 from kws.config.writing import as_toml
 from kws.decision import read_options, resolve
 from kws.errors import UsageError
-from kws.frontend import FrontEnd
+from kws.features.front_end import FrontEnd
 from kws.model import Description
 
 MODEL = Description(

@@ -9,7 +9,7 @@ import soundfile
 
 from kws.errors import AudioError, UsageError
 from kws.evaluation.clips import ClipResult, evaluate_clips, labelled_clips, silences
-from kws.frontend import FrontEnd
+from kws.features.front_end import FrontEnd
 from kws.types import SILENCE, UNKNOWN, Float32Array
 from tests.support.sounds import tone
 

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from kws.frontend import LOG_MEL
+from kws.features.front_end import LOG_MEL
 from kws.types import SILENCE, UNKNOWN, Float32Array
 
 RATE = 16000

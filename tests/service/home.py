@@ -15,7 +15,7 @@ import numpy as np
 from kws.common.backoff import Backoff
 from kws.decision import read_options, resolve
 from kws.errors import AudioError
-from kws.frontend import FrontEnd
+from kws.features.front_end import FrontEnd
 from kws.pipeline import Pipeline, Scored
 from kws.publishers import Dispatcher, Lane
 from kws.publishers.mqtt import HomeAssistantOptions, MqttOptions, MqttPublisher

@@ -12,7 +12,7 @@ import numpy.typing as npt
 import pytest
 
 pytest.importorskip("scipy", reason="training needs the extra 'train'")
-from kws.frontend import LOG_MEL_SMALL
+from kws.features.front_end import LOG_MEL_SMALL
 from kws.training.batches import batches
 from kws.training.mixing import Example
 from kws.training.recipe import Mix

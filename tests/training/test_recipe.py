@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from kws.errors import UsageError
-from kws.frontend import ARTICLE, LOG_MEL
+from kws.features.front_end import ARTICLE, LOG_MEL
 from kws.training.recipe import Mix, Recipe, Teaching, read_recipe
 
 ROOT = Path(__file__).parents[2]

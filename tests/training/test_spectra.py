@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from kws.frontend import PRESETS
+from kws.features.front_end import PRESETS
 
 pytest.importorskip("scipy", reason="training needs the extra 'train'")
 from kws.training.spectra import TrainingFrontEnd

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from kws.errors import ModelError, UsageError
-from kws.frontend import FrontEnd
+from kws.features.front_end import FrontEnd
 from kws.model import Model
 from kws.types import Float32Array
 

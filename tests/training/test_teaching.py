@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from kws.errors import UsageError
-from kws.frontend import LOG_MEL_SMALL
+from kws.features.front_end import LOG_MEL_SMALL
 from kws.model import FLOAT32_NETWORK, MODEL_FILE, Model, find_model
 
 pytest.importorskip("tensorflow", reason="training needs the extra 'train'")

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from kws.frontend import ARTICLE
+from kws.features.front_end import ARTICLE
 from kws.model import Model, read_description
 from tests.training.sounds import PITCHES, RATE, tone, write_words
 

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kws.errors import KwsError
-from kws.frontend import FrontEnd
+from kws.features.front_end import FrontEnd
 from kws.training.batches import disguise, echoed
 from kws.training.mixing import Example, Material, Mixer
 from kws.training.recipe import Mix

@@ -15,7 +15,7 @@ import pytest
 
 pytest.importorskip("torch", reason="needs the extra 'pytorch'")
 from kws.errors import KwsError
-from kws.frontend import LOG_MEL_SMALL
+from kws.features.front_end import LOG_MEL_SMALL
 from kws.training.corpus import Recordings
 from kws.training.mixing import Example, Material, Mixer
 from kws.training.pytorch.workers import Work, Workers

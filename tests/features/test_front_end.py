@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kws.errors import UsageError
-from kws.frontend import ARTICLE, LOG_MEL, LOG_MEL_SMALL, PRESETS, FrontEnd, mel_matrix, resize_matrix
+from kws.features.front_end import ARTICLE, LOG_MEL, LOG_MEL_SMALL, PRESETS, FrontEnd, mel_matrix, resize_matrix
 from kws.types import Float32Array
 
 #: Linear magnitudes of 16 ms frames without overlap: 129 bins of 62.5 Hz.

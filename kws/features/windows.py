@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from kws.errors import UsageError
-from kws.frontend import FrontEnd
+from kws.features.front_end import FrontEnd
 from kws.types import AudioBlock, Float32Array
 
 _SILENT = 1e-12

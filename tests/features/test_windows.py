@@ -11,9 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kws.errors import UsageError
-from kws.frontend import ARTICLE, LOG_MEL, LOG_MEL_SMALL, FrontEnd
+from kws.features.front_end import ARTICLE, LOG_MEL, LOG_MEL_SMALL, FrontEnd
+from kws.features.windows import Window, WindowStream
 from kws.types import AudioBlock, Float32Array
-from kws.windows import Window, WindowStream
 
 #: A front-end that is quick to compute and whose last frame does not end with the window.
 TINY = FrontEnd(
