@@ -25,7 +25,7 @@ _OPTION = re.compile(r"(?<!\S)--([a-z]+(?:-[a-z]+)*)")
 
 if TYPE_CHECKING:
     from kws.audio import Source
-    from kws.model import Model
+    from kws.inference.model import Model
     from kws.pipeline import Pipeline
 
 
@@ -44,7 +44,7 @@ def load_model(config: Config) -> Model:
     Raises:
         ModelError, UsageError: it cannot be used.
     """
-    from kws.model import Model, find_model  # noqa: PLC0415
+    from kws.inference.model import Model, find_model  # noqa: PLC0415
 
     return Model(find_model(config.model.name), interpreter=config.model.interpreter, threads=config.model.threads)
 

@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from kws.audio import Source
     from kws.clips import ClipsOptions
     from kws.config import Config, SourceOptions
+    from kws.inference.model import Model
     from kws.metrics import MetricsOptions
-    from kws.model import Model
     from kws.publishers.mqtt import MqttOptions
     from kws.types import Float32Array
 

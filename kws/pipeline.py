@@ -14,7 +14,7 @@ from kws.audio.resample import Resampler
 from kws.audio.source import Source
 from kws.decision import NOTHING, Decider, Decision, DecisionSettings, Fired
 from kws.features.windows import Window, WindowStream, check_hop
-from kws.model import Model
+from kws.inference.model import Model
 from kws.types import AudioBlock, Detection, Float32Array
 
 #: Seconds after which a window is scored in silence too.

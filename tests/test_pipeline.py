@@ -17,7 +17,7 @@ from kws.audio.noise_floor import unhurried
 from kws.decision import Decision, DecisionSettings, Fired, GateSettings, KeywordSettings, NearMiss, Reason
 from kws.errors import UsageError
 from kws.features.front_end import FrontEnd
-from kws.model import Model
+from kws.inference.model import Model
 from kws.pipeline import Pipeline, Scored, hear, score
 from kws.types import SILENCE, UNKNOWN, AudioBlock, Float32Array
 from tests.support.paced_source import Recorder

@@ -34,7 +34,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run_show(options: argparse.Namespace) -> int:
     from kws.config.inforce import in_force  # noqa: PLC0415
     from kws.config.writing import as_toml  # noqa: PLC0415
-    from kws.model import find_description  # noqa: PLC0415
+    from kws.inference.model import find_description  # noqa: PLC0415
 
     config = configuration(options)
     settings = in_force(config, find_description(config.model.name))

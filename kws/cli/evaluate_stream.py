@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from kws.evaluation.heard import Heard, Listener
     from kws.evaluation.stream import Evaluation
-    from kws.model import Model
+    from kws.inference.model import Model
 
 _EXAMPLES = """\
   kws evaluate stream living_room.flac living_room.tsv

@@ -19,7 +19,7 @@ from kws.errors import UsageError
 if TYPE_CHECKING:
     from kws.audio import Source
     from kws.decision import NearMiss
-    from kws.model import Model
+    from kws.inference.model import Model
     from kws.pipeline import Scored
 
 _EXAMPLES = """\

@@ -11,7 +11,7 @@ from kws.errors import UsageError
 
 if TYPE_CHECKING:
     from kws.decision import DecisionSettings
-    from kws.model import Model
+    from kws.inference.model import Model
 
 COMMAND_LINE = "command line"
 
@@ -108,9 +108,9 @@ def load_model(options: argparse.Namespace) -> Model:
     """The model that the options name.
 
     Raises:
-        ModelError, UsageError: see :class:`kws.model.Model`.
+        ModelError, UsageError: see :class:`kws.inference.model.Model`.
     """
-    from kws.model import Model, find_model  # noqa: PLC0415
+    from kws.inference.model import Model, find_model  # noqa: PLC0415
 
     if not 1 <= options.threads <= 256:
         raise UsageError(f"--threads {options.threads}: from 1 to 256")

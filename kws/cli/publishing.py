@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from kws.errors import UsageError
 
 if TYPE_CHECKING:
-    from kws.model import Model
+    from kws.inference.model import Model
     from kws.publishers import Dispatcher, Lane
 
 #: Seconds that the commands for a recording may take.

@@ -14,7 +14,7 @@ from kws.common.toml import key_written
 from kws.config.schema import TABLES, Config, SourceOptions, source_name
 from kws.decision import Options, read_options
 from kws.decision.options import explain
-from kws.model import Description
+from kws.inference.model import Description
 from kws.publishers.mqtt.settings import password_origin, site_name
 
 BUILT_IN = "built-in"

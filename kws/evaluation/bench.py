@@ -23,8 +23,8 @@ from kws.audio.resample import Resampler
 from kws.common.stderr import silenced
 from kws.decision import Decider, DecisionSettings
 from kws.features.windows import WindowStream
-from kws.interpreter import load_interpreter
-from kws.model import Model
+from kws.inference.interpreter import load_interpreter
+from kws.inference.model import Model
 from kws.output import as_json
 from kws.pipeline import Pipeline, score
 from kws.types import AudioBlock, Detection, Float32Array

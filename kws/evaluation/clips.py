@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kws.errors import UsageError
-from kws.model import Model
+from kws.inference.model import Model
 from kws.recordings import audio_files, read_audio
 from kws.speech import clip_window
 from kws.types import SILENCE, UNKNOWN, Float32Array

@@ -22,8 +22,8 @@ from kws.decision import Stretch
 from kws.errors import UsageError
 from kws.evaluation.labels import Label, read_labels
 from kws.evaluation.transcripts import transcripts
+from kws.inference.model import Model
 from kws.kept import Arrays, remember
-from kws.model import Model
 from kws.pipeline import hear, score
 from kws.recordings import audio_files, read_audio
 from kws.types import AudioBlock

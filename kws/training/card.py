@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from kws.model import Description
+from kws.inference.model import Description
 from kws.types import SILENCE, UNKNOWN
 
 CARD_FILE = "README.md"

@@ -13,7 +13,7 @@ import numpy as np
 from kws import __version__
 from kws.errors import UsageError
 from kws.features.front_end import FrontEnd
-from kws.model import DEFAULT_NETWORK, FLOAT32_NETWORK, MODEL_FILE, Description
+from kws.inference.model import DEFAULT_NETWORK, FLOAT32_NETWORK, MODEL_FILE, Description
 from kws.training.card import write_card
 from kws.training.libraries import tf
 from kws.training.network import equalise_priors

@@ -9,7 +9,7 @@ import msgspec
 
 from kws.errors import UsageError
 from kws.features.front_end import PRESETS, FrontEnd
-from kws.model import find_description
+from kws.inference.model import find_description
 from kws.types import SILENCE, UNKNOWN
 
 _SMALLEST_IMAGE = 32

@@ -16,7 +16,7 @@ from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
 from kws.errors import UsageError
 from kws.features.front_end import FrontEnd
-from kws.model import MODEL_FILE, Model, find_model, float32_network, read_description
+from kws.inference.model import MODEL_FILE, Model, find_model, float32_network, read_description
 from kws.training.libraries import keras, tf
 from kws.training.network import set_normalisation
 from kws.training.recipe import Recipe

@@ -12,7 +12,7 @@ import numpy as np
 from scipy.special import softmax
 
 from kws.errors import UsageError
-from kws.model import Model, find_model, float32_network
+from kws.inference.model import Model, find_model, float32_network
 from kws.training.mixing import Example
 from kws.training.recipe import Recipe
 from kws.training.spectra import TrainingFrontEnd

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from kws.model import read_description
+from kws.inference.model import read_description
 from tests.cli.program import environment, error, kws
 from tests.support.sounds import encoded, tone
 

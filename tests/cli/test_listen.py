@@ -17,7 +17,7 @@ import soundfile
 import soxr
 
 from kws import DEFAULT_MODEL
-from kws.model import read_description
+from kws.inference.model import read_description
 from kws.types import Float32Array
 from tests.cli.conftest import DEMO, Listen
 from tests.cli.program import COMMAND, environment, error, kws, lines, start

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import soundfile
 
-from kws.model import read_description
+from kws.inference.model import read_description
 from tests.cli.conftest import DEMO
 from tests.cli.program import error, kws
 

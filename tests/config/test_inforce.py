@@ -17,7 +17,7 @@ from kws.config.writing import as_toml
 from kws.decision import read_options, resolve
 from kws.errors import UsageError
 from kws.features.front_end import FrontEnd
-from kws.model import Description
+from kws.inference.model import Description
 
 MODEL = Description(
     format=1,

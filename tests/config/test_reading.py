@@ -17,7 +17,7 @@ from kws.decision import GateOptions, GateSettings, KeywordOptions, Options, res
 from kws.decision.options import DecisionOptions
 from kws.decision.settings import HOP, KeywordSettings
 from kws.errors import UsageError
-from kws.interpreter import INTERPRETERS
+from kws.inference.interpreter import INTERPRETERS
 from kws.metrics import MetricsOptions
 from kws.publishers import ExecOptions, LineOptions
 from kws.publishers.mqtt import HermesOptions, HomeAssistantOptions, MqttOptions

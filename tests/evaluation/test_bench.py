@@ -8,7 +8,7 @@ from kws.decision import DecisionSettings, KeywordSettings
 from kws.errors import KwsError
 from kws.evaluation.bench import measure
 from kws.evaluation.bench_process import measure_process
-from kws.model import Model
+from kws.inference.model import Model
 
 
 def test_every_part_has_its_cost(model_folder: Path) -> None:

@@ -14,7 +14,7 @@ import soundfile
 from kws.cli import main
 from kws.errors import UsageError
 from kws.evaluation.heard import Listener
-from kws.model import Model
+from kws.inference.model import Model
 
 from .toy import PITCHES, RATE, tone, write_clips, write_model
 

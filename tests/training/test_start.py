@@ -10,7 +10,7 @@ import pytest
 
 from kws.errors import ModelError, UsageError
 from kws.features.front_end import FrontEnd
-from kws.model import Model
+from kws.inference.model import Model
 from kws.types import Float32Array
 
 pytest.importorskip("tensorflow", reason="training needs the extra 'train'")

@@ -13,7 +13,7 @@ import pytest
 
 from kws.errors import UsageError
 from kws.features.front_end import LOG_MEL_SMALL
-from kws.model import FLOAT32_NETWORK, MODEL_FILE, Model, find_model
+from kws.inference.model import FLOAT32_NETWORK, MODEL_FILE, Model, find_model
 
 pytest.importorskip("tensorflow", reason="training needs the extra 'train'")
 from kws.training.mixing import Example

@@ -13,7 +13,7 @@ import pytest
 import soundfile
 
 from kws.features.front_end import ARTICLE
-from kws.model import Model, read_description
+from kws.inference.model import Model, read_description
 from tests.training.sounds import PITCHES, RATE, tone, write_words
 
 pytest.importorskip("tensorflow", reason="training needs the extra 'train'")

@@ -12,7 +12,7 @@ pytest.importorskip("tensorflow", reason="training needs the extra 'train'")
 pytest.importorskip("torch", reason="needs the extra 'pytorch'")
 import torch
 
-from kws.model import Model, read_description
+from kws.inference.model import Model, read_description
 from kws.training.pytorch.network import EfficientNet, set_weights
 from kws.training.recipe import read_recipe
 from kws.training.runs import read_weights

@@ -11,11 +11,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-import kws.model
+import kws.inference.model
 from kws.decision import read_options
 from kws.errors import ModelError, UsageError
 from kws.features.front_end import LOG_MEL, FrontEnd
-from kws.model import Model, find_model, read_description
+from kws.inference.model import Model, find_model, read_description
 from kws.types import SILENCE, UNKNOWN
 
 #: A description that is right, but for a network that is not there.
@@ -210,7 +210,7 @@ class TestFindModel:
         (root / "models").mkdir()
         (root / "models" / "no-model").mkdir()
         write(root / "models" / "commands")
-        monkeypatch.setattr(kws.model, "__file__", str(root / "kws" / "model.py"))
+        monkeypatch.setattr(kws.inference.model, "__file__", str(root / "kws" / "model.py"))
         here = tmp_path / "here"
         here.mkdir()
         monkeypatch.chdir(here)

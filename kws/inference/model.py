@@ -17,7 +17,7 @@ from kws.decision import read_options, resolve
 from kws.errors import ModelError, UsageError
 from kws.features.front_end import FrontEnd
 from kws.features.windows import check_hop
-from kws.interpreter import Network
+from kws.inference.interpreter import Network
 from kws.types import SILENCE, UNKNOWN, Float32Array
 
 MODEL_FILE = "model.json"
@@ -64,7 +64,7 @@ class Model:
 
     Args:
         path: a model folder, or one of its ``.tflite`` files.
-        interpreter: see :class:`kws.interpreter.Network`.
+        interpreter: see :class:`kws.inference.interpreter.Network`.
         threads: for one window.
 
     Raises:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from kws.errors import ModelError, UsageError
-from kws.interpreter import INTERPRETERS, Network, Quantisation, _quantisation, load_interpreter
+from kws.inference.interpreter import INTERPRETERS, Network, Quantisation, _quantisation, load_interpreter
 
 INT8 = Quantisation(1.0, 0, np.dtype(np.int8))
 POSTERIOR = Quantisation(1 / 256, -128, np.dtype(np.int8))
@@ -23,7 +23,7 @@ POSTERIOR = Quantisation(1 / 256, -128, np.dtype(np.int8))
 WITHOUT = """
 import sys
 from kws.errors import UsageError
-from kws.interpreter import load_interpreter
+from kws.inference.interpreter import load_interpreter
 
 class Missing:
     def find_spec(self, name, path=None, target=None):
@@ -210,7 +210,7 @@ def test_two_threads_may_ask_at_the_same_time(model_folder: Path) -> None:
 def test_tensorflow_says_the_same_and_is_as_quiet(model_folder: Path) -> None:
     pytest.importorskip("tensorflow")
     script = (
-        "import sys, numpy as np; from pathlib import Path; from kws.interpreter import Network; "
+        "import sys, numpy as np; from pathlib import Path; from kws.inference.interpreter import Network; "
         "network = Network(Path(sys.argv[1]), interpreter='tensorflow'); "
         "print(*network(np.full(network.input_shape, -4, np.float32)))"
     )
