@@ -26,7 +26,7 @@ _OPTION = re.compile(r"(?<!\S)--([a-z]+(?:-[a-z]+)*)")
 if TYPE_CHECKING:
     from kws.audio import Source
     from kws.inference.model import Model
-    from kws.pipeline import Pipeline
+    from kws.pipeline.pipeline import Pipeline
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +55,7 @@ def make_pipeline(config: Config, source: SourceOptions, model: Model) -> Pipeli
     Raises:
         UsageError: a setting cannot be.
     """
-    from kws.pipeline import Pipeline  # noqa: PLC0415
+    from kws.pipeline.pipeline import Pipeline  # noqa: PLC0415
 
     layers = {"model.json": read_options(model.description.decision, "model.json"), **config.layers(source)}
     mqtt, *_ = config.publishing(source)

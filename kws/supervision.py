@@ -12,7 +12,7 @@ from kws.service import Listener, Observer
 from kws.service.hearing import STARTING
 
 if TYPE_CHECKING:
-    from kws.pipeline import Scored
+    from kws.pipeline.pipeline import Scored
     from kws.types import Detection
 
 #: Signs of life within the time in which the manager wants to see one.

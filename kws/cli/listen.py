@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from kws.audio import Source
     from kws.decision import NearMiss
     from kws.inference.model import Model
-    from kws.pipeline import Scored
+    from kws.pipeline.pipeline import Scored
 
 _EXAMPLES = """\
   kws listen                                   the default microphone
@@ -99,7 +99,7 @@ def run(options: argparse.Namespace) -> int:
             raise UsageError(f"--demo is a recording of its own; leave out {options.input}")
         options.input = str(DEMO)
     from kws.output import FORMATS  # noqa: PLC0415
-    from kws.pipeline import Pipeline  # noqa: PLC0415
+    from kws.pipeline.pipeline import Pipeline  # noqa: PLC0415
 
     model = load_model(options)
     skip_silence = not (options.every_window or options.scores)

@@ -26,7 +26,7 @@ from kws.features.windows import WindowStream
 from kws.inference.interpreter import load_interpreter
 from kws.inference.model import Model
 from kws.output import as_json
-from kws.pipeline import Pipeline, score
+from kws.pipeline.pipeline import Pipeline, score
 from kws.types import AudioBlock, Detection, Float32Array
 
 _RATE_IN = 44100

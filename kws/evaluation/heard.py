@@ -24,7 +24,7 @@ from kws.evaluation.labels import Label, read_labels
 from kws.evaluation.transcripts import transcripts
 from kws.inference.model import Model
 from kws.kept import Arrays, remember
-from kws.pipeline import hear, score
+from kws.pipeline.pipeline import hear, score
 from kws.recordings import audio_files, read_audio
 from kws.types import AudioBlock
 

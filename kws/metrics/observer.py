@@ -16,7 +16,7 @@ from kws.types import Detection
 
 if TYPE_CHECKING:
     from kws.decision import NearMiss
-    from kws.pipeline import Scored
+    from kws.pipeline.pipeline import Scored
 
 #: Bounds in seconds: a fast machine takes one or two milliseconds for a window, and 50 are the default hop.
 _BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)

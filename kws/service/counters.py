@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from kws.pipeline import Scored
+    from kws.pipeline.pipeline import Scored
 
 
 @dataclass(slots=True)

@@ -28,7 +28,7 @@ from kws.types import AudioBlock, Detection
 if TYPE_CHECKING:
     from kws.audio import Source
     from kws.decision import Decision, Fired
-    from kws.pipeline import Scored
+    from kws.pipeline.pipeline import Scored
 
 _log = logging.getLogger(__name__)
 

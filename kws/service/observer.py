@@ -10,7 +10,7 @@ from kws.types import AudioBlock, Detection
 
 if TYPE_CHECKING:
     from kws.decision import NearMiss
-    from kws.pipeline import Scored
+    from kws.pipeline.pipeline import Scored
 
 _log = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from kws.publishers.mqtt import Command, MqttPublisher
 from kws.watch import WatchOptions
 
 if TYPE_CHECKING:
-    from kws.pipeline import Pipeline
+    from kws.pipeline.pipeline import Pipeline
 
 #: Requests from others that wait to be taken; None only wakes.
 Inbox: TypeAlias = SimpleQueue[Command | None]

@@ -16,7 +16,7 @@ from kws.common.backoff import Backoff
 from kws.decision import read_options, resolve
 from kws.errors import AudioError
 from kws.features.front_end import FrontEnd
-from kws.pipeline import Pipeline, Scored
+from kws.pipeline.pipeline import Pipeline, Scored
 from kws.publishers import Dispatcher, Lane
 from kws.publishers.mqtt import HomeAssistantOptions, MqttOptions, MqttPublisher
 from kws.service import Observer, Place, Plan, Service, Setup

@@ -18,7 +18,7 @@ from kws.decision import Decision, DecisionSettings, Fired, GateSettings, Keywor
 from kws.errors import UsageError
 from kws.features.front_end import FrontEnd
 from kws.inference.model import Model
-from kws.pipeline import Pipeline, Scored, hear, score
+from kws.pipeline.pipeline import Pipeline, Scored, hear, score
 from kws.types import SILENCE, UNKNOWN, AudioBlock, Float32Array
 from tests.support.paced_source import Recorder
 from tests.support.sounds import tone
@@ -351,7 +351,7 @@ def test_live_sound_is_called_for_less_often_in_silence_and_no_word_is_told_late
     def told_at(*, skip_silence: bool) -> tuple[list[float], Recorder]:
         recorder = Recorder(0.05, whole=whole)
         rested = partial(unhurried, clock=recorder.clock, sleep=recorder.sleep)
-        monkeypatch.setattr("kws.pipeline.unhurried", rested)
+        monkeypatch.setattr("kws.pipeline.pipeline.unhurried", rested)
         source = Sound(live=True)
         monkeypatch.setattr(source, "blocks", lambda: recorder.blocks(sound))
         results = make_pipeline(skip_silence=skip_silence).run(source)
