@@ -98,8 +98,8 @@ def run(options: argparse.Namespace) -> int:
         if options.input is not None:
             raise UsageError(f"--demo is a recording of its own; leave out {options.input}")
         options.input = str(DEMO)
-    from kws.output import FORMATS  # noqa: PLC0415
     from kws.pipeline.pipeline import Pipeline  # noqa: PLC0415
+    from kws.publishers.formats import FORMATS  # noqa: PLC0415
 
     model = load_model(options)
     skip_silence = not (options.every_window or options.scores)

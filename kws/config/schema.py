@@ -15,10 +15,10 @@ from kws.common.logs import LogOptions
 from kws.common.tables import inside
 from kws.decision import Options
 from kws.metrics import MetricsOptions
-from kws.publishers.command import ExecOptions
-from kws.publishers.lines import LineOptions
+from kws.publishers.exec import ExecOptions
 from kws.publishers.mqtt import HermesOptions, HomeAssistantOptions, MqttOptions
 from kws.publishers.mqtt.settings import Site
+from kws.publishers.stdout import LineOptions
 from kws.watch import WatchOptions
 
 Positive = Annotated[int, msgspec.Meta(ge=1, le=1024)]

@@ -25,8 +25,8 @@ from kws.decision import Decider, DecisionSettings
 from kws.features.windows import WindowStream
 from kws.inference.interpreter import load_interpreter
 from kws.inference.model import Model
-from kws.output import as_json
 from kws.pipeline.pipeline import Pipeline, score
+from kws.publishers.formats import as_json
 from kws.types import AudioBlock, Detection, Float32Array
 
 _RATE_IN = 44100

@@ -5,9 +5,9 @@ neither the others nor the listening. ``docs/mqtt.md`` tells what is published o
 """
 
 from kws.publishers.base import Publisher, PublishError, UnconfirmedError, UnreachableError
-from kws.publishers.command import CommandPublisher, ExecOptions
 from kws.publishers.dispatcher import Dispatcher, Lane
-from kws.publishers.lines import LineOptions, LinePublisher
+from kws.publishers.exec import CommandPublisher, ExecOptions
+from kws.publishers.stdout import LineOptions, LinePublisher
 
 __all__ = [
     "CommandPublisher",

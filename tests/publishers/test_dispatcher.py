@@ -9,7 +9,7 @@ import pytest
 from kws.publishers import Dispatcher, Lane, UnconfirmedError
 from kws.publishers.base import UnreachableError
 from kws.publishers.dispatcher import Counts
-from tests.publishers.doubles import Failing, Hanging, Recorder, detection, past
+from tests.support.publishers import Failing, Hanging, Recorder, detection, past
 
 LOGGER = "kws.publishers.dispatcher"
 

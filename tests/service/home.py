@@ -23,7 +23,7 @@ from kws.service import Observer, Place, Plan, Service, Setup
 from kws.types import AudioBlock, Detection, Float32Array
 from kws.watch import WatchOptions
 from tests.broker import Broker
-from tests.publishers.doubles import Recorder
+from tests.support.publishers import Recorder
 
 RATE = 16000
 

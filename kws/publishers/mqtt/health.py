@@ -6,8 +6,8 @@ import json
 from dataclasses import dataclass, field
 from typing import Any
 
-from kws.output import as_dict
 from kws.publishers.dispatcher import Counts
+from kws.publishers.formats import as_dict
 from kws.types import Detection
 
 

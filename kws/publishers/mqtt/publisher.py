@@ -13,8 +13,8 @@ from collections.abc import Callable, Sequence
 
 from kws import __version__
 from kws.common.backoff import Backoff
-from kws.output import as_json
 from kws.publishers.base import PublishError, UnconfirmedError, UnreachableError
+from kws.publishers.formats import as_json
 from kws.publishers.mqtt import control, hermes, homeassistant, topics
 from kws.publishers.mqtt.health import Health
 from kws.publishers.mqtt.hermes import HermesOptions

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from tests.broker import Broker, Subscriber
-from tests.publishers.doubles import detection
-from tests.publishers.mqtt.running import running
+from tests.support.mqtt_publisher import running
+from tests.support.publishers import detection
 
 TOPIC = "kws/kitchen/detection"
 

@@ -13,12 +13,12 @@ from pathlib import Path
 
 import pytest
 
-from kws.output import as_json
 from kws.publishers.dispatcher import Counts
+from kws.publishers.formats import as_json
 from kws.publishers.mqtt import Health
 from tests.broker import Broker, Subscriber
-from tests.publishers.doubles import detection, past
-from tests.publishers.mqtt.running import running
+from tests.support.mqtt_publisher import running
+from tests.support.publishers import detection, past
 
 STATUS, DETECTION = "kws/kitchen/status", "kws/kitchen/detection"
 

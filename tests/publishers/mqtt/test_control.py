@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 from kws.publishers.mqtt import Command, SetListening, SetThreshold
 from kws.publishers.mqtt.control import ControlError, parse
 from tests.broker import Broker, Subscriber
-from tests.publishers.doubles import past
-from tests.publishers.mqtt.running import running
+from tests.support.mqtt_publisher import running
+from tests.support.publishers import past
 
 KEYWORDS = ("on", "off", "hey mycroft", "a/b")
 

@@ -13,8 +13,8 @@ from kws.config import read_config
 from kws.publishers.mqtt import Health, HomeAssistantOptions, MqttOptions
 from kws.publishers.mqtt.forget import forget
 from tests.broker import Broker, Subscriber
-from tests.publishers.doubles import detection
-from tests.publishers.mqtt.running import running
+from tests.support.mqtt_publisher import running
+from tests.support.publishers import detection
 
 TEXT = (Path(__file__).parents[3] / "docs" / "mqtt.md").read_text(encoding="utf-8")
 

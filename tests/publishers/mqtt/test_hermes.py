@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 from kws.publishers.mqtt import HermesOptions, SetListening
 from kws.publishers.mqtt.hermes import TOGGLE_OFF, TOGGLE_ON, detected, toggled
 from tests.broker import Broker, Subscriber
-from tests.publishers.doubles import detection
-from tests.publishers.mqtt.running import running
+from tests.support.mqtt_publisher import running
+from tests.support.publishers import detection
 
 
 def test_a_detection_in_the_words_of_hermes() -> None:

@@ -16,14 +16,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kws.output import as_dict, as_json
+from kws.publishers.formats import as_dict, as_json
 from kws.publishers.mqtt import Health, HomeAssistantOptions, MqttOptions, SetListening, SetThreshold
 from kws.publishers.mqtt.forget import forget
 from kws.publishers.mqtt.homeassistant import discovery
 from kws.publishers.mqtt.topics import Message, Topics
 from tests.broker import Broker, Subscriber
-from tests.publishers.doubles import detection
-from tests.publishers.mqtt.running import running
+from tests.support.mqtt_publisher import running
+from tests.support.publishers import detection
 
 TOPICS = Topics("kws", "kitchen")
 KEYWORDS = ("on", "off", "hey mycroft")

@@ -8,8 +8,8 @@ from kws.common.backoff import Backoff
 from kws.publishers.mqtt import MqttPublisher, SetListening
 from kws.publishers.mqtt.topics import Message
 from tests.broker import Broker, Subscriber
-from tests.publishers.doubles import detection, past
-from tests.publishers.mqtt.running import running
+from tests.support.mqtt_publisher import running
+from tests.support.publishers import detection, past
 
 
 def test_the_wait_doubles_up_to_the_limit_and_half_of_it_is_chance() -> None:

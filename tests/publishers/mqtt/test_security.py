@@ -18,8 +18,8 @@ from kws.publishers.mqtt.settings import parse_broker
 from kws.publishers.mqtt.tls import make_tls
 from kws.publishers.mqtt.topics import Message
 from tests.broker import Broker, free_port
-from tests.publishers.doubles import detection, past
-from tests.publishers.mqtt.running import running
+from tests.support.mqtt_publisher import running
+from tests.support.publishers import detection, past
 
 
 class Authority:

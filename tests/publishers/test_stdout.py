@@ -7,7 +7,7 @@ import math
 import pytest
 
 from kws.publishers import LineOptions, LinePublisher, PublishError
-from tests.publishers.doubles import detection
+from tests.support.publishers import detection
 
 
 def test_a_line_for_each_detection() -> None:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from kws.output import FORMATS, as_dict, as_json, as_text, as_tsv
+from kws.publishers.formats import FORMATS, as_dict, as_json, as_text, as_tsv
 from kws.types import Detection
 
 ON = Detection(

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 from kws.errors import UsageError
 from kws.publishers import CommandPublisher, ExecOptions, PublishError
-from kws.publishers.command import fill
-from tests.publishers.doubles import detection
+from kws.publishers.exec import fill
+from tests.support.publishers import detection
 
-LOGGER = "kws.publishers.command"
+LOGGER = "kws.publishers.exec"
 REPORT = (
     "import json, os, sys; "
     "found = {k: v for k, v in os.environ.items() if k.startswith('KWS_') and not k.startswith('KWS_TEST_')}; "

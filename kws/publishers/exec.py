@@ -21,8 +21,8 @@ from typing import Annotated
 import msgspec
 
 from kws.errors import UsageError
-from kws.output import as_dict
 from kws.publishers.base import PublishError
+from kws.publishers.formats import as_dict
 from kws.types import Detection
 
 _log = logging.getLogger(__name__)

@@ -7,8 +7,8 @@ from typing import Literal, TextIO
 
 import msgspec
 
-from kws.output import FORMATS
 from kws.publishers.base import PublishError
+from kws.publishers.formats import FORMATS
 from kws.types import Detection
 
 
