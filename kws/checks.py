@@ -18,21 +18,21 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kws.assembly import load_model, make_command, make_pipeline, named, service_source
-from kws.clips.recorder import clip_folder
 from kws.errors import AudioError, KwsError, UsageError
 from kws.publishers import CommandPublisher
 from kws.publishers.mqtt.forget import open_session
 from kws.publishers.mqtt.session import ConnectError
 from kws.publishers.mqtt.settings import exposed_files, parse_broker, password_origin, read_password, site_name
 from kws.publishers.mqtt.tls import make_tls
+from kws.service.clips.recorder import clip_folder
 
 if TYPE_CHECKING:
     from kws.audio import Source
-    from kws.clips import ClipsOptions
     from kws.config import Config, SourceOptions
     from kws.inference.model import Model
-    from kws.metrics import MetricsOptions
     from kws.publishers.mqtt import MqttOptions
+    from kws.service.clips import ClipsOptions
+    from kws.service.metrics import MetricsOptions
     from kws.types import Float32Array
 
 #: Seconds of sound that a microphone has to deliver.

@@ -6,18 +6,18 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from kws.clips.observer import ClipObserver
 from kws.common.logs import set_up
 from kws.errors import KwsError, UsageError
-from kws.notify import Notifier
 from kws.service import Listener, Observers, Service
-from kws.supervision import Supervision
+from kws.service.clips.observer import ClipObserver
+from kws.service.systemd import Notifier
+from kws.service.watchdog import Supervision
 
 if TYPE_CHECKING:
     from kws.config import Config
-    from kws.metrics import MetricsOptions
-    from kws.metrics.endpoint import Endpoint
-    from kws.metrics.observer import MetricsObserver
+    from kws.service.metrics import MetricsOptions
+    from kws.service.metrics.endpoint import Endpoint
+    from kws.service.metrics.observer import MetricsObserver
 
 _log = logging.getLogger(__name__)
 
@@ -103,8 +103,8 @@ class Surroundings(Observers):
 
     def _make_endpoint(self, options: MetricsOptions) -> Endpoint:
         try:
-            from kws.metrics.endpoint import Endpoint  # noqa: PLC0415
-            from kws.metrics.observer import MetricsObserver  # noqa: PLC0415
+            from kws.service.metrics.endpoint import Endpoint  # noqa: PLC0415
+            from kws.service.metrics.observer import MetricsObserver  # noqa: PLC0415
         except ImportError:
             raise UsageError("metrics: needs prometheus-client; install kws[metrics]") from None
         if self._metrics is None:  # counted from the first time that they are asked for

@@ -9,13 +9,13 @@ from typing import Any
 
 import msgspec
 
-from kws.clips.recorder import clip_folder
 from kws.common.toml import key_written
 from kws.config.schema import TABLES, Config, SourceOptions, source_name
 from kws.decision import Options, read_options
 from kws.decision.options import explain
 from kws.inference.model import Description
 from kws.publishers.mqtt.settings import password_origin, site_name
+from kws.service.clips.recorder import clip_folder
 
 BUILT_IN = "built-in"
 

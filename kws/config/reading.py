@@ -11,11 +11,11 @@ import msgspec
 from kws.common.tables import check_known, inside, read_table, read_toml
 from kws.config.overrides import Override, layers, merged
 from kws.config.schema import TABLES, Config, DeviceOptions, SourceOptions, source_name
+from kws.config.watch import WatchOptions
 from kws.decision import Options, read_options
 from kws.decision.options import DecisionOptions, check_values
 from kws.errors import UsageError
 from kws.publishers.mqtt.settings import parse_broker
-from kws.watch import WatchOptions
 
 #: Settings that name files and folders, by table.
 _FILES = {

@@ -10,16 +10,16 @@ from typing import Annotated, Any, Literal
 import msgspec
 
 from kws import DEFAULT_MODEL
-from kws.clips import ClipsOptions
 from kws.common.logs import LogOptions
 from kws.common.tables import inside
+from kws.config.watch import WatchOptions
 from kws.decision import Options
-from kws.metrics import MetricsOptions
 from kws.publishers.exec import ExecOptions
 from kws.publishers.mqtt import HermesOptions, HomeAssistantOptions, MqttOptions
 from kws.publishers.mqtt.settings import Site
 from kws.publishers.stdout import LineOptions
-from kws.watch import WatchOptions
+from kws.service.clips import ClipsOptions
+from kws.service.metrics import MetricsOptions
 
 Positive = Annotated[int, msgspec.Meta(ge=1, le=1024)]
 

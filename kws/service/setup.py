@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, TypeAlias
 
+from kws.config.watch import WatchOptions
 from kws.publishers import Dispatcher
 from kws.publishers.mqtt import Command, MqttPublisher
-from kws.watch import WatchOptions
 
 if TYPE_CHECKING:
     from kws.pipeline.pipeline import Pipeline

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from kws.watch import WatchOptions
+from kws.config.watch import WatchOptions
 from tests.cli.program import ROOT, environment, error, kws
 
 #: Whose settings the tests know, whichever model is under test.

@@ -9,19 +9,19 @@ import pytest
 
 from kws.audio.pipe import SAMPLE_FORMATS
 from kws.audio.samples import MAX_RATE, MIN_RATE
-from kws.clips import ClipsOptions
 from kws.common.logs import LogOptions
 from kws.config import Config, ModelOptions, SourceOptions, find_config, read_config
 from kws.config.schema import TABLES
+from kws.config.watch import WatchOptions
 from kws.decision import GateOptions, GateSettings, KeywordOptions, Options, resolve
 from kws.decision.options import DecisionOptions
 from kws.decision.settings import HOP, KeywordSettings
 from kws.errors import UsageError
 from kws.inference.interpreter import INTERPRETERS
-from kws.metrics import MetricsOptions
 from kws.publishers import ExecOptions, LineOptions
 from kws.publishers.mqtt import HermesOptions, HomeAssistantOptions, MqttOptions
-from kws.watch import WatchOptions
+from kws.service.clips import ClipsOptions
+from kws.service.metrics import MetricsOptions
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "kws.example.toml"
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.service.home import Home
+from tests.support.home import Home
 
 
 @pytest.fixture

@@ -7,11 +7,11 @@ from collections.abc import Callable
 import pytest
 
 from kws.audio import AbsentError
+from kws.config.watch import WatchOptions
 from kws.errors import AudioError, UsageError
 from kws.publishers.mqtt import SetListening
-from kws.watch import WatchOptions
 from tests.broker import Broker, Subscriber
-from tests.service.home import LOUD, MUTED, QUIET, Home, Microphone, until
+from tests.support.home import LOUD, MUTED, QUIET, Home, Microphone, until
 
 ZEROS = "the test's microphone delivers nothing but zeros; is it muted?"
 

@@ -12,7 +12,7 @@ import pytest
 
 from tests.broker import Broker, Subscriber
 from tests.conftest import SoundServer, sound_server_in_a_folder
-from tests.service.house import House, source
+from tests.support.house import House, source
 
 pytestmark = pytest.mark.microphone
 

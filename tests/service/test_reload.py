@@ -8,7 +8,7 @@ import pytest
 
 from kws.errors import UsageError
 from kws.service import Plan
-from tests.service.home import LOUD, QUIET, Home, Microphone, until
+from tests.support.home import LOUD, QUIET, Home, Microphone, until
 
 
 def reload(home: Home, plan: Callable[[], Plan] | None = None) -> None:

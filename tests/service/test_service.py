@@ -9,7 +9,7 @@ import pytest
 from kws.errors import AudioError
 from kws.publishers.mqtt import SetListening, SetThreshold
 from tests.broker import Broker, Subscriber
-from tests.service.home import LOUD, QUIET, Home, until
+from tests.support.home import LOUD, QUIET, Home, until
 
 
 def test_it_publishes_what_it_hears_until_the_source_ends(start: Callable[..., Home]) -> None:

@@ -17,10 +17,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from kws.clips.observer import ClipObserver
-from kws.clips.recorder import ClipCounts, clip_folder, encode
-from kws.clips.settings import ClipsOptions
+from kws.config.clips import ClipsOptions
 from kws.decision import NearMiss, Reason
+from kws.service.clips.observer import ClipObserver
+from kws.service.clips.recorder import ClipCounts, clip_folder, encode
 from kws.types import AudioBlock, Detection, Float32Array
 from tests.small_disk import small_disk  # noqa: F401 - a fixture
 
@@ -235,8 +235,8 @@ def test_a_disk_that_hangs_holds_up_nobody(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     thaw = threading.Event()
-    monkeypatch.setattr("kws.clips.store.os.fsync", lambda _number: thaw.wait(30))
-    monkeypatch.setattr("kws.clips.recorder._END_SECONDS", 0.05)
+    monkeypatch.setattr("kws.service.clips.store.os.fsync", lambda _number: thaw.wait(30))
+    monkeypatch.setattr("kws.service.clips.recorder._END_SECONDS", 0.05)
     clips = clipper(tmp_path)
     clips.sound("kitchen", block(0, 5))
     with caplog.at_level(logging.INFO, "kws"):

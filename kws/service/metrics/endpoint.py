@@ -7,8 +7,8 @@ import socket
 import threading
 from typing import TYPE_CHECKING, Any
 
+from kws.config.metrics import MetricsOptions
 from kws.errors import KwsError, UsageError
-from kws.metrics.settings import MetricsOptions
 
 if TYPE_CHECKING:
     from prometheus_client import CollectorRegistry

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kws.notify import Notifier
+from kws.service.systemd import Notifier
 from tests.manager import Manager
 
 

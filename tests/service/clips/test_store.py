@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from kws.clips.store import ClipStore
+from kws.service.clips.store import ClipStore
 
 
 def name(second: int) -> str:

@@ -1,5 +1,5 @@
 """Recordings of what was heard, for those who ask for them."""
 
-from kws.clips.settings import ClipsOptions
+from kws.config.clips import ClipsOptions
 
 __all__ = ["ClipsOptions"]

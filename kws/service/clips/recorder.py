@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
-from kws.clips.cutter import Cut
-from kws.clips.settings import ClipsOptions
-from kws.clips.store import ClipStore
+from kws.config.clips import ClipsOptions
+from kws.service.clips.cutter import Cut
+from kws.service.clips.store import ClipStore
 from kws.types import Float32Array
 
 _log = logging.getLogger(__name__)

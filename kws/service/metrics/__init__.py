@@ -1,5 +1,5 @@
 """Figures of the running service, for Prometheus."""
 
-from kws.metrics.settings import MetricsOptions
+from kws.config.metrics import MetricsOptions
 
 __all__ = ["MetricsOptions"]

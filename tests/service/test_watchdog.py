@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from kws.notify import Notifier
-from kws.supervision import Supervision
+from kws.service.systemd import Notifier
+from kws.service.watchdog import Supervision
 from kws.types import Detection
 from tests.manager import Manager
 

@@ -6,10 +6,10 @@ import threading
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from kws.clips.cutter import Cut, Cutter, Moment
-from kws.clips.recorder import ClipCounts, Label, Recorder
-from kws.clips.settings import ClipsOptions
+from kws.config.clips import ClipsOptions
 from kws.service import Observer
+from kws.service.clips.cutter import Cut, Cutter, Moment
+from kws.service.clips.recorder import ClipCounts, Label, Recorder
 from kws.types import AudioBlock, Detection
 
 if TYPE_CHECKING:

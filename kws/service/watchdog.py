@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from kws.notify import Notifier
 from kws.service import Listener, Observer
 from kws.service.hearing import STARTING
+from kws.service.systemd import Notifier
 
 if TYPE_CHECKING:
     from kws.pipeline.pipeline import Scored

@@ -10,8 +10,8 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metri
 from prometheus_client.registry import Collector
 
 from kws import __version__
-from kws.clips.recorder import ClipCounts
 from kws.service import Counters, Listener, Observer
+from kws.service.clips.recorder import ClipCounts
 from kws.types import Detection
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kws.clips.cutter import Cut, Cutter, Moment
+from kws.service.clips.cutter import Cut, Cutter, Moment
 from kws.types import AudioBlock, Float32Array
 
 RATE = 10

@@ -13,6 +13,7 @@ from typing import Any, Self
 import numpy as np
 
 from kws.common.backoff import Backoff
+from kws.config.watch import WatchOptions
 from kws.decision import read_options, resolve
 from kws.errors import AudioError
 from kws.features.front_end import FrontEnd
@@ -21,7 +22,6 @@ from kws.publishers import Dispatcher, Lane
 from kws.publishers.mqtt import HomeAssistantOptions, MqttOptions, MqttPublisher
 from kws.service import Observer, Place, Plan, Service, Setup
 from kws.types import AudioBlock, Detection, Float32Array
-from kws.watch import WatchOptions
 from tests.broker import Broker
 from tests.support.publishers import Recorder
 
