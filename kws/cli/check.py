@@ -14,7 +14,7 @@ from kws.cli.configuration import add_config_options, configuration
 from kws.cli.options import add_command
 
 if TYPE_CHECKING:
-    from kws.checks import Result
+    from kws.app.checks import Result
 
 _EXAMPLES = """\
   kws check && systemctl restart kws
@@ -46,7 +46,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _results(options: argparse.Namespace) -> Iterator[Result]:
-    from kws.checks import attempt, checks  # noqa: PLC0415
+    from kws.app.checks import attempt, checks  # noqa: PLC0415
 
     yield (result := attempt("configuration", lambda: (str(configuration(options).path), "")))
     if result.ok:

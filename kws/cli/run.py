@@ -51,8 +51,8 @@ def run(options: argparse.Namespace) -> int:
         topics = [topic for mqtt, home_assistant in _sites(config) for topic in forget(mqtt, home_assistant)]
         _log.info("cleared %d retained message%s", len(topics), "" if len(topics) == 1 else "s")
         return 0
-    from kws.assembly import make_service  # noqa: PLC0415
-    from kws.surroundings import Surroundings  # noqa: PLC0415
+    from kws.app.build import make_service  # noqa: PLC0415
+    from kws.app.surroundings import Surroundings  # noqa: PLC0415
 
     surroundings = Surroundings(lambda: configuration(options))
     service = make_service(surroundings.read, surroundings)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kws.assembly import Assembly
+from kws.app.build import Assembly
 from kws.config import read_config
 from kws.errors import KwsError
 from kws.publishers import Lane

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kws.assembly import load_model, make_command, make_pipeline, named, service_source
+from kws.app.build import load_model, make_command, make_pipeline, named, service_source
 from kws.errors import AudioError, KwsError, UsageError
 from kws.publishers import CommandPublisher
 from kws.publishers.mqtt.forget import open_session
