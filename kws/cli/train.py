@@ -94,7 +94,7 @@ def make_recipe(options: argparse.Namespace) -> Recipe:
     """The recipe of the options, over a recipe file if there is one."""
     import msgspec  # noqa: PLC0415
 
-    from kws.training.corpus import split_words  # noqa: PLC0415
+    from kws.corpus.clips import split_words  # noqa: PLC0415
     from kws.training.recipe import Recipe, like, read_recipe  # noqa: PLC0415
 
     if options.recipe:

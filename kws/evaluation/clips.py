@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from kws.corpus.recordings import audio_files, read_audio
+from kws.corpus.word_extent import clip_window
 from kws.errors import UsageError
 from kws.inference.model import Model
-from kws.recordings import audio_files, read_audio
-from kws.speech import clip_window
 from kws.types import SILENCE, UNKNOWN, Float32Array
 
 

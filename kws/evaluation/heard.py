@@ -18,14 +18,14 @@ from typing import TypeAlias
 import numpy as np
 
 from kws.audio import FileSource
+from kws.corpus.cache import Arrays, remember
+from kws.corpus.recordings import audio_files, read_audio
+from kws.corpus.transcripts import transcripts
 from kws.decision import Stretch
 from kws.errors import UsageError
 from kws.evaluation.labels import Label, read_labels
-from kws.evaluation.transcripts import transcripts
 from kws.inference.model import Model
-from kws.kept import Arrays, remember
 from kws.pipeline.pipeline import hear, score
-from kws.recordings import audio_files, read_audio
 from kws.types import AudioBlock
 
 #: Is told how much is done, of how much.

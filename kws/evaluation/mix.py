@@ -16,10 +16,10 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from kws.corpus.recordings import audio_files, read_audio
+from kws.corpus.word_extent import levels, word_extent
 from kws.errors import AudioError, UsageError
 from kws.evaluation.labels import Label
-from kws.recordings import audio_files, read_audio
-from kws.speech import levels, word_extent
 from kws.types import Float32Array
 
 RATE = 16000

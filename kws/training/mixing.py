@@ -9,9 +9,9 @@ from typing import Protocol
 import numpy as np
 import numpy.typing as npt
 
-from kws.speech import clip_window, word_extent
+from kws.corpus.clips import Recordings
+from kws.corpus.word_extent import clip_window, word_extent
 from kws.training.augment import Room, beeps, change_speed, coloured_noise, decibels, rms, room_response
-from kws.training.corpus import Recordings
 from kws.training.mining import HardExamples
 from kws.training.recipe import Mix
 from kws.types import Float32Array

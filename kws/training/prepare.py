@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from kws.corpus.clips import Recordings, Split, load, split_words
+from kws.corpus.recordings import audio_files
+from kws.corpus.transcripts import transcripts
+from kws.corpus.word_extent import clip_window
 from kws.errors import UsageError
 from kws.evaluation.clips import silences
-from kws.evaluation.transcripts import transcripts
-from kws.recordings import audio_files
-from kws.speech import clip_window
-from kws.training.corpus import Recordings, Split, load, split_words
 from kws.training.mixing import SILENCE_LABEL, UNKNOWN_LABEL, Material
 from kws.training.recipe import Recipe
 from kws.types import SILENCE, UNKNOWN, Float32Array

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import soundfile
 
+from kws.corpus.word_extent import word_extent
 from kws.errors import UsageError
 from kws.evaluation.conditions import Conditions, simulate_rooms
 from kws.evaluation.mix import rms
-from kws.speech import word_extent
 from kws.types import Float32Array
 from tests.training.sounds import tone
 

@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kws.corpus.transcripts import transcripts
 from kws.errors import UsageError
 from kws.evaluation.labels import Label, read_labels, write_labels
-from kws.evaluation.transcripts import transcripts
 
 
 def write(tmp_path: Path, text: str) -> Path:

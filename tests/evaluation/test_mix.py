@@ -8,10 +8,10 @@ import pytest
 import soundfile
 
 from kws.cli import main
+from kws.corpus.word_extent import word_extent
 from kws.errors import AudioError, UsageError
 from kws.evaluation.labels import read_labels
 from kws.evaluation.mix import Clip, find_clips, find_noise, mix
-from kws.speech import word_extent
 
 from .toy import PITCHES, RATE, tone, write_clips
 

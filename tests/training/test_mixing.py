@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
-from kws.speech import levels
-from kws.training.corpus import Recordings
+from kws.corpus.clips import Recordings
+from kws.corpus.word_extent import levels
 from kws.training.mixing import SILENCE_LABEL, UNKNOWN_LABEL, Material, Mixer
 from kws.training.recipe import Mix
 from kws.types import Float32Array

@@ -14,9 +14,9 @@ import numpy as np
 import pytest
 
 pytest.importorskip("torch", reason="needs the extra 'pytorch'")
+from kws.corpus.clips import Recordings
 from kws.errors import KwsError
 from kws.features.front_end import LOG_MEL_SMALL
-from kws.training.corpus import Recordings
 from kws.training.mixing import Example, Material, Mixer
 from kws.training.pytorch.workers import Work, Workers
 from kws.training.recipe import Mix

@@ -19,9 +19,9 @@ import numpy as np
 import numpy.typing as npt
 from rich.progress import track
 
+from kws.corpus.cache import Arrays, remember
+from kws.corpus.recordings import audio_files, read_audio
 from kws.errors import UsageError
-from kws.kept import Arrays, remember
-from kws.recordings import audio_files, read_audio
 from kws.types import Float32Array
 
 _HASH_BUCKETS = 2**27 - 1

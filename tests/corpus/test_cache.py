@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kws.kept import Arrays, remember
+from kws.corpus.cache import Arrays, remember
 
 
 def test_what_was_computed_once_is_read_afterwards(tmp_path: Path) -> None:

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from kws.corpus.recordings import audio_files, read_audio
 from kws.errors import AudioError, UsageError
-from kws.recordings import audio_files, read_audio
 from tests.support.sounds import amplitude, tone
 
 

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from kws.corpus.clips import is_validation, load, speaker_of, split_words
 from kws.errors import AudioError, UsageError
-from kws.training.corpus import is_validation, load, speaker_of, split_words
 from tests.training.sounds import tone, write_words
 
 
