@@ -25,7 +25,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.broker import broker, stopped_broker, subscriber  # noqa: F401 - fixtures
+from tests.support.broker import broker, stopped_broker, subscriber  # noqa: F401 - fixtures
 
 # How long an example takes tells of the machine, not of the program.
 hypothesis.settings.register_profile("kws", deadline=None)

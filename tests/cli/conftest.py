@@ -8,7 +8,7 @@ import pytest
 import soundfile
 
 from kws.types import Float32Array
-from tests.cli.program import ROOT, kws, lines
+from tests.support.program import ROOT, kws, lines
 
 DEMO = ROOT / "kws" / "data" / "demo.flac"
 

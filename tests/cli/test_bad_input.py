@@ -14,7 +14,7 @@ import pytest
 import soundfile
 
 from kws.inference.model import read_description
-from tests.cli.program import environment, error, kws
+from tests.support.program import environment, error, kws
 from tests.support.sounds import encoded, tone
 
 

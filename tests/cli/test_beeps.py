@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from kws.types import Float32Array
-from tests.cli.program import kws, lines
+from tests.support.program import kws, lines
 
 RATE = 16000
 PAUSE = np.zeros(2 * RATE, np.float32)

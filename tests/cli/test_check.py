@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.broker import Broker
 from tests.cli.conftest import DEMO
-from tests.cli.program import COMMAND, environment, error, kws
 from tests.conftest import SoundServer
+from tests.support.broker import Broker
+from tests.support.program import COMMAND, environment, error, kws
 
 Parts = dict[str, dict[str, object]]
 

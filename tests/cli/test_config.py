@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from kws.config.watch import WatchOptions
-from tests.cli.program import ROOT, environment, error, kws
+from tests.support.program import ROOT, environment, error, kws
 
 #: Whose settings the tests know, whichever model is under test.
 MODEL_FOLDER = ROOT / "models" / "commands"

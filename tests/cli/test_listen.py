@@ -20,7 +20,7 @@ from kws import DEFAULT_MODEL
 from kws.inference.model import read_description
 from kws.types import Float32Array
 from tests.cli.conftest import DEMO, Listen
-from tests.cli.program import COMMAND, environment, error, kws, lines, start
+from tests.support.program import COMMAND, environment, error, kws, lines, start
 
 Detections = list[dict[str, Any]]
 

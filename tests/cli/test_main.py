@@ -12,8 +12,8 @@ import pytest
 
 import kws
 from kws.cli import _parser
-from tests.cli.program import COMMAND, environment, error
-from tests.cli.program import kws as run
+from tests.support.program import COMMAND, environment, error
+from tests.support.program import kws as run
 
 #: What a user who only listens to a file must not have to wait for or have installed.
 HEAVY = ("tensorflow", "sounddevice", "soundfile", "soxr", "paho", "rich", "matplotlib")

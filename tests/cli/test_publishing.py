@@ -14,8 +14,8 @@ from typing import IO
 import pytest
 
 from kws.cli.listen import DEMO
-from tests.broker import Broker, Subscriber
-from tests.cli.program import environment, error, kws, lines, start
+from tests.support.broker import Broker, Subscriber
+from tests.support.program import environment, error, kws, lines, start
 
 STATUS = "kws/kitchen/status"
 

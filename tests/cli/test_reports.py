@@ -11,7 +11,7 @@ import soundfile
 
 from kws.inference.model import read_description
 from tests.cli.conftest import DEMO
-from tests.cli.program import error, kws
+from tests.support.program import error, kws
 
 
 @pytest.fixture(scope="session")

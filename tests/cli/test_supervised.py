@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.broker import Broker, Heard, Subscriber
 from tests.conftest import SoundServer
-from tests.manager import Manager
+from tests.support.broker import Broker, Heard, Subscriber
+from tests.support.systemd_manager import Manager
 
 #: Seconds within which the manager wants to see a sign of life.
 WATCHDOG = 1.0

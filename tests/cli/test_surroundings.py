@@ -21,8 +21,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from tests.cli.program import environment, error, kws, lines
-from tests.small_disk import small_disk  # noqa: F401 - a fixture
+from tests.support.program import environment, error, kws, lines
+from tests.support.small_disk import small_disk  # noqa: F401 - a fixture
 
 DEMO = Path(__file__).parent.parent.parent / "kws" / "data" / "demo.flac"
 DOCS = Path(__file__).parent.parent.parent / "docs" / "service.md"

@@ -11,7 +11,7 @@ import soundfile
 
 from kws.corpus.clips import is_validation, load, speaker_of, split_words
 from kws.errors import AudioError, UsageError
-from tests.training.sounds import tone, write_words
+from tests.support.tone_words import tone, write_words
 
 
 def test_the_speaker_is_in_the_name() -> None:

@@ -13,7 +13,7 @@ from kws.errors import UsageError
 from kws.evaluation.conditions import Conditions, simulate_rooms
 from kws.evaluation.mix import rms
 from kws.types import Float32Array
-from tests.training.sounds import tone
+from tests.support.tone_words import tone
 
 
 @pytest.fixture

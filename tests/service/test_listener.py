@@ -10,7 +10,7 @@ from kws.audio import AbsentError
 from kws.config.watch import WatchOptions
 from kws.errors import AudioError, UsageError
 from kws.publishers.mqtt import SetListening
-from tests.broker import Broker, Subscriber
+from tests.support.broker import Broker, Subscriber
 from tests.support.home import LOUD, MUTED, QUIET, Home, Microphone, until
 
 ZEROS = "the test's microphone delivers nothing but zeros; is it muted?"

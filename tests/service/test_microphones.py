@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.broker import Broker, Subscriber
 from tests.conftest import SoundServer, sound_server_in_a_folder
+from tests.support.broker import Broker, Subscriber
 from tests.support.house import House, source
 
 pytestmark = pytest.mark.microphone

@@ -8,7 +8,7 @@ import pytest
 
 from kws.errors import AudioError
 from kws.publishers.mqtt import SetListening, SetThreshold
-from tests.broker import Broker, Subscriber
+from tests.support.broker import Broker, Subscriber
 from tests.support.home import LOUD, QUIET, Home, until
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from kws.service.systemd import Notifier
-from tests.manager import Manager
+from tests.support.systemd_manager import Manager
 
 
 @pytest.fixture(params=["path", "abstract"])

@@ -12,7 +12,7 @@ import pytest
 from kws.service.systemd import Notifier
 from kws.service.watchdog import Supervision
 from kws.types import Detection
-from tests.manager import Manager
+from tests.support.systemd_manager import Manager
 
 
 class Clock:

@@ -22,7 +22,7 @@ from kws.publishers import Dispatcher, Lane
 from kws.publishers.mqtt import HomeAssistantOptions, MqttOptions, MqttPublisher
 from kws.service import Observer, Place, Plan, Service, Setup
 from kws.types import AudioBlock, Detection, Float32Array
-from tests.broker import Broker
+from tests.support.broker import Broker
 from tests.support.publishers import Recorder
 
 RATE = 16000

@@ -14,8 +14,8 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from tests.broker import Broker, Heard, Subscriber
 from tests.conftest import ROOT, SoundServer
+from tests.support.broker import Broker, Heard, Subscriber
 
 KWS = (sys.executable, "-m", "kws")
 

@@ -12,7 +12,7 @@ from kws.publishers import Lane
 from kws.publishers.dispatcher import Counts
 from kws.publishers.mqtt import Command, HermesOptions, HomeAssistantOptions, MqttOptions, MqttPublisher
 from kws.publishers.mqtt.session import Session
-from tests.broker import Broker
+from tests.support.broker import Broker
 
 KEYWORDS = ("on", "off")
 

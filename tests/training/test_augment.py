@@ -17,7 +17,7 @@ from kws.training.augment import (
     room_response,
 )
 from kws.types import Float32Array
-from tests.training.sounds import tone
+from tests.support.tone_words import tone
 
 
 def spectrum_peak(sound: Float32Array) -> float:

@@ -14,7 +14,7 @@ from kws.corpus.word_extent import levels
 from kws.training.mixing import SILENCE_LABEL, UNKNOWN_LABEL, Material, Mixer
 from kws.training.recipe import Mix
 from kws.types import Float32Array
-from tests.training.sounds import tone
+from tests.support.tone_words import tone
 
 PLAIN = Mix(
     unknown=0,

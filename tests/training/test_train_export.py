@@ -14,7 +14,7 @@ import soundfile
 
 from kws.features.front_end import ARTICLE
 from kws.inference.model import Model, read_description
-from tests.training.sounds import PITCHES, RATE, tone, write_words
+from tests.support.tone_words import PITCHES, RATE, tone, write_words
 
 pytest.importorskip("tensorflow", reason="training needs the extra 'train'")
 from kws.training.export import load_run

@@ -16,7 +16,7 @@ import pytest
 from kws.publishers.dispatcher import Counts
 from kws.publishers.formats import as_json
 from kws.publishers.mqtt import Health
-from tests.broker import Broker, Subscriber
+from tests.support.broker import Broker, Subscriber
 from tests.support.mqtt_publisher import running
 from tests.support.publishers import detection, past
 

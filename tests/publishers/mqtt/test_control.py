@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from kws.publishers.mqtt import Command, SetListening, SetThreshold
 from kws.publishers.mqtt.control import ControlError, parse
-from tests.broker import Broker, Subscriber
+from tests.support.broker import Broker, Subscriber
 from tests.support.mqtt_publisher import running
 from tests.support.publishers import past
 

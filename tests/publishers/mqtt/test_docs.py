@@ -12,7 +12,7 @@ import pytest
 from kws.config import read_config
 from kws.publishers.mqtt import Health, HomeAssistantOptions, MqttOptions
 from kws.publishers.mqtt.forget import forget
-from tests.broker import Broker, Subscriber
+from tests.support.broker import Broker, Subscriber
 from tests.support.mqtt_publisher import running
 from tests.support.publishers import detection
 

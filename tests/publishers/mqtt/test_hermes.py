@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from kws.publishers.mqtt import HermesOptions, SetListening
 from kws.publishers.mqtt.hermes import TOGGLE_OFF, TOGGLE_ON, detected, toggled
-from tests.broker import Broker, Subscriber
+from tests.support.broker import Broker, Subscriber
 from tests.support.mqtt_publisher import running
 from tests.support.publishers import detection
 

@@ -21,7 +21,7 @@ from kws.publishers.mqtt import Health, HomeAssistantOptions, MqttOptions, SetLi
 from kws.publishers.mqtt.forget import forget
 from kws.publishers.mqtt.homeassistant import discovery
 from kws.publishers.mqtt.topics import Message, Topics
-from tests.broker import Broker, Subscriber
+from tests.support.broker import Broker, Subscriber
 from tests.support.mqtt_publisher import running
 from tests.support.publishers import detection
 

@@ -7,7 +7,7 @@ import pytest
 from kws.common.backoff import Backoff
 from kws.publishers.mqtt import MqttPublisher, SetListening
 from kws.publishers.mqtt.topics import Message
-from tests.broker import Broker, Subscriber
+from tests.support.broker import Broker, Subscriber
 from tests.support.mqtt_publisher import running
 from tests.support.publishers import detection, past
 

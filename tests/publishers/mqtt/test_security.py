@@ -17,7 +17,7 @@ from kws.publishers.mqtt.session import ConnectError, Session
 from kws.publishers.mqtt.settings import parse_broker
 from kws.publishers.mqtt.tls import make_tls
 from kws.publishers.mqtt.topics import Message
-from tests.broker import Broker, free_port
+from tests.support.broker import Broker, free_port
 from tests.support.mqtt_publisher import running
 from tests.support.publishers import detection, past
 

@@ -22,7 +22,7 @@ from kws.decision import NearMiss, Reason
 from kws.service.clips.observer import ClipObserver
 from kws.service.clips.recorder import ClipCounts, clip_folder, encode
 from kws.types import AudioBlock, Detection, Float32Array
-from tests.small_disk import small_disk  # noqa: F401 - a fixture
+from tests.support.small_disk import small_disk  # noqa: F401 - a fixture
 
 RATE = 16000
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)

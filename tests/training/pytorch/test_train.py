@@ -16,7 +16,7 @@ from kws.inference.model import Model, read_description
 from kws.training.pytorch.network import EfficientNet, set_weights
 from kws.training.recipe import read_recipe
 from kws.training.runs import read_weights
-from tests.training.sounds import write_words
+from tests.support.tone_words import write_words
 from tests.training.test_train_export import SMALL, kws
 
 pytestmark = pytest.mark.training

@@ -1,4 +1,4 @@
-"""From a decision to a subscriber, in milliseconds: ``python -m tests.publishers.mqtt.latency``."""
+"""From a decision to a subscriber, in milliseconds: ``python -m tests.support.mqtt_latency``."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from tests.broker import Broker, Subscriber
+from tests.support.broker import Broker, Subscriber
 from tests.support.mqtt_publisher import running
 from tests.support.publishers import detection
 
