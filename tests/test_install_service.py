@@ -103,7 +103,7 @@ def test_installed_twice_and_removed(tmp_path: Path) -> None:
     before = set(ROOT.iterdir())
     done = script("--root", root, home=tmp_path)
     assert done.returncode == 0, done.stderr
-    config = root / "etc" / "kws" / "kws.common.toml"
+    config = root / "etc" / "kws" / "kws.toml"
     assert f"now edit {config}" in done.stdout
     installed = {
         "etc/kws/kws.toml": (ROOT / "docs" / "kws.example.toml").read_text(),

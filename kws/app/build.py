@@ -24,7 +24,7 @@ from kws.service import Inbox, Observer, Place, Plan, Service, Setup
 _OPTION = re.compile(r"(?<!\S)--([a-z]+(?:-[a-z]+)*)")
 
 if TYPE_CHECKING:
-    from kws.audio import Source
+    from kws.audio.source import Source
     from kws.inference.model import Model
     from kws.pipeline.pipeline import Pipeline
 
@@ -69,7 +69,7 @@ def source_maker(config: Config, source: SourceOptions) -> Callable[[], Source]:
     Raises:
         UsageError: its options cannot be, or do not go together.
     """
-    from kws.audio import open_source  # noqa: PLC0415
+    from kws.audio.open import open_source  # noqa: PLC0415
 
     make = partial(
         open_source,
@@ -240,7 +240,7 @@ def service_source(config: Config, source: SourceOptions, *, hop: float = 0.1) -
     )  # fmt: skip
     if source.input is not None:
         return make, key
-    from kws.audio import IsolatedMicrophone  # noqa: PLC0415
+    from kws.audio.recorder import IsolatedMicrophone  # noqa: PLC0415
 
     microphone = IsolatedMicrophone(
         source.device,

@@ -27,7 +27,7 @@ from kws.publishers.mqtt.tls import make_tls
 from kws.service.clips.recorder import clip_folder
 
 if TYPE_CHECKING:
-    from kws.audio import Source
+    from kws.audio.source import Source
     from kws.config import Config, SourceOptions
     from kws.inference.model import Model
     from kws.publishers.mqtt import MqttOptions

@@ -69,7 +69,8 @@ class Microphone:
     before the oldest are lost. Another thread may call :meth:`close`, and :meth:`blocks` then ends.
 
     Args:
-        device: a name or a part of one, or an index (see :func:`kws.audio.portaudio.devices.choose`); None for the default.
+        device: a name or a part of one, or an index (see :func:`~kws.audio.portaudio.devices.choose`);
+            None for the default.
         channel: the channel to hear, counted from 1; None hears the mean of all.
         rate: samples a second; None for 16000 if the device takes it, else the device's default.
         timeout: seconds without sound after which :meth:`blocks` takes the microphone for gone.

@@ -24,7 +24,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def run(options: argparse.Namespace) -> int:
-    from kws.audio import list_devices  # noqa: PLC0415
+    from kws.audio.portaudio.devices import list_devices  # noqa: PLC0415
 
     devices = list_devices()
     if options.json:

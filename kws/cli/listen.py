@@ -17,7 +17,7 @@ from kws.cli.publishing import add_publisher_options, publishing
 from kws.errors import UsageError
 
 if TYPE_CHECKING:
-    from kws.audio import Source
+    from kws.audio.source import Source
     from kws.decision import NearMiss
     from kws.inference.model import Model
     from kws.pipeline.pipeline import Scored
@@ -80,7 +80,7 @@ def add_source_options(parser: argparse.ArgumentParser) -> None:
 
 def make_source(options: argparse.Namespace, hop: float) -> Source:
     """The source that the options name, not open yet, for windows so many seconds apart."""
-    from kws.audio import open_source  # noqa: PLC0415
+    from kws.audio.open import open_source  # noqa: PLC0415
 
     return open_source(
         options.input,

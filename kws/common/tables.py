@@ -44,7 +44,7 @@ def read_table(table: object, kind: type[Table], path: str, what: str = "setting
     Args:
         table: as it was parsed.
         kind: what it stands for.
-        path: of the table, as errors begin: ``kws.common.toml: mqtt``; see :func:`inside`.
+        path: of the table, as errors begin: ``kws.toml: mqtt``; see :func:`inside`.
         what: a name in it stands for.
 
     Raises:
@@ -65,8 +65,8 @@ def read_table(table: object, kind: type[Table], path: str, what: str = "setting
 def inside(place: str, name: str) -> str:
     """The path of something that is written in a place.
 
-    A place is a file, ``kws.common.toml``, in which it is ``kws.common.toml: mqtt``; or a table, ``kws.common.toml: mqtt``, in which it is
-    ``kws.common.toml: mqtt.url``.
+    A place is a file, ``kws.toml``, in which it is ``kws.toml: mqtt``; or a table, ``kws.toml: mqtt``, in which it is
+    ``kws.toml: mqtt.url``.
     """
     return f"{place}.{name}" if ": " in place else f"{place}: {name}"
 

@@ -37,4 +37,4 @@ def config_places(environment: Mapping[str, str]) -> list[Path]:
     base = environment.get("XDG_CONFIG_HOME") or (home and str(Path(home, ".config")))
     bases = [base] if base else []
     bases += [folder for folder in environment.get("XDG_CONFIG_DIRS", "").split(":") if folder]
-    return [*(Path(folder, "kws", "kws.common.toml") for folder in bases), Path("/etc/kws/kws.toml")]
+    return [*(Path(folder, "kws", "kws.toml") for folder in bases), Path("/etc/kws/kws.toml")]

@@ -111,7 +111,7 @@ class Config:
     flags: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 
     def place(self, source: SourceOptions) -> str:
-        """Where a source is written, as errors begin: ``kws.common.toml: source``, of several ``kws.common.toml: source[2]``."""
+        """Where a source is written, as errors begin: ``kws.toml: source``, of several ``kws.toml: source[2]``."""
         number = next(number for number, other in enumerate(self.sources) if other is source)
         return inside(str(self.path), source_name(number, len(self.sources)))
 

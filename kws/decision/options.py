@@ -94,7 +94,7 @@ def resolve(labels: Collection[str], layers: Mapping[str, Options]) -> DecisionS
 
     Args:
         labels: the model's labels; all but silence and unknown are keywords.
-        layers: by the place that errors name (``model.json``, ``kws.common.toml``, ``command line``), lowest first.
+        layers: by the place that errors name (``model.json``, ``kws.toml``, ``command line``), lowest first.
 
     Raises:
         UsageError: a value that cannot be, or a keyword that the model does not have, with its layer and path.
@@ -107,7 +107,7 @@ def explain(labels: Collection[str], layers: Mapping[str, Options]) -> tuple[Dec
 
     Returns:
         The settings; and by the path of each setting, ``keyword.on.release``, the place of what it comes from,
-        ``kws.common.toml: decision.threshold``.
+        ``kws.toml: decision.threshold``.
     """
     keywords = [label for label in labels if label not in (SILENCE, UNKNOWN)]
     settings = dict.fromkeys(keywords, KeywordSettings())

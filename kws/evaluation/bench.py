@@ -18,7 +18,7 @@ from tempfile import TemporaryDirectory
 
 import numpy as np
 
-from kws.audio import FileSource
+from kws.audio.file import FileSource
 from kws.audio.resample import Resampler
 from kws.common.stderr import silenced
 from kws.decision import Decider, DecisionSettings

@@ -17,7 +17,7 @@ from typing import TypeAlias
 
 import numpy as np
 
-from kws.audio import FileSource
+from kws.audio.file import FileSource
 from kws.corpus.cache import Arrays, remember
 from kws.corpus.recordings import audio_files, read_audio
 from kws.corpus.transcripts import transcripts

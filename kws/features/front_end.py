@@ -6,8 +6,8 @@ Hann window, zero-padded on the right to ``fft_length``. The filter bank is that
 is numpy and float32, and agrees with TensorFlow's own ops to 1e-4.
 
 A column depends on nothing but the ``frame_length`` samples under it, so a stream computes each column once and
-every window that overlaps it uses the same one (:mod:`kws.features.windows`). Networks take their normalisation inside, for
-the same reason.
+every window that overlaps it uses the same one (:mod:`kws.features.windows`). Networks take their normalisation
+inside, for the same reason.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from contextlib import suppress
 from queue import Empty
 from typing import TYPE_CHECKING
 
-from kws.audio import AbsentError
+from kws.audio.portaudio.devices import AbsentError
 from kws.common.backoff import Backoff
 from kws.errors import AudioError, UsageError
 from kws.publishers.mqtt import Command, SetListening, SetThreshold
@@ -26,7 +26,7 @@ from kws.service.tap import BrokenOff, Tap
 from kws.types import AudioBlock, Detection
 
 if TYPE_CHECKING:
-    from kws.audio import Source
+    from kws.audio.source import Source
     from kws.decision import Decision, Fired
     from kws.pipeline.pipeline import Scored
 

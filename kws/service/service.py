@@ -19,7 +19,7 @@ from kws.service.observer import Observer
 from kws.service.setup import Setup
 
 if TYPE_CHECKING:
-    from kws.audio import Source
+    from kws.audio.source import Source
 
 _log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Self
 from kws.types import AudioBlock
 
 if TYPE_CHECKING:
-    from kws.audio import Source
+    from kws.audio.source import Source
     from kws.service.counters import Counters
 
 

@@ -28,7 +28,7 @@ def read(tmp_path: Path, model_folder: Path) -> Iterator[Read]:
     lanes: set[Lane] = set()
 
     def read(*tables: str) -> Plan:
-        path = tmp_path / "kws.common.toml"
+        path = tmp_path / "kws.toml"
         path.write_text("\n".join((*tables, f'[model]\nname = "{model_folder}"')))
         plan = assembly.plan(read_config(path))
         lanes.update(plan.lanes)

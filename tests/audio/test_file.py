@@ -11,11 +11,9 @@ import numpy as np
 import pytest
 import soundfile
 
-from kws.audio import FileSource
-from kws.audio.file import BLOCK
+from kws.audio.file import BLOCK, FileSource
 from kws.errors import AudioError, UsageError
-
-from .sounds import chunk, decoded, encoded, read, tone, wav, wav_format
+from tests.support.sounds import chunk, decoded, encoded, read, tone, wav, wav_format
 
 STEREO = np.stack((tone(440, 16000, 2.5), tone(1000, 16000, 2.5, 0.25)), axis=1)
 
@@ -207,7 +205,7 @@ def test_without_libsndfile(tmp_path: Path) -> None:
     script = """if True:
         import sys
         from kws.errors import AudioError
-        from kws.audio import FileSource
+        from kws.audio.file import FileSource
         try:
             FileSource(sys.argv[1]).__enter__()
         except AudioError as error:

@@ -14,15 +14,13 @@ import numpy as np
 import pytest
 import soundfile
 
-from kws.audio import Microphone
-from kws.audio.microphone import Capture, block_under
+from kws.audio.microphone import Capture, Microphone, block_under
 from kws.audio.portaudio.devices import Device
 from kws.audio.portaudio.stream import InputStream, channels_to_open
 from kws.errors import AudioError, UsageError
 from kws.types import Float32Array
-from tests.conftest import SoundServer
-
-from .sounds import amplitude, tone
+from tests.support.sound_server import SoundServer
+from tests.support.sounds import amplitude, tone
 
 FINE = SimpleNamespace(input_overflow=False)
 OVERFLOW = SimpleNamespace(input_overflow=True)
@@ -33,7 +31,8 @@ DEVICE = Device(name="x", system_name="x", index=0, channels=2, rate=48000, is_d
 RECORD = """if True:
     import json, sys
     import numpy as np
-    from kws.audio import Microphone, Resampler
+    from kws.audio.microphone import Microphone
+    from kws.audio.resample import Resampler
 
     device, options, path = sys.argv[1] or None, json.loads(sys.argv[2]), sys.argv[3]
     with Microphone(device, **options) as microphone:
@@ -53,7 +52,8 @@ RECORD = """if True:
 LISTEN = """if True:
     import subprocess, sys, threading, time
     from kws.errors import KwsError
-    from kws.audio import Microphone, list_devices, refresh_devices
+    from kws.audio.microphone import Microphone
+    from kws.audio.portaudio.devices import list_devices, refresh_devices
 
     def listen(microphone, heard=lambda microphone: None):
         with microphone:

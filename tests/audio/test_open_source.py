@@ -10,10 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from kws.audio import FileSource, Microphone, PipeSource, open_source
+from kws.audio.file import FileSource
+from kws.audio.microphone import Microphone
+from kws.audio.open import open_source
+from kws.audio.pipe import PipeSource
 from kws.errors import AudioError, UsageError
-
-from .sounds import encoded, read, tone
+from tests.support.sounds import encoded, read, tone
 
 TONE = tone(440, 16000, 0.5)
 
@@ -80,6 +82,6 @@ def test_options_that_do_not_go_together() -> None:
 
 
 def test_importing_loads_no_library() -> None:
-    script = "import sys, kws.audio; print({'sounddevice', 'soundfile', 'soxr'} & set(sys.modules))"
+    script = "import sys, kws.audio.open; print({'sounddevice', 'soundfile', 'soxr'} & set(sys.modules))"
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert result.stdout == "set()\n"

@@ -17,10 +17,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kws.audio import PipeSource
+from kws.audio.pipe import PipeSource
 from kws.errors import AudioError, KwsError, UsageError
-
-from .sounds import Trickle, amplitude, chunk, decoded, encoded, joined, read, tone, wav, wav_format
+from tests.support.sounds import Trickle, amplitude, chunk, decoded, encoded, joined, read, tone, wav, wav_format
 
 STEREO = np.stack((tone(440, 16000, 1.5), tone(1000, 16000, 1.5, 0.25)), axis=1)
 RAW = np.arange(-3000, 3000, dtype="<i2")

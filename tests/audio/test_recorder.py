@@ -6,15 +6,16 @@ import subprocess
 
 import pytest
 
-from kws.audio import IsolatedMicrophone
+from kws.audio.recorder import IsolatedMicrophone
 from kws.errors import UsageError
-from tests.conftest import SoundServer
+from tests.support.sound_server import SoundServer
 
 #: What every script here begins with: it prints errors, and has a microphone that it opens again and again.
 BEGIN = """if True:
     import os, signal, subprocess, sys, threading, time
     from kws.errors import KwsError
-    from kws.audio import AbsentError, IsolatedMicrophone
+    from kws.audio.portaudio.devices import AbsentError
+    from kws.audio.recorder import IsolatedMicrophone
 
     def first(microphone):
         try:

@@ -13,8 +13,7 @@ from hypothesis import strategies as st
 from kws.audio.resample import Resampler, rescale
 from kws.errors import UsageError
 from kws.types import AudioBlock, Float32Array
-
-from .sounds import amplitude, joined, tone
+from tests.support.sounds import amplitude, joined, tone
 
 RATES = [8000, 11025, 22050, 32000, 44100, 48000, 96000]
 
@@ -96,7 +95,10 @@ def test_equal_rates_pass_without_a_copy_and_without_soxr() -> None:
     resampler = Resampler(16000)
     blocks = [AudioBlock(np.zeros(10, np.float32), 5), AudioBlock(np.zeros(10, np.float32), 99)]
     assert list(resampler.stream(blocks)) == blocks
-    script = "import sys; from kws.audio import Resampler; Resampler(16000).flush(); assert 'soxr' not in sys.modules"
+    script = (
+        "import sys; from kws.audio.resample import Resampler; Resampler(16000).flush(); "
+        "assert 'soxr' not in sys.modules"
+    )
     subprocess.run([sys.executable, "-c", script], check=True)
 
 

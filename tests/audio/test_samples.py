@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 from kws.audio.channels import check_channel
 from kws.audio.samples import SAMPLE_BYTES, check_finite, check_rate, decode, mono
 from kws.errors import AudioError, UsageError
-
-from .sounds import chunk, decoded, wav, wav_format
+from tests.support.sounds import chunk, decoded, wav, wav_format
 
 FORMATS = {
     "u8": (8, 1),

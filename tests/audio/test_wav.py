@@ -9,8 +9,7 @@ from hypothesis import strategies as st
 
 from kws.audio.wav import WavHeader, is_wav, read_header
 from kws.errors import AudioError
-
-from .sounds import GUID_TAIL, chunk, wav, wav_format
+from tests.support.sounds import GUID_TAIL, chunk, wav, wav_format
 
 
 def header(data: bytes) -> WavHeader:

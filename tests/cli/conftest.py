@@ -8,7 +8,8 @@ import pytest
 import soundfile
 
 from kws.types import Float32Array
-from tests.support.program import ROOT, kws, lines
+from tests.support import ROOT
+from tests.support.program import kws, lines
 
 DEMO = ROOT / "kws" / "data" / "demo.flac"
 

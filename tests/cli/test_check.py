@@ -15,9 +15,9 @@ import pytest
 import soundfile
 
 from tests.cli.conftest import DEMO
-from tests.conftest import SoundServer
 from tests.support.broker import Broker
 from tests.support.program import COMMAND, environment, error, kws
+from tests.support.sound_server import SoundServer
 
 Parts = dict[str, dict[str, object]]
 
@@ -25,7 +25,7 @@ Parts = dict[str, dict[str, object]]
 @pytest.fixture
 def configure(tmp_path: Path, model_folder: Path) -> Path:
     """A configuration in which all is well."""
-    path = tmp_path / "kws.common.toml"
+    path = tmp_path / "kws.toml"
     path.write_text(f'[source]\ninput = "{DEMO}"\n[model]\nname = "{model_folder}"\n[stdout]\n')
     return path
 

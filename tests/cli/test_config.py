@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 
 from kws.config.watch import WatchOptions
-from tests.support.program import ROOT, environment, error, kws
+from tests.support import ROOT
+from tests.support.program import environment, error, kws
 
 #: Whose settings the tests know, whichever model is under test.
 MODEL_FOLDER = ROOT / "models" / "commands"
@@ -26,7 +27,7 @@ def shown(*arguments: str | Path, **variables: str) -> dict[str, tuple[Any, str]
 @pytest.fixture
 def write(tmp_path: Path) -> Path:
     """An empty configuration."""
-    path = tmp_path / "kws.common.toml"
+    path = tmp_path / "kws.toml"
     path.write_text(f'[model]\nname = "{MODEL_FOLDER}"\n')
     return path
 

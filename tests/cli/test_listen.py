@@ -234,7 +234,7 @@ def test_a_wake_word_from_a_file_of_settings(
     model_folder: Path, listen: Listen, spoken: Path, tmp_path: Path, detections: Detections
 ) -> None:
     first, *rest = keywords(detections)
-    path = tmp_path / "kws.common.toml"
+    path = tmp_path / "kws.toml"
     path.write_text(f'[gate]\nwake_words = ["{first}"]\nseconds = 60\n')
     found = listen(spoken, "--settings", path)
     assert [(one["keyword"], one.get("wake")) for one in found] == [(first, None), *((word, first) for word in rest)]

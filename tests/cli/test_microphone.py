@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import SoundServer
+from tests.support.sound_server import SoundServer
 
 KWS = (sys.executable, "-m", "kws")
 

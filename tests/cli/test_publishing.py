@@ -24,7 +24,7 @@ STATUS = "kws/kitchen/status"
 def configure(tmp_path: Path, model_folder: Path) -> Path:
     """A configuration whose source is a FIFO beside it, as far as it needs no broker."""
     os.mkfifo(tmp_path / "sound")
-    path = tmp_path / "kws.common.toml"
+    path = tmp_path / "kws.toml"
     path.write_text(
         f'[source]\ninput = "{tmp_path / "sound"}"\nrate = 16000\n[model]\nname = "{model_folder}"\n'
         f"[exec]\ncommand = 'touch \"{tmp_path}/heard-{{keyword}}\"'\n"
@@ -99,7 +99,7 @@ def test_what_is_wrong_with_the_configuration_is_one_line(configure: Path, more:
 
 
 def test_somebody_must_hear_of_detections(tmp_path: Path, model_folder: Path) -> None:
-    path = tmp_path / "kws.common.toml"
+    path = tmp_path / "kws.toml"
     path.write_text(f'[model]\nname = "{model_folder}"\n')
     assert error(kws("run", "--config", path), 2) == (
         f"{path}: nobody would hear of detections; add a table mqtt, exec or stdout"
@@ -203,7 +203,7 @@ def test_of_several_microphones_each_detection_says_where_it_was_heard(tmp_path:
     sites = ("kitchen", "hall")
     for site in sites:
         os.mkfifo(tmp_path / site)
-    path = tmp_path / "kws.common.toml"
+    path = tmp_path / "kws.toml"
     path.write_text(
         f'[model]\nname = "{model_folder}"\n[stdout]\n[exec]\ncommand = "touch {tmp_path}/{{site}}-{{keyword}}"\n'
         + "".join(f"[[source]]\nsite = '{site}'\ninput = '{site}'\nrate = 16000\n" for site in sites)

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import SoundServer
 from tests.support.broker import Broker, Heard, Subscriber
+from tests.support.sound_server import SoundServer
 from tests.support.systemd_manager import Manager
 
 #: Seconds within which the manager wants to see a sign of life.
@@ -28,7 +28,7 @@ class Supervised:
 
     def __init__(self, server: SoundServer, manager: Manager, folder: Path, model: Path, more: str = "") -> None:
         self.server, self.manager = server, manager
-        self.config = folder / "kws.common.toml"
+        self.config = folder / "kws.toml"
         self.clips = folder / "clips"
         self.write(model, more)
         self.log = folder / "log"

@@ -46,7 +46,7 @@ class Running:
         self._out, self._log = folder / "out", folder / "log"
         with self._out.open("wb") as out, self._log.open("wb") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "kws", "run", "--config", folder / "kws.common.toml", *arguments],
+                [sys.executable, "-m", "kws", "run", "--config", folder / "kws.toml", *arguments],
                 env=environment(), stdin=subprocess.DEVNULL, stdout=out, stderr=log,
             )  # fmt: skip
         # Opened for both directions they wait for nobody, who may have ended already.
@@ -57,7 +57,7 @@ class Running:
             f'[[source]]\nsite = "{name}"\ninput = "{self.folder / name}"\nrate = 16000\n'
             for name in ("kitchen", "bath")
         )
-        (self.folder / "kws.common.toml").write_text(f'{sources}[model]\nname = "{self.model}"\n[stdout]\n{more}')
+        (self.folder / "kws.toml").write_text(f'{sources}[model]\nname = "{self.model}"\n[stdout]\n{more}')
 
     def say(self, name: str, sound: Any) -> None:
         self.pipes[name].write(sound.tobytes())
@@ -253,8 +253,8 @@ def test_the_log_as_json(run: Run, demo: Any) -> None:
 
 
 def test_what_ends_it_is_json_too(tmp_path: Path) -> None:
-    (tmp_path / "kws.common.toml").write_text('[log]\nformat = "json"\n[stdout]\n[model]\nname = "nowhere"\n')
-    result = kws("run", "--config", tmp_path / "kws.common.toml")
+    (tmp_path / "kws.toml").write_text('[log]\nformat = "json"\n[stdout]\n[model]\nname = "nowhere"\n')
+    result = kws("run", "--config", tmp_path / "kws.toml")
     assert result.returncode == 2
     (line,) = result.stderr.splitlines()
     assert json.loads(line)["level"] == "error"
@@ -293,6 +293,6 @@ def reachable(url: str) -> bool:
 def test_without_its_library_metrics_are_wrong_usage(tmp_path: Path) -> None:
     """A folder that comes first and holds what cannot be imported."""
     (tmp_path / "prometheus_client.py").write_text("raise ImportError\n")
-    (tmp_path / "kws.common.toml").write_text("[stdout]\n[metrics]\n")
-    result = kws("run", "--config", tmp_path / "kws.common.toml", env=environment(tmp_path))
+    (tmp_path / "kws.toml").write_text("[stdout]\n[metrics]\n")
+    result = kws("run", "--config", tmp_path / "kws.toml", env=environment(tmp_path))
     assert error(result, 2) == "metrics: needs prometheus-client; install kws[metrics]"

@@ -42,7 +42,7 @@ def test_whatever_is_written_is_a_configuration_or_one_line(
     tables: dict[str, Any], said: list[tuple[str, str, str]]
 ) -> None:
     with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder, "kws.common.toml")
+        path = Path(folder, "kws.toml")
         path.write_text("".join(f"{name} = {fuzzed(table)}\n" for name, table in tables.items()), encoding="utf-8")
         problem = ""
         try:

@@ -21,13 +21,13 @@ EXAMPLES = re.findall(r"```toml\n(.*?)```", TEXT, re.DOTALL)
 
 @pytest.mark.parametrize("example", EXAMPLES)
 def test_examples_can_be_used_as_they_are(tmp_path: Path, example: str) -> None:
-    path = tmp_path / "kws.common.toml"
+    path = tmp_path / "kws.toml"
     path.write_text(example)
     assert read_config(path).mqtt
 
 
 def test_the_one_with_several_microphones_says_what_its_comments_say(tmp_path: Path) -> None:
-    path = tmp_path / "kws.common.toml"
+    path = tmp_path / "kws.toml"
     path.write_text(EXAMPLES[1])
     config = read_config(path)
     kitchen, hall = config.sources
@@ -53,9 +53,9 @@ def test_the_errors_are_as_they_are_shown(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, toml: str, said: list[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("kws.common.toml").write_text(toml)
+    Path("kws.toml").write_text(toml)
     with pytest.raises(UsageError) as error:
-        read_config(Path("kws.common.toml"), [parse_set(text) for text in said])
+        read_config(Path("kws.toml"), [parse_set(text) for text in said])
     shown = [line.removeprefix("kws: ").removesuffix("...") for line in TEXT.splitlines() if line.startswith("kws: ")]
     assert any(str(error.value).startswith(line) for line in shown), str(error.value)
 

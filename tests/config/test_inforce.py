@@ -85,7 +85,7 @@ def configurations(draw: st.DrawFn) -> dict[str, Any]:
 
 
 def read(folder: str, toml: str) -> Config:
-    path = Path(folder, "kws.common.toml")
+    path = Path(folder, "kws.toml")
     path.write_text(toml, encoding="utf-8")
     return read_config(path)
 

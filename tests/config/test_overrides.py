@@ -30,7 +30,7 @@ device = "B"
 
 
 def read(tmp_path: Path, toml: str, *said: str) -> Config:
-    path = tmp_path / "kws.common.toml"
+    path = tmp_path / "kws.toml"
     path.write_text(toml, encoding="utf-8")
     return read_config(path, [parse_set(text) for text in said])
 
@@ -132,7 +132,7 @@ def test_standard_input_is_no_path(tmp_path: Path) -> None:
 
 
 def test_an_option_of_its_own_is_named_by_itself(tmp_path: Path) -> None:
-    (tmp_path / "kws.common.toml").write_text(FILE)
+    (tmp_path / "kws.toml").write_text(FILE)
     said = Override(option="--site", key="source.site", value="a/b")
     with pytest.raises(UsageError, match=r"^--site: source\.site: must be 1 to 64 letters"):
-        read_config(tmp_path / "kws.common.toml", [said])
+        read_config(tmp_path / "kws.toml", [said])

@@ -27,13 +27,13 @@ EXAMPLE = Path(__file__).parents[2] / "docs" / "kws.example.toml"
 
 
 def read(tmp_path: Path, toml: str) -> Config:
-    path = tmp_path / "kws.common.toml"
+    path = tmp_path / "kws.toml"
     path.write_text(toml, encoding="utf-8")
     return read_config(path)
 
 
 def test_an_empty_file_is_all_defaults(tmp_path: Path) -> None:
-    assert read(tmp_path, "") == Config(path=tmp_path / "kws.common.toml")
+    assert read(tmp_path, "") == Config(path=tmp_path / "kws.toml")
 
 
 def test_every_table_is_read(tmp_path: Path) -> None:
@@ -151,7 +151,7 @@ def test_every_table_is_read(tmp_path: Path) -> None:
 def test_what_is_wrong_is_one_line_with_its_path(tmp_path: Path, toml: str, problem: str) -> None:
     with pytest.raises(UsageError) as error:
         read(tmp_path, toml)
-    assert str(error.value).startswith(f"{tmp_path / 'kws.common.toml'}: {problem}")
+    assert str(error.value).startswith(f"{tmp_path / 'kws.toml'}: {problem}")
     assert "\n" not in str(error.value)
     assert "S3CRET" not in str(error.value)
 
@@ -226,19 +226,19 @@ def test_a_site_of_one_source_goes_before_that_of_mqtt(tmp_path: Path) -> None:
 def test_a_file_that_cannot_be_read_is_said(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="No such file or directory"):
         read_config(tmp_path / "none.toml")
-    (tmp_path / "kws.common.toml").write_bytes(b"\xff")
+    (tmp_path / "kws.toml").write_bytes(b"\xff")
     with pytest.raises(UsageError, match="decode"):
-        read_config(tmp_path / "kws.common.toml")
+        read_config(tmp_path / "kws.toml")
 
 
 def test_a_mark_at_the_beginning_and_the_line_ends_of_windows_are_no_matter(tmp_path: Path) -> None:
-    (tmp_path / "kws.common.toml").write_bytes(b"\xef\xbb\xbf[source]\r\ndevice = 'USB'\r\n")
-    assert read_config(tmp_path / "kws.common.toml").sources[0].device == "USB"
+    (tmp_path / "kws.toml").write_bytes(b"\xef\xbb\xbf[source]\r\ndevice = 'USB'\r\n")
+    assert read_config(tmp_path / "kws.toml").sources[0].device == "USB"
 
 
 def test_the_named_file_goes_before_the_users_before_the_systems(tmp_path: Path) -> None:
-    own = tmp_path / ".config" / "kws" / "kws.common.toml"
-    other = tmp_path / "xdg" / "kws" / "kws.common.toml"
+    own = tmp_path / ".config" / "kws" / "kws.toml"
+    other = tmp_path / "xdg" / "kws" / "kws.toml"
     for path in (own, other):
         path.parent.mkdir(parents=True)
         path.touch()

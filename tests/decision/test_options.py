@@ -27,7 +27,7 @@ SETTINGS = ", ".join(KeywordOptions.__struct_fields__)
 CHOICE = "choose from on, off, stop, computer"
 
 
-def read(toml: str, source: str = "kws.common.toml") -> Options:
+def read(toml: str, source: str = "kws.toml") -> Options:
     return read_options(tomllib.loads(toml), source)
 
 
@@ -104,60 +104,60 @@ def test_a_gate_in_layers() -> None:
 @pytest.mark.parametrize(
     ("toml", "message"),
     [
-        ("[keyword.on]\nthreshold = 1.4", "kws.common.toml: keyword.on.threshold: 1.4 is not within 0.01 to 1"),
-        ("[decision]\nthreshold = 0", "kws.common.toml: decision.threshold: 0 is not within 0.01 to 1"),
-        ("[decision]\nthreshold = nan", "kws.common.toml: decision.threshold: nan is not within 0.01 to 1"),
-        ("[decision]\nsmoothing = inf", "kws.common.toml: decision.smoothing: inf is not within 0.01 to 5"),
-        ("[decision]\npatience = 0", "kws.common.toml: decision.patience: 0 is not within 1 to 100"),
-        ("[decision]\nrefractory = -1", "kws.common.toml: decision.refractory: -1 is not within 0 to 60"),
-        ("[decision]\nhop = 2", "kws.common.toml: decision.hop: 2 is not within 0.01 to 0.5"),
-        ("[gate]\nseconds = 0", "kws.common.toml: gate.seconds: 0 is not within 0.1 to 3600"),
+        ("[keyword.on]\nthreshold = 1.4", "kws.toml: keyword.on.threshold: 1.4 is not within 0.01 to 1"),
+        ("[decision]\nthreshold = 0", "kws.toml: decision.threshold: 0 is not within 0.01 to 1"),
+        ("[decision]\nthreshold = nan", "kws.toml: decision.threshold: nan is not within 0.01 to 1"),
+        ("[decision]\nsmoothing = inf", "kws.toml: decision.smoothing: inf is not within 0.01 to 5"),
+        ("[decision]\npatience = 0", "kws.toml: decision.patience: 0 is not within 1 to 100"),
+        ("[decision]\nrefractory = -1", "kws.toml: decision.refractory: -1 is not within 0 to 60"),
+        ("[decision]\nhop = 2", "kws.toml: decision.hop: 2 is not within 0.01 to 0.5"),
+        ("[gate]\nseconds = 0", "kws.toml: gate.seconds: 0 is not within 0.1 to 3600"),
         (
             "[keyword.on]\nthreshold = 0.5\nrelease = 0.6",
-            "kws.common.toml: keyword.on.release: 0.6 is not above 0 and at most the threshold 0.5",
+            "kws.toml: keyword.on.release: 0.6 is not above 0 and at most the threshold 0.5",
         ),
         (
             "[decision]\nrelease = 0.9",
-            "kws.common.toml: decision.release: 0.9 is not above 0 and at most the threshold 0.8",
+            "kws.toml: decision.release: 0.9 is not above 0 and at most the threshold 0.8",
         ),
         (
             "[decision]\nnear = 0.3",
-            "kws.common.toml: decision.near: 0.3 is not between the release 0.48 and the threshold 0.8",
+            "kws.toml: decision.near: 0.3 is not between the release 0.48 and the threshold 0.8",
         ),
-        ("[decision]\nsmoothing = 0.02", "kws.common.toml: decision.smoothing: 0.02 is shorter than the hop of 0.05"),
-        ("[keyword.stop]\nsmoothing = 0.02", "kws.common.toml: keyword.stop.smoothing: 0.02 is shorter than the hop of 0.05"),
+        ("[decision]\nsmoothing = 0.02", "kws.toml: decision.smoothing: 0.02 is shorter than the hop of 0.05"),
+        ("[keyword.stop]\nsmoothing = 0.02", "kws.toml: keyword.stop.smoothing: 0.02 is shorter than the hop of 0.05"),
         ("[decision]\nhop = 0.2", "keyword.on.smoothing: 0.15 is shorter than the hop of 0.2"),
         (
             "[keyword.stopp]\nthreshold = 0.5",
-            f"kws.common.toml: keyword: 'stopp' is not a keyword of this model; did you mean 'stop'? {CHOICE}",
+            f"kws.toml: keyword: 'stopp' is not a keyword of this model; did you mean 'stop'? {CHOICE}",
         ),
         (
             "[keyword._silence_]\nthreshold = 0.5",
-            f"kws.common.toml: keyword: '_silence_' is not a keyword of this model; {CHOICE}",
+            f"kws.toml: keyword: '_silence_' is not a keyword of this model; {CHOICE}",
         ),
         (
             "[gate]\nwake_words = ['komputer']",
-            f"kws.common.toml: gate.wake_words: 'komputer' is not a keyword of this model; did you mean 'computer'? {CHOICE}",
+            f"kws.toml: gate.wake_words: 'komputer' is not a keyword of this model; did you mean 'computer'? {CHOICE}",
         ),
         ("[gate]\nseconds = 5", "gate.wake_words: missing, name the keywords that open the gate"),
         (
             "[keyword.on]\ntreshold = 0.5",
-            f"kws.common.toml: keyword.on: 'treshold' is not a setting; did you mean 'threshold'? choose from {SETTINGS}",
+            f"kws.toml: keyword.on: 'treshold' is not a setting; did you mean 'threshold'? choose from {SETTINGS}",
         ),
-        ("[keyword.on]\nthreshold = 'high'", 'kws.common.toml: keyword.on.threshold: must be a number, not "high"'),
-        ("[keyword.on]\npatience = 1.5", "kws.common.toml: keyword.on.patience: must be a whole number, not 1.5"),
-        ("[keyword]\non = 0.5", "kws.common.toml: keyword.on: must be a table"),
-        ("keyword = 1", "kws.common.toml: keyword: must be a table"),
-        ("[gate]\nwake_words = 'computer'", 'kws.common.toml: gate.wake_words: must be a list of text, not "computer"'),
+        ("[keyword.on]\nthreshold = 'high'", 'kws.toml: keyword.on.threshold: must be a number, not "high"'),
+        ("[keyword.on]\npatience = 1.5", "kws.toml: keyword.on.patience: must be a whole number, not 1.5"),
+        ("[keyword]\non = 0.5", "kws.toml: keyword.on: must be a table"),
+        ("keyword = 1", "kws.toml: keyword: must be a table"),
+        ("[gate]\nwake_words = 'computer'", 'kws.toml: gate.wake_words: must be a list of text, not "computer"'),
         (
             "[decisions]",
-            "kws.common.toml: 'decisions' is not a table; did you mean 'decision'? choose from decision, keyword, gate",
+            "kws.toml: 'decisions' is not a table; did you mean 'decision'? choose from decision, keyword, gate",
         ),
     ],
 )  # fmt: skip
 def test_errors_name_the_thing_and_the_mend(toml: str, message: str) -> None:
     with pytest.raises(UsageError) as raised:
-        resolve(LABELS, {"kws.common.toml": read(toml)})
+        resolve(LABELS, {"kws.toml": read(toml)})
     assert str(raised.value) == message
 
 

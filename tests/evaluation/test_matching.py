@@ -11,8 +11,7 @@ from hypothesis import strategies as st
 from kws.evaluation.heard import Utterance
 from kws.evaluation.labels import Label
 from kws.evaluation.matching import Fire, Judge, Kind, tolerances
-
-from .made import KEYWORDS, heard, settings
+from tests.support.posteriors import KEYWORDS, heard, settings
 
 LETTERS = {Kind.HIT: "h", Kind.DOUBLE: "d", Kind.WRONG: "w", Kind.FALSE: "f", Kind.EXCUSED: "e"}
 ON, OFF = Label(1.0, 1.5, "on"), Label(1.9, 2.4, "off")

@@ -16,8 +16,7 @@ from kws.evaluation.matching import tolerances
 from kws.evaluation.measure import Figures, decide, figures, judge, percent, poisson, seconds, wilson
 from kws.evaluation.moments import MISSED, NO_WORD, OTHER_WORD, confusion, moments, timeline
 from kws.evaluation.stream import Operation, evaluate
-
-from .made import KEYWORDS, Hump, heard, settings
+from tests.support.posteriors import KEYWORDS, Hump, heard, settings
 
 #: Six words and what became of them: a late hit and its double, a miss that came close, a word taken for another, a
 #: hit that was early, a word that is none of the model's and was taken for one, and a word that left no trace.

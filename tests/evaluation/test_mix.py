@@ -12,8 +12,7 @@ from kws.corpus.word_extent import word_extent
 from kws.errors import AudioError, UsageError
 from kws.evaluation.labels import read_labels
 from kws.evaluation.mix import Clip, find_clips, find_noise, mix
-
-from .toy import PITCHES, RATE, tone, write_clips
+from tests.support.toy_model import PITCHES, RATE, tone, write_clips
 
 #: Where the tone of a clip of ``toy`` begins and ends in it.
 BEGIN, END = 3840, 11840

@@ -16,8 +16,8 @@ from kws.evaluation.report_mistakes import MOMENTS
 from kws.evaluation.stream import Evaluation, evaluate
 from kws.evaluation.stream_json import as_dict
 from kws.evaluation.stream_text import print_evaluation, rough
+from tests.support.posteriors import Hump, heard, settings
 
-from .made import Hump, heard, settings
 from .test_measure import scene
 
 ABOUT = {"model": "made <up> & tested", "version": "1.0", "network": "model.tflite", "interpreter": "by hand"}

@@ -15,8 +15,7 @@ from kws.cli import main
 from kws.errors import UsageError
 from kws.evaluation.heard import Listener
 from kws.inference.model import Model
-
-from .toy import PITCHES, RATE, tone, write_clips, write_model
+from tests.support.toy_model import PITCHES, RATE, tone, write_clips, write_model
 
 
 @pytest.fixture(scope="module")

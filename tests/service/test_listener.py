@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from kws.audio import AbsentError
+from kws.audio.portaudio.devices import AbsentError
 from kws.config.watch import WatchOptions
 from kws.errors import AudioError, UsageError
 from kws.publishers.mqtt import SetListening

@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import SoundServer, sound_server_in_a_folder
 from tests.support.broker import Broker, Subscriber
 from tests.support.house import House, source
+from tests.support.sound_server import SoundServer, sound_server_in_a_folder
 
 pytestmark = pytest.mark.microphone
 

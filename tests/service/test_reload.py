@@ -58,7 +58,7 @@ def test_the_new_settings_are_in_force(start: Callable[..., Home]) -> None:
     assert [told for told in home.observer.told if told.startswith("relo")] == ["reloading", "reloaded: None"] * 2
 
 
-@pytest.mark.parametrize("problem", [UsageError("kws.common.toml: nonsense"), RuntimeError("a defect")])
+@pytest.mark.parametrize("problem", [UsageError("kws.toml: nonsense"), RuntimeError("a defect")])
 def test_what_is_wrong_changes_nothing(
     start: Callable[..., Home], caplog: pytest.LogCaptureFixture, problem: Exception
 ) -> None:

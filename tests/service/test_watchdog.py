@@ -138,11 +138,11 @@ def test_a_configuration_that_cannot_be_stays_in_the_status_until_there_is_one_t
         supervision = supervise(manager, Clock(), source("kitchen"))
         supervision.ready()
         supervision.reloading()
-        supervision.reloaded("kws.common.toml: mqtt: no")
+        supervision.reloaded("kws.toml: mqtt: no")
         supervision.reloading()
         supervision.reloaded(None)
         assert finish(manager, supervision) == ["READY", "RELOADING", "READY", "RELOADING", "READY"]
     assert manager.statuses[2] == (
-        "the old configuration stays: kws.common.toml: mqtt: no; listening to kitchen (USB kitchen)"
+        "the old configuration stays: kws.toml: mqtt: no; listening to kitchen (USB kitchen)"
     )
     assert manager.statuses[4] == "listening to kitchen (USB kitchen)"

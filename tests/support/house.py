@@ -14,8 +14,9 @@ from typing import Any
 import numpy as np
 import soundfile
 
-from tests.conftest import ROOT, SoundServer
+from tests.support import ROOT
 from tests.support.broker import Broker, Heard, Subscriber
+from tests.support.sound_server import SoundServer
 
 KWS = (sys.executable, "-m", "kws")
 

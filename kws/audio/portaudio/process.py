@@ -1,7 +1,7 @@
 """The other side of :class:`kws.audio.recorder.IsolatedMicrophone`: a process that has PortAudio to itself.
 
-Started as ``python -m kws.audio.portaudio.process FD OPTIONS``. It takes two requests, ``open`` and ``close``, and answers
-with messages whose first byte says what they are:
+Started as ``python -m kws.audio.portaudio.process FD OPTIONS``. It takes two requests, ``open`` and ``close``, and
+answers with messages whose first byte says what they are:
 
 =====  ============================================================================
 ``O``  open; JSON: name, rate, channels

@@ -88,7 +88,8 @@ class InputStream:
     """A microphone that is open, or can be opened once.
 
     Args:
-        device: a name or a part of one, or an index (see :func:`kws.audio.portaudio.devices.choose`); None for the default.
+        device: a name or a part of one, or an index (see :func:`~kws.audio.portaudio.devices.choose`);
+            None for the default.
         receiver: takes its sound: all channels of it that are open, interleaved, float32.
         channel: the channel that is wanted, counted from 1; None for the mean of all.
         rate: samples a second; None for ``preferred`` if the device takes it, else the device's default.

@@ -95,7 +95,8 @@ def test_without_portaudio() -> None:
     script = """if True:
         import ctypes.util
         from kws.errors import AudioError
-        from kws.audio import Microphone, list_devices
+        from kws.audio.microphone import Microphone
+        from kws.audio.portaudio.devices import list_devices
         ctypes.util.find_library = lambda name: None
         for attempt in (list_devices, Microphone().__enter__):
             try:

@@ -27,7 +27,7 @@ def blocks(language: str) -> list[str]:
 def test_every_configuration_is_one(tmp_path: Path) -> None:
     assert len(blocks("toml")) >= 5
     for text in blocks("toml"):
-        path = tmp_path / "kws.common.toml"
+        path = tmp_path / "kws.toml"
         path.write_text(text if "[mqtt]" in text or "hermes" not in text else f"[mqtt]\n{text}")
         read_config(path)
         tomllib.loads(text)
