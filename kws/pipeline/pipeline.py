@@ -60,8 +60,9 @@ def score_sounds(model: Model, decider: Decider, blocks: Iterable[AudioBlock]) -
     """The same, but windows in silence are passed over: neither their columns nor their posteriors are computed.
 
     A window is passed over where it holds nothing but the noise floor (:class:`kws.audio.noise_floor.Floor`) and the
-    network's last posteriors were calm. When it no longer does, those before it are scored first that averages still need,
-    and the decider is told of all: its state, and whatever it decides from there on, is to the bit what it would be had
+    network's last posteriors were calm. When it no longer does, those before it are scored first that averages still
+    need, and the decider is told of all: its state, and whatever it decides from there on, is to the bit what it would
+    be had
     every window been scored. So nothing differs but what it would have said within the silence, of posteriors that
     rose while no hop did.
 

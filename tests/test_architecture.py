@@ -1,0 +1,64 @@
+"""The layout of the code: which package may import which, and names that mean one thing."""
+
+from __future__ import annotations
+
+import ast
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+from tests.support import ROOT
+
+#: In import order: each may import from those before it, never from those after it.
+PACKAGES = (
+    "errors", "types", "common", "audio", "features", "inference", "decision", "pipeline", "enroll", "publishers",
+    "servers", "config", "service", "app", "corpus", "evaluation", "training", "cli",
+)  # fmt: skip
+
+#: Packages that measure and train; the service must run without them.
+OFFLINE = {"corpus", "evaluation", "training"}
+
+
+def modules() -> Iterator[tuple[str, ast.Module]]:
+    """Each module of kws by its dotted name, without the ``kws.``, and its syntax tree."""
+    for path in sorted((ROOT / "kws").rglob("*.py")):
+        name = ".".join(path.relative_to(ROOT / "kws").with_suffix("").parts).removesuffix("__init__").rstrip(".")
+        yield name, ast.parse(path.read_text(encoding="utf-8"))
+
+
+def imports(tree: ast.Module) -> set[str]:
+    """The packages of kws that a module imports, at its top or in a function."""
+    names = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("kws."):
+            names.add(node.module.split(".")[1])
+        elif isinstance(node, ast.Import):
+            names |= {alias.name.split(".")[1] for alias in node.names if alias.name.startswith("kws.")}
+    return names
+
+
+def test_packages_import_only_from_those_above_them() -> None:
+    wrong = []
+    for name, tree in modules():
+        package = name.partition(".")[0]
+        if package in ("", "__main__"):
+            continue
+        later = set(PACKAGES[PACKAGES.index(package) + 1 :])
+        wrong += [f"{name} imports {other}" for other in sorted(imports(tree) & later)]
+    assert wrong == []
+
+
+def test_the_service_runs_without_what_measures_and_trains() -> None:
+    needed = {name.partition(".")[0]: set[str]() for name, _ in modules()}
+    for name, tree in modules():
+        needed[name.partition(".")[0]] |= imports(tree)
+    assert not {name for name, others in needed.items() if others & OFFLINE} - OFFLINE - {"cli"}
+
+
+def test_no_two_classes_share_a_name() -> None:
+    classes = Counter(node.name for _, tree in modules() for node in tree.body if isinstance(node, ast.ClassDef))
+    assert [name for name, count in classes.items() if count > 1 and not name.startswith("_")] == []
+
+
+def test_few_modules_at_the_root() -> None:
+    assert len(list(Path(ROOT, "kws").glob("*.py"))) <= 6
