@@ -14,9 +14,10 @@ from kws.common.tables import check_known
 from kws.config import Config, SourceOptions
 from kws.decision import read_options, resolve
 from kws.errors import UsageError
-from kws.publishers import CommandPublisher, Dispatcher, Lane, LinePublisher, Publisher
+from kws.pipeline.requests import Request
+from kws.publishers import CommandPublisher, Dispatcher, LinePublisher, Publisher, PublisherWorker
 from kws.publishers.dispatcher import MAX_AGE, QUEUE
-from kws.publishers.mqtt import Command, MqttPublisher
+from kws.publishers.mqtt import MqttPublisher
 from kws.publishers.mqtt.settings import read_password, site_name
 from kws.service import Inbox, Observer, Place, Plan, Service, Setup
 
@@ -115,7 +116,7 @@ def make_command(config: Config, model: Model) -> CommandPublisher | None:
 
 
 def make_mqtt(
-    config: Config, source: SourceOptions, model: Model, on_command: Callable[[Command], None] = lambda _: None
+    config: Config, source: SourceOptions, model: Model, on_command: Callable[[Request], None] = lambda _: None
 ) -> MqttPublisher | None:
     """What publishes over MQTT what a source hears, where that is asked for; it has not begun.
 
@@ -150,7 +151,7 @@ class Assembly:
     """
 
     def __init__(self) -> None:
-        self._lanes: list[tuple[object, Lane]] = []  # with what each was made of
+        self._workers: list[tuple[object, PublisherWorker]] = []  # with what each was made of
         self._inboxes: dict[str, Inbox] = {}
 
     def plan(self, config: Config) -> Plan:
@@ -161,17 +162,21 @@ class Assembly:
         """
         model = load_model(config)
         _check_publishers(config)
-        lanes: list[tuple[object, Lane]] = []
+        workers: list[tuple[object, PublisherWorker]] = []
         try:
-            places = [self._place(config, source, model, lanes) for source in config.sources]
+            places = [self._place(config, source, model, workers) for source in config.sources]
         except BaseException:
-            Dispatcher([lane for made in lanes if made not in self._lanes for lane in made[1:]]).close(timeout=0)
+            Dispatcher([worker for made in workers if made not in self._workers for worker in made[1:]]).close(
+                timeout=0
+            )
             raise
-        retired = [lane for made in self._lanes if made not in lanes for lane in made[1:]]
-        self._lanes = lanes
-        return Plan(places=places, lanes=[lane for _, lane in lanes], retired=retired)
+        retired = [worker for made in self._workers if made not in workers for worker in made[1:]]
+        self._workers = workers
+        return Plan(places=places, workers=[worker for _, worker in workers], retired=retired)
 
-    def _place(self, config: Config, source: SourceOptions, model: Model, lanes: list[tuple[object, Lane]]) -> Place:
+    def _place(
+        self, config: Config, source: SourceOptions, model: Model, workers: list[tuple[object, PublisherWorker]]
+    ) -> Place:
         pipeline = make_pipeline(config, source, model)
         make_source, key = service_source(config, source, hop=pipeline.decider.settings.hop)
         options, *others = config.publishing(source)
@@ -179,17 +184,17 @@ class Assembly:
         inbox = self._inboxes.setdefault(str(site), SimpleQueue())
         mine = []
 
-        def add(made_of: object, max_age: float, queue: int, make: Callable[[], Publisher | None]) -> Lane:
-            """The lane that is made of this, an old one where there is one."""
-            lane = next((lane for other, lane in (*lanes, *self._lanes) if other == made_of), None)
-            if lane is None:
+        def add(made_of: object, max_age: float, queue: int, make: Callable[[], Publisher | None]) -> PublisherWorker:
+            """The worker that is made of this, an old one where there is one."""
+            worker = next((worker for other, worker in (*workers, *self._workers) if other == made_of), None)
+            if worker is None:
                 publisher = make()
                 assert publisher
-                lane = Lane(publisher, max_age=max_age, queue=queue)
-            if (made_of, lane) not in lanes:
-                lanes.append((made_of, lane))
-            mine.append(lane)
-            return lane
+                worker = PublisherWorker(publisher, max_age=max_age, queue=queue)
+            if (made_of, worker) not in workers:
+                workers.append((made_of, worker))
+            mine.append(worker)
+            return worker
 
         keywords = model.description.keywords
         if config.exec is not None:
@@ -207,9 +212,9 @@ class Assembly:
                 model.description.version,
                 keywords,
             )
-            lane = add(made_of, options.max_age, options.queue, lambda: make_mqtt(config, source, model, inbox.put))
-            assert isinstance(lane.publisher, MqttPublisher)
-            mqtt = lane.publisher
+            worker = add(made_of, options.max_age, options.queue, lambda: make_mqtt(config, source, model, inbox.put))
+            assert isinstance(worker.publisher, MqttPublisher)
+            mqtt = worker.publisher
         setup = Setup(
             site=str(site),
             pipeline=pipeline,

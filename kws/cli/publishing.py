@@ -13,7 +13,7 @@ from kws.errors import UsageError
 
 if TYPE_CHECKING:
     from kws.inference.model import Model
-    from kws.publishers import Dispatcher, Lane
+    from kws.publishers import Dispatcher, PublisherWorker
 
 #: Seconds that the commands for a recording may take.
 _ALL_DAY = 86400.0
@@ -53,10 +53,10 @@ def publishing(options: argparse.Namespace, model: Model, *, live: bool) -> Iter
     if options.site is not None and options.mqtt is None:
         raise UsageError("--site goes with --mqtt")
     try:
-        lanes = _lanes(options, model, live=live)
+        workers = _workers(options, model, live=live)
     except UsageError as error:
         raise UsageError(_by_option(str(error))) from None
-    dispatcher = Dispatcher(lanes)
+    dispatcher = Dispatcher(workers)
     try:
         yield dispatcher
     except BaseException:
@@ -65,15 +65,17 @@ def publishing(options: argparse.Namespace, model: Model, *, live: bool) -> Iter
     dispatcher.close(timeout=MAX_AGE if live else _ALL_DAY)
 
 
-def _lanes(options: argparse.Namespace, model: Model, *, live: bool) -> list[Lane]:
-    from kws.publishers import CommandPublisher, ExecOptions, Lane  # noqa: PLC0415
+def _workers(options: argparse.Namespace, model: Model, *, live: bool) -> list[PublisherWorker]:
+    from kws.publishers import CommandPublisher, ExecOptions, PublisherWorker  # noqa: PLC0415
     from kws.publishers.dispatcher import QUEUE  # noqa: PLC0415
 
     queue = QUEUE if live else sys.maxsize
-    lanes = []
+    workers = []
     if options.exec is not None:
         commands = ExecOptions(command=options.exec)
-        lanes.append(Lane(CommandPublisher(commands), max_age=commands.max_age if live else math.inf, queue=queue))
+        workers.append(
+            PublisherWorker(CommandPublisher(commands), max_age=commands.max_age if live else math.inf, queue=queue)
+        )
     if options.mqtt is not None:
         from kws.publishers.mqtt import MqttOptions, MqttPublisher  # noqa: PLC0415
 
@@ -81,8 +83,8 @@ def _lanes(options: argparse.Namespace, model: Model, *, live: bool) -> list[Lan
         version = model.description.version
         mqtt = MqttPublisher(broker, keywords=model.description.keywords, model=model.name, model_version=version)
         mqtt.start()
-        lanes.append(Lane(mqtt, max_age=broker.max_age, queue=queue))
-    return lanes
+        workers.append(PublisherWorker(mqtt, max_age=broker.max_age, queue=queue))
+    return workers
 
 
 def _by_option(problem: str) -> str:

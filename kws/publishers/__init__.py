@@ -5,7 +5,7 @@ neither the others nor the listening. ``docs/mqtt.md`` tells what is published o
 """
 
 from kws.publishers.base import Publisher, PublishError, UnconfirmedError, UnreachableError
-from kws.publishers.dispatcher import Dispatcher, Lane
+from kws.publishers.dispatcher import Dispatcher, PublisherWorker
 from kws.publishers.exec import CommandPublisher, ExecOptions
 from kws.publishers.stdout import LineOptions, LinePublisher
 
@@ -13,11 +13,11 @@ __all__ = [
     "CommandPublisher",
     "Dispatcher",
     "ExecOptions",
-    "Lane",
     "LineOptions",
     "LinePublisher",
     "PublishError",
     "Publisher",
+    "PublisherWorker",
     "UnconfirmedError",
     "UnreachableError",
 ]

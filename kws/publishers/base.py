@@ -21,7 +21,7 @@ class UnconfirmedError(PublishError):
 
 
 class Publisher(Protocol):
-    """What one :class:`~kws.publishers.dispatcher.Lane` serves, in the lane's own thread.
+    """What one :class:`~kws.publishers.dispatcher.PublisherWorker` serves, in the worker's own thread.
 
     Attributes:
         name: what a person would call it, for the log: ``mqtt://broker``.

@@ -1,7 +1,7 @@
 """Detections to several publishers at once, each behind a queue of its own.
 
-A detection waits in a :class:`Lane` for as long as it is of use (``max_age``) and no longer: what was said ten
-minutes ago must not put the lights out now. What is dropped is counted, and told once for each run of drops.
+A detection waits in a :class:`PublisherWorker` for as long as it is of use (``max_age``) and no longer: a word spoken
+ten minutes ago must not put the lights out now. Drops are counted, and logged once for each run of drops.
 """
 
 from __future__ import annotations
@@ -43,11 +43,11 @@ class Counts:
     unconfirmed: int = 0
 
 
-class Lane:
+class PublisherWorker:
     """One publisher, its thread and its queue.
 
     Args:
-        publisher: to serve; closed with the lane.
+        publisher: to serve; closed with the worker.
         max_age: seconds after which a detection is dropped; infinite for recordings, which are never late.
         queue: detections that wait at most; the oldest is dropped for a new one.
     """
@@ -121,7 +121,7 @@ class Lane:
     def _publish(self, detection: Detection, deadline: float) -> None:
         if time.monotonic() >= deadline:
             with self._changed:
-                # Whatever kept the lane busy for so long is told by itself.
+                # Whatever kept the worker busy for so long is told by itself.
                 self._drop(f"it waited for more than {self._max_age:g} s", told=True)
             return
         try:
@@ -133,7 +133,7 @@ class Lane:
             with self._changed:
                 self._drop(str(error), told=isinstance(error, UnreachableError))
         except Exception as error:  # noqa: BLE001
-            # A defect of ours or of a library; the lane goes on, for the next detection may fare better.
+            # A defect of ours or of a library; the worker goes on, for the next detection may fare better.
             _log.exception("%s: %s was not published", self.publisher.name, detection.keyword)
             with self._changed:
                 self._drop(repr(error), told=True)
@@ -167,15 +167,15 @@ class Lane:
 
 
 class Dispatcher:
-    """Hands every detection to every lane."""
+    """Hands every detection to every worker."""
 
-    def __init__(self, lanes: Iterable[Lane] = ()) -> None:
-        self.lanes = tuple(lanes)
+    def __init__(self, workers: Iterable[PublisherWorker] = ()) -> None:
+        self.workers = tuple(workers)
 
     @property
     def counts(self) -> Counts:
-        """Of all lanes together."""
-        every = [lane.counts for lane in self.lanes]
+        """Of all workers together."""
+        every = [worker.counts for worker in self.workers]
         return Counts(
             sum(counts.published for counts in every),
             sum(counts.dropped for counts in every),
@@ -184,14 +184,14 @@ class Dispatcher:
 
     def put(self, detection: Detection) -> None:
         """Queue a detection for every publisher; never waits."""
-        for lane in self.lanes:
-            lane.put(detection)
+        for worker in self.workers:
+            worker.put(detection)
 
     def close(self, *, timeout: float = MAX_AGE, grace: float = GRACE_SECONDS) -> None:
-        """Close the lanes, all at the same time; after ``timeout`` and ``grace`` seconds they are left behind."""
+        """Close the workers, all at the same time; after ``timeout`` and ``grace`` seconds they are left behind."""
         closers = [
-            threading.Thread(target=lane.close, kwargs={"timeout": timeout}, name=f"close {lane.publisher.name}")
-            for lane in self.lanes
+            threading.Thread(target=worker.close, kwargs={"timeout": timeout}, name=f"close {worker.publisher.name}")
+            for worker in self.workers
         ]
         end = time.monotonic() + timeout + grace
         for closer in closers:

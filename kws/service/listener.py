@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from kws.audio.portaudio.devices import AbsentError
 from kws.common.backoff import Backoff
 from kws.errors import AudioError, UsageError
-from kws.publishers.mqtt import Command, SetListening, SetThreshold
+from kws.pipeline.requests import Request, SetListening, SetThreshold
 from kws.service.counters import Counters
 from kws.service.hearing import Hearing
 from kws.service.liveness import Liveness
@@ -280,7 +280,7 @@ class Listener:
             for keyword, settings in setup.pipeline.decider.settings.keywords.items():
                 setup.mqtt.show_threshold(keyword, settings.threshold)
 
-    def _obey(self, command: Command | None) -> None:
+    def _obey(self, command: Request | None) -> None:
         match command:
             case SetListening(on):
                 self.hearing.want(on=on)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 from kws import __version__
 from kws.common.memory import give_back
 from kws.errors import KwsError, UsageError
-from kws.publishers import Dispatcher, Lane
+from kws.publishers import Dispatcher, PublisherWorker
 from kws.publishers.mqtt import Health
 from kws.service.listener import Listener
 from kws.service.observer import Observer
@@ -56,13 +56,13 @@ class Plan:
 
     Attributes:
         places: at least one.
-        lanes: all that the places use.
-        retired: lanes of the plan before that this one has no use for.
+        workers: all that the places use.
+        retired: workers of the plan before that this one has no use for.
     """
 
     places: Sequence[Place]
-    lanes: Sequence[Lane]
-    retired: Sequence[Lane] = ()
+    workers: Sequence[PublisherWorker]
+    retired: Sequence[PublisherWorker] = ()
 
 
 class Service:
@@ -99,7 +99,7 @@ class Service:
         self._keys: dict[Listener, object] = {}
         self._told: dict[Listener, tuple[tuple[object, ...], float]] = {}  # news, and when its health is due again
         self._failures: list[Exception] = []
-        self._lanes = plan.lanes
+        self._workers = plan.workers
         self._add(plan.places)
 
     @property
@@ -263,7 +263,7 @@ class Service:
             listener.join(_END_SECONDS)
             del self._keys[listener]
             self._told.pop(listener, None)
-        self._lanes = plan.lanes
+        self._workers = plan.workers
         Dispatcher(plan.retired).close(timeout=_WAIT_SECONDS, grace=_CLOSE_SECONDS)
         added = self._add(new)
         for listener in self.listeners:
@@ -281,7 +281,7 @@ class Service:
         end = time.monotonic() + _END_SECONDS
         for listener in listeners:
             listener.join(end - time.monotonic())
-        everything = Dispatcher(self._lanes)
+        everything = Dispatcher(self._workers)
         if hurried:
             everything.close(timeout=_WAIT_SECONDS, grace=_CLOSE_SECONDS)
         else:

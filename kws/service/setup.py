@@ -7,14 +7,15 @@ from queue import SimpleQueue
 from typing import TYPE_CHECKING, TypeAlias
 
 from kws.config.watch import WatchOptions
+from kws.pipeline.requests import Request
 from kws.publishers import Dispatcher
-from kws.publishers.mqtt import Command, MqttPublisher
+from kws.publishers.mqtt import MqttPublisher
 
 if TYPE_CHECKING:
     from kws.pipeline.pipeline import Pipeline
 
 #: Requests from others that wait to be taken; None only wakes.
-Inbox: TypeAlias = SimpleQueue[Command | None]
+Inbox: TypeAlias = SimpleQueue[Request | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -10,7 +10,7 @@ import pytest
 from kws.app.build import Assembly
 from kws.config import read_config
 from kws.errors import KwsError
-from kws.publishers import Lane
+from kws.publishers import PublisherWorker
 from kws.service import Plan
 
 #: A port at which nobody is; nothing connects before a service runs.
@@ -25,18 +25,18 @@ Read = Callable[..., Plan]
 def read(tmp_path: Path, model_folder: Path) -> Iterator[Read]:
     """Makes a plan of these tables, by one assembly."""
     assembly = Assembly()
-    lanes: set[Lane] = set()
+    workers: set[PublisherWorker] = set()
 
     def read(*tables: str) -> Plan:
         path = tmp_path / "kws.toml"
         path.write_text("\n".join((*tables, f'[model]\nname = "{model_folder}"')))
         plan = assembly.plan(read_config(path))
-        lanes.update(plan.lanes)
+        workers.update(plan.workers)
         return plan
 
     yield read
-    for lane in lanes:
-        lane.close(timeout=0)
+    for worker in workers:
+        worker.close(timeout=0)
 
 
 def test_several_sources_have_one_model_and_settings_and_a_connection_of_their_own(read: Read) -> None:
@@ -47,16 +47,16 @@ def test_several_sources_have_one_model_and_settings_and_a_connection_of_their_o
     assert hall.pipeline.decider.settings.keywords["on"].threshold == 0.9
     assert kitchen.pipeline.decider.settings.keywords["on"].threshold != 0.9
     assert kitchen.mqtt is not hall.mqtt
-    shared = set(kitchen.dispatcher.lanes) & set(hall.dispatcher.lanes)
-    assert [lane.publisher.name for lane in shared] == ["standard output"]
-    assert len(plan.lanes) == 3
+    shared = set(kitchen.dispatcher.workers) & set(hall.dispatcher.workers)
+    assert [worker.publisher.name for worker in shared] == ["standard output"]
+    assert len(plan.workers) == 3
     assert kitchen.inbox is not hall.inbox
 
 
 def test_a_publisher_whose_settings_are_the_same_goes_on(read: Read) -> None:
     first = read(KITCHEN, MQTT, "[stdout]")
     second = read(KITCHEN, MQTT, "[stdout]", "[decision]\nrefractory = 1.0")
-    assert second.lanes == first.lanes
+    assert second.workers == first.workers
     assert second.retired == []
     assert second.places[0].key == first.places[0].key
     assert second.places[0].setup.inbox is first.places[0].setup.inbox
@@ -70,7 +70,7 @@ def test_one_whose_settings_are_others_is_made_anew(read: Read) -> None:
     assert retired.publisher is first.places[0].setup.mqtt
     assert second.places[0].setup.mqtt is not first.places[0].setup.mqtt
     third = read(KITCHEN, "[stdout]")
-    assert [lane.publisher for lane in third.retired] == [second.places[0].setup.mqtt]
+    assert [worker.publisher for worker in third.retired] == [second.places[0].setup.mqtt]
 
 
 def test_a_source_is_the_same_where_its_own_settings_are(read: Read) -> None:
@@ -87,5 +87,5 @@ def test_what_is_wrong_changes_nothing(read: Read) -> None:
     with pytest.raises(KwsError):
         read(KITCHEN, MQTT, "[stdout]", '[exec]\ncommand = "x"\n[exec.commands]\nnonsense = "y"')
     again = read(KITCHEN, MQTT, "[stdout]")
-    assert again.lanes == first.lanes
+    assert again.workers == first.workers
     assert again.retired == []

@@ -9,7 +9,7 @@ import pytest
 from kws.audio.portaudio.devices import AbsentError
 from kws.config.watch import WatchOptions
 from kws.errors import AudioError, UsageError
-from kws.publishers.mqtt import SetListening
+from kws.pipeline.requests import SetListening
 from tests.support.broker import Broker, Subscriber
 from tests.support.home import LOUD, MUTED, QUIET, Home, Microphone, until
 

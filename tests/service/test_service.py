@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from kws.errors import AudioError
-from kws.publishers.mqtt import SetListening, SetThreshold
+from kws.pipeline.requests import SetListening, SetThreshold
 from tests.support.broker import Broker, Subscriber
 from tests.support.home import LOUD, QUIET, Home, until
 
@@ -193,7 +193,7 @@ def test_a_broker_that_dies_while_somebody_speaks(broker: Broker, start: Callabl
         home.recorder.wait_for(3)
         subscriber.wait("kws/kitchen/status", "online")
         until(lambda: settled(home) == 6)
-    assert home.dispatcher.lanes[1].counts.published >= 2
+    assert home.dispatcher.workers[1].counts.published >= 2
 
 
 def settled(home: Home) -> int:

@@ -18,7 +18,7 @@ from kws.decision import read_options, resolve
 from kws.errors import AudioError
 from kws.features.front_end import FrontEnd
 from kws.pipeline.pipeline import Pipeline, Scored
-from kws.publishers import Dispatcher, Lane
+from kws.publishers import Dispatcher, PublisherWorker
 from kws.publishers.mqtt import HomeAssistantOptions, MqttOptions, MqttPublisher
 from kws.service import Observer, Place, Plan, Service, Setup
 from kws.types import AudioBlock, Detection, Float32Array
@@ -163,7 +163,7 @@ class Home:
         self.inbox: SimpleQueue[Any] = SimpleQueue()
         self.reopens = reopens
         self.watch = watch or WatchOptions(retry=0.1)
-        lanes = [Lane(self.recorder)]
+        workers = [PublisherWorker(self.recorder)]
         self.mqtt = None
         if broker:
             options = MqttOptions(url=broker.url, site="kitchen")
@@ -171,8 +171,8 @@ class Home:
                 options, keywords=("on", "off"), model="loud", on_command=self.inbox.put,
                 home_assistant=HomeAssistantOptions(), backoff=Backoff(first=0.05, limit=0.2),
             )  # fmt: skip
-            lanes.append(Lane(self.mqtt))
-        self.dispatcher = Dispatcher(lanes)
+            workers.append(PublisherWorker(self.mqtt))
+        self.dispatcher = Dispatcher(workers)
         self.observer = Diary()
         self.others = others or {}
         self.service = Service(self.plan(), reload=self._read_anew, observer=self.observer, **more)
@@ -186,7 +186,7 @@ class Home:
         """Anew, with other decision settings for every keyword."""
         places = [self._place("kitchen", self.microphone, self.inbox, self.mqtt, settings)]
         places += [self._place(site, other, SimpleQueue(), None, settings) for site, other in self.others.items()]
-        return Plan(places=places, lanes=self.dispatcher.lanes)
+        return Plan(places=places, workers=self.dispatcher.workers)
 
     def _place(
         self, site: str, microphone: Microphone, inbox: SimpleQueue[Any], mqtt: MqttPublisher | None, settings: Any

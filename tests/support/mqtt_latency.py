@@ -25,7 +25,7 @@ def measure(count: int = 200) -> list[float]:
             service.session()
             for number in range(count):
                 begun = time.monotonic()
-                service.lane.put(detection("on"))
+                service.worker.put(detection("on"))
                 times.append(1000 * (subscriber.wait(TOPIC, count=number + 1).at - begun))
                 time.sleep(0.02)
         broker.stop()

@@ -8,9 +8,10 @@ from contextlib import contextmanager
 from queue import SimpleQueue
 
 from kws.common.backoff import Backoff
-from kws.publishers import Lane
+from kws.pipeline.requests import Request
+from kws.publishers import PublisherWorker
 from kws.publishers.dispatcher import Counts
-from kws.publishers.mqtt import Command, HermesOptions, HomeAssistantOptions, MqttOptions, MqttPublisher
+from kws.publishers.mqtt import HermesOptions, HomeAssistantOptions, MqttOptions, MqttPublisher
 from kws.publishers.mqtt.session import Session
 from tests.support.broker import Broker
 
@@ -18,15 +19,15 @@ KEYWORDS = ("on", "off")
 
 
 class Running:
-    """A publisher with its lane, and the commands that it took.
+    """A publisher with its worker, and the commands that it took.
 
     Attributes:
-        publisher, lane: to be used by a test.
+        publisher, worker: to be used by a test.
         commands: as they came.
     """
 
     def __init__(self, options: MqttOptions, keywords: tuple[str, ...], **more: object) -> None:
-        self.commands: SimpleQueue[Command] = SimpleQueue()
+        self.commands: SimpleQueue[Request] = SimpleQueue()
         self.publisher = MqttPublisher(
             options,
             keywords=keywords,
@@ -36,7 +37,7 @@ class Running:
             backoff=Backoff(first=0.05, limit=0.2),
             **more,  # type: ignore[arg-type]
         )
-        self.lane = Lane(self.publisher, max_age=options.max_age, queue=options.queue)
+        self.worker = PublisherWorker(self.publisher, max_age=options.max_age, queue=options.queue)
 
     def session(self) -> Session:
         """The connection, once there is one."""
@@ -47,7 +48,7 @@ class Running:
     def wait_settled(self, total: int) -> Counts:
         """Wait until it is known of so many detections what became of them."""
         end = time.monotonic() + 20
-        while (counts := self.lane.counts).published + counts.dropped + counts.unconfirmed < total:
+        while (counts := self.worker.counts).published + counts.dropped + counts.unconfirmed < total:
             assert time.monotonic() < end, counts
             time.sleep(0.005)
         return counts
@@ -71,4 +72,4 @@ def running(
     try:
         yield service
     finally:
-        service.lane.close()
+        service.worker.close()

@@ -3,7 +3,7 @@
 Nothing here imports paho-mqtt before a connection is made.
 """
 
-from kws.publishers.mqtt.control import Command, SetListening, SetThreshold
+from kws.pipeline.requests import Request, SetListening, SetThreshold
 from kws.publishers.mqtt.health import Health
 from kws.publishers.mqtt.hermes import HermesOptions
 from kws.publishers.mqtt.homeassistant import HomeAssistantOptions
@@ -11,12 +11,12 @@ from kws.publishers.mqtt.publisher import MqttPublisher
 from kws.publishers.mqtt.settings import MqttOptions
 
 __all__ = [
-    "Command",
     "Health",
     "HermesOptions",
     "HomeAssistantOptions",
     "MqttOptions",
     "MqttPublisher",
+    "Request",
     "SetListening",
     "SetThreshold",
 ]

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import TypeAlias
 
 from kws.decision.settings import RANGES
 from kws.errors import KwsError
+from kws.pipeline.requests import Request, SetListening, SetThreshold
 from kws.publishers.mqtt.topics import LISTENING, level
 
 ON, OFF = "ON", "OFF"
@@ -23,25 +22,7 @@ class ControlError(KwsError):
     """A request that is refused; nothing has changed."""
 
 
-@dataclass(frozen=True, slots=True)
-class SetListening:
-    """Listen, or close the microphone."""
-
-    on: bool
-
-
-@dataclass(frozen=True, slots=True)
-class SetThreshold:
-    """Give a keyword another threshold."""
-
-    keyword: str
-    threshold: float
-
-
-Command: TypeAlias = SetListening | SetThreshold
-
-
-def parse(path: str, payload: bytes, keywords: Iterable[str]) -> Command:
+def parse(path: str, payload: bytes, keywords: Iterable[str]) -> Request:
     """A request.
 
     Args:

@@ -13,6 +13,7 @@ from collections.abc import Callable, Sequence
 
 from kws import __version__
 from kws.common.backoff import Backoff
+from kws.pipeline.requests import Request, SetListening
 from kws.publishers.base import PublishError, UnconfirmedError, UnreachableError
 from kws.publishers.formats import as_json
 from kws.publishers.mqtt import control, hermes, homeassistant, topics
@@ -61,7 +62,7 @@ class MqttPublisher:
         keywords: Sequence[str],
         model: str,
         model_version: str = "",
-        on_command: Callable[[control.Command], None] | None = None,
+        on_command: Callable[[Request], None] | None = None,
         home_assistant: HomeAssistantOptions | None = None,
         hermes_options: HermesOptions | None = None,
         backoff: Backoff | None = None,
@@ -248,7 +249,7 @@ class MqttPublisher:
         elif self._hermes_site is not None and self._on_command:
             on = hermes.toggled(topic, payload, site=self._hermes_site)
             if on is not None:
-                self._on_command(control.SetListening(on))
+                self._on_command(SetListening(on))
 
     def _control(self, topic: str, payload: bytes, *, retained: bool) -> None:
         if self._on_command is None:

@@ -114,11 +114,13 @@ def _publishers(listeners: Sequence[Listener]) -> Iterator[Metric]:
         "kws_unconfirmed", "Detections sent, of which nobody said that they arrived", labels=("publisher",)
     )
     connected = GaugeMetricFamily("kws_mqtt_connected", "1 while the broker is there", labels=("site",))
-    lanes = {lane: None for listener in listeners for lane in listener.setup.dispatcher.lanes}  # some are shared
+    workers = {
+        worker: None for listener in listeners for worker in listener.setup.dispatcher.workers
+    }  # some are shared
     totals: dict[str, tuple[int, int, int]] = {}
-    for lane in lanes:
-        before, counts = totals.get(lane.publisher.name, (0, 0, 0)), lane.counts
-        totals[lane.publisher.name] = (
+    for worker in workers:
+        before, counts = totals.get(worker.publisher.name, (0, 0, 0)), worker.counts
+        totals[worker.publisher.name] = (
             before[0] + counts.published, before[1] + counts.dropped, before[2] + counts.unconfirmed,
         )  # fmt: skip
     for name, values in totals.items():

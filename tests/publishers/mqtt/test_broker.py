@@ -28,7 +28,7 @@ def test_a_detection_is_published_for_the_site_and_for_the_keyword(
     broker: Broker, subscriber: Subscriber, protocol: str
 ) -> None:
     with running(broker, protocol=protocol) as service:
-        service.lane.put(detection("on"))
+        service.worker.put(detection("on"))
         for topic in (DETECTION, f"{DETECTION}/on"):
             heard = subscriber.wait(topic)
             assert heard.payload == as_json(detection("on"))
@@ -90,15 +90,15 @@ def test_a_broker_that_is_down_at_the_start_is_waited_for(
     stopped_broker: Broker, caplog: pytest.LogCaptureFixture
 ) -> None:
     with caplog.at_level(logging.INFO, "kws"), running(stopped_broker) as service:
-        service.lane.put(detection("on"))  # it waits too
+        service.worker.put(detection("on"))  # it waits too
         while "nothing listens on this port" not in caplog.text:
             past(time.monotonic() + 0.01)
         stopped_broker.start()
         with Subscriber(stopped_broker) as subscriber:
             subscriber.wait(STATUS, "online")
-            service.lane.put(detection("off"))
+            service.worker.put(detection("off"))
             subscriber.wait(f"{DETECTION}/off")
-    assert service.lane.counts == Counts(published=2)
+    assert service.worker.counts == Counts(published=2)
     assert caplog.messages == [
         f"{stopped_broker.url}: nothing listens on this port; is the broker running?; trying again and again",
         f"{stopped_broker.url}: connected",
@@ -114,15 +114,15 @@ def test_what_was_said_in_an_outage_is_never_heard_and_told_once(
         broker.kill()
         with caplog.at_level(logging.INFO, "kws"):
             for _ in range(5):
-                service.lane.put(detection("on"))
+                service.worker.put(detection("on"))
             past(time.monotonic() + 0.3)
             broker.start()
             with Subscriber(broker) as subscriber:
                 subscriber.wait(STATUS, "online")
-                service.lane.put(detection("off"))
+                service.worker.put(detection("off"))
                 subscriber.wait(f"{DETECTION}/off")
                 assert not subscriber.on(f"{DETECTION}/on")
-    counts = service.lane.counts
+    counts = service.worker.counts
     # The first may have been on its way when the connection broke.
     assert counts in (Counts(published=1, dropped=5), Counts(published=1, dropped=4, unconfirmed=1))
     (told,) = [line for line in caplog.messages if "dropped" in line]
@@ -136,11 +136,11 @@ def test_a_broker_that_hangs_costs_the_detection_that_it_had_and_no_other(
     with running(broker, max_age=0.3) as service:
         subscriber.wait(STATUS, "online")
         broker.freeze()
-        service.lane.put(detection("on"))
-        service.lane.put(detection("off"))
+        service.worker.put(detection("on"))
+        service.worker.put(detection("off"))
         counts = service.wait_settled(2)
         broker.thaw()
-        service.lane.put(detection("on"))
+        service.worker.put(detection("on"))
         subscriber.wait(STATUS, "online", count=2)
     assert (counts.unconfirmed, counts.dropped) == (1, 1)
     assert "on: the broker did not confirm it in time" in caplog.text
@@ -159,7 +159,7 @@ def test_a_connection_that_is_cut_takes_along_what_the_system_had_not_sent(
         watched = raw.dup()
         with watched:
             broker.freeze()
-            service.lane.put(detection("on"))
+            service.worker.put(detection("on"))
             assert service.wait_settled(1) == Counts(unconfirmed=1)
             assert session.lost
             linger = struct.unpack("ii", watched.getsockopt(socket.SOL_SOCKET, socket.SO_LINGER, 8))
@@ -177,12 +177,12 @@ def test_a_subscriber_that_hangs_delays_nobody(broker: Broker, subscriber: Subsc
             assert hanging.stdout.readline()  # it has subscribed
             hanging.send_signal(19)  # SIGSTOP
             for number in range(50):
-                service.lane.put(detection("on", end=float(number)))
+                service.worker.put(detection("on", end=float(number)))
             subscriber.wait(DETECTION, count=50)
     finally:
         hanging.kill()
         hanging.communicate()
-    assert service.lane.counts == Counts(published=50)
+    assert service.worker.counts == Counts(published=50)
 
 
 def test_a_wrong_password_is_said_in_plain_words_and_not_shown(
@@ -217,7 +217,7 @@ def test_what_the_rights_forbid_is_said(
     stopped_broker.lines += [f"acl_file {rights}"]
     stopped_broker.start()
     with running(stopped_broker) as service:
-        service.lane.put(detection("on"))
+        service.worker.put(detection("on"))
         assert service.wait_settled(1) == Counts(dropped=1)
     assert f"{stopped_broker.url}: dropped a detection: the broker refuses {DETECTION}: Not authorized" in caplog.text
 
@@ -233,8 +233,8 @@ def test_two_services_of_one_site_are_told_and_do_not_fight(
             subscriber.wait("kws/kitchen/instance", count=3)
             while not (first.publisher.others and second.publisher.others):
                 past(time.monotonic() + 0.01)
-            first.lane.put(detection("on"))
-            second.lane.put(detection("off"))
+            first.worker.put(detection("on"))
+            second.worker.put(detection("off"))
             subscriber.wait(DETECTION, count=2)
         # The second said offline when it ended; the first is still there.
         subscriber.wait(STATUS, "offline")
@@ -259,7 +259,7 @@ def test_a_thousand_detections_through_twenty_restarts(broker: Broker) -> None:
     def say(first: int, last: int) -> None:
         for keyword in keywords[first:last]:
             said[keyword] = time.monotonic()
-            service.lane.put(detection(keyword))
+            service.worker.put(detection(keyword))
             past(said[keyword] + 0.001)
 
     with running(broker, keywords=keywords, max_age=max_age, queue=total) as service:

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kws.publishers.mqtt import Command, SetListening, SetThreshold
+from kws.pipeline.requests import Request, SetListening, SetThreshold
 from kws.publishers.mqtt.control import ControlError, parse
 from tests.support.broker import Broker, Subscriber
 from tests.support.mqtt_publisher import running
@@ -30,7 +30,7 @@ KEYWORDS = ("on", "off", "hey mycroft", "a/b")
         ("threshold/a_b", b"0.5", SetThreshold("a/b", 0.5)),
     ],
 )
-def test_a_request_is_understood(path: str, payload: bytes, command: Command) -> None:
+def test_a_request_is_understood(path: str, payload: bytes, command: Request) -> None:
     assert parse(path, payload, KEYWORDS) == command
 
 
@@ -69,7 +69,7 @@ def test_what_cannot_be_is_refused(path: str, payload: bytes, problem: str) -> N
     assert problem in str(error.value)
 
 
-def outcome(path: str, payload: bytes) -> Command | str:
+def outcome(path: str, payload: bytes) -> Request | str:
     """The command, or the refusal."""
     try:
         return parse(path, payload, KEYWORDS)

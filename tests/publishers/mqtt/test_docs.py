@@ -69,7 +69,7 @@ def test_the_rights_are_enough_and_no_more(
             service.publisher.show_listening(on=True)
             service.publisher.show_threshold("on", 0.5)
             service.publisher.show_health(Health(listening=True))
-            service.lane.put(detection("on"))
+            service.worker.put(detection("on"))
             assert service.wait_settled(1).published == 1
             subscriber.wait("kws/kitchen/detection/on")
             subscriber.wait("kws/kitchen/health")
@@ -82,5 +82,5 @@ def test_the_rights_are_enough_and_no_more(
         cleared = forget(options, HomeAssistantOptions())
         assert len(cleared) == 5
         with running(stopped_broker, url=url, site="cellar") as other:
-            other.lane.put(detection("on"))
+            other.worker.put(detection("on"))
             assert other.wait_settled(1).dropped == 1

@@ -6,7 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kws.publishers.mqtt import HermesOptions, SetListening
+from kws.pipeline.requests import SetListening
+from kws.publishers.mqtt import HermesOptions
 from kws.publishers.mqtt.hermes import TOGGLE_OFF, TOGGLE_ON, detected, toggled
 from tests.support.broker import Broker, Subscriber
 from tests.support.mqtt_publisher import running
@@ -72,7 +73,7 @@ def test_whatever_comes_raises_nothing(payload: bytes) -> None:
 def test_hermes_over_the_broker(broker: Broker, subscriber: Subscriber) -> None:
     with running(broker, hermes=HermesOptions(enabled=True, site="satellite")) as service:
         service.publisher.show_threshold("on", 0.8)
-        service.lane.put(detection("on"))
+        service.worker.put(detection("on"))
         heard = subscriber.wait("hermes/hotword/on/detected")
         assert heard.fields["siteId"] == "satellite"
         assert heard.fields["currentSensitivity"] == 0.2
@@ -83,6 +84,6 @@ def test_hermes_over_the_broker(broker: Broker, subscriber: Subscriber) -> None:
 
 def test_hermes_is_silent_unless_enabled(broker: Broker, subscriber: Subscriber) -> None:
     with running(broker, hermes=HermesOptions(enabled=False)) as service:
-        service.lane.put(detection("on"))
+        service.worker.put(detection("on"))
         subscriber.wait("kws/kitchen/detection/on")
     assert not [heard for heard in subscriber.heard if heard.topic.startswith("hermes")]

@@ -16,8 +16,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kws.pipeline.requests import SetListening, SetThreshold
 from kws.publishers.formats import as_dict, as_json
-from kws.publishers.mqtt import Health, HomeAssistantOptions, MqttOptions, SetListening, SetThreshold
+from kws.publishers.mqtt import Health, HomeAssistantOptions, MqttOptions
 from kws.publishers.mqtt.forget import forget
 from kws.publishers.mqtt.homeassistant import discovery
 from kws.publishers.mqtt.topics import Message, Topics
@@ -194,7 +195,7 @@ def test_a_home_assistant_finds_it_hears_it_and_controls_it(home_assistant: str,
         try:
             assert instance.stdout
             assert instance.stdout.readline() == "found\n", instance.communicate()
-            service.lane.put(detection("on", wake="computer"))
+            service.worker.put(detection("on", wake="computer"))
             assert service.commands.get(timeout=20) == SetThreshold("on", 0.77)
             publisher.show_threshold("on", 0.77)
             assert service.commands.get(timeout=20) == SetListening(on=False)

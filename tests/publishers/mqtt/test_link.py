@@ -5,7 +5,8 @@ import time
 import pytest
 
 from kws.common.backoff import Backoff
-from kws.publishers.mqtt import MqttPublisher, SetListening
+from kws.pipeline.requests import SetListening
+from kws.publishers.mqtt import MqttPublisher
 from kws.publishers.mqtt.topics import Message
 from tests.support.broker import Broker, Subscriber
 from tests.support.mqtt_publisher import running
@@ -44,7 +45,7 @@ def test_a_defect_in_whoever_hears_does_not_deafen_the_connection(
         service.publisher._on_command = lambda _: 1 / 0  # type: ignore[assignment]
         service.session()
         subscriber.publish("kws/kitchen/set/listening", "OFF")
-        service.lane.put(detection("on"))
+        service.worker.put(detection("on"))
         assert service.wait_settled(1).published == 1
         while "a message was not understood" not in caplog.text:
             past(time.monotonic() + 0.01)
@@ -66,6 +67,6 @@ def test_a_defect_on_the_way_to_the_broker_is_no_reason_to_give_up(
 
     monkeypatch.setattr(MqttPublisher, "_hello", hello)
     with running(broker) as service:
-        service.lane.put(detection("on"))
+        service.worker.put(detection("on"))
         assert service.wait_settled(1).published == 1
     assert "the connection failed" in caplog.text

@@ -75,11 +75,11 @@ def publish(session: Session) -> None:
 def test_tls_with_an_authority_of_ones_own(stopped_broker: Broker, authority: Authority) -> None:
     url = serve_tls(stopped_broker, authority)
     with running(stopped_broker, url=url, ca=authority.ca) as service:
-        service.lane.put(detection("on"))
+        service.worker.put(detection("on"))
         service.wait_settled(1)
         stopped_broker.kill()
         stopped_broker.start()
-        service.lane.put(detection("on"))
+        service.worker.put(detection("on"))
         counts = service.wait_settled(2)
     assert counts.published + counts.unconfirmed == 2
     assert counts.published >= 1
@@ -132,13 +132,13 @@ def test_websockets(stopped_broker: Broker, caplog: pytest.LogCaptureFixture) ->
     if "Websockets support not available" in stopped_broker.log:
         pytest.skip("this mosquitto has no websockets")
     with caplog.at_level(logging.INFO, "kws"), running(stopped_broker, url=url) as service:
-        service.lane.put(detection("on"))
+        service.worker.put(detection("on"))
         assert service.wait_settled(1).published == 1
         stopped_broker.kill()
         while "lost" not in caplog.text:
             past(time.monotonic() + 0.01)
         stopped_broker.start()
-        service.lane.put(detection("on"))
+        service.worker.put(detection("on"))
         assert service.wait_settled(2).published == 2
 
 
