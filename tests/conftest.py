@@ -12,14 +12,26 @@ from tests.support import ROOT
 from tests.support.broker import broker, stopped_broker, subscriber  # noqa: F401 - fixtures
 from tests.support.sound_server import sound_server, stopped_sound_server  # noqa: F401 - fixtures
 
-# How long an example takes tells of the machine, not of the program.
+#: Fixtures that start a process, a broker or a sound server.
+PROCESS_FIXTURES = frozenset({"stopped_broker", "stopped_sound_server", "small_disk", "listen", "detections"})
+
+# How long an example takes depends on the machine.
 hypothesis.settings.register_profile("kws", deadline=None)
 hypothesis.settings.load_profile("kws")
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark the tests that start a process, or train, so that ``-m "not process"`` leaves the quick ones."""
+    for item in items:
+        fixtures = getattr(item, "fixturenames", ())
+        if item.get_closest_marker("training") or not PROCESS_FIXTURES.isdisjoint(fixtures):
+            item.add_marker("process")
+
+
 @pytest.fixture(scope="session")
 def model_folder() -> Path:
-    """The model that ships; the environment variable KWS_TEST_MODEL names the folder of another."""
+    """The shipped model, or the one whose folder the environment variable KWS_TEST_MODEL names."""
     folder = Path(os.environ.get("KWS_TEST_MODEL") or ROOT / "models" / "commands").resolve()
     if not (folder / "model.json").is_file():
         pytest.skip(f"no model in {folder}")

@@ -8,7 +8,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -16,6 +16,7 @@ import pytest
 from tests.support.broker import Broker, Heard, Subscriber
 from tests.support.sound_server import SoundServer
 from tests.support.systemd_manager import Manager
+from tests.support.waiting import wait_until
 
 #: Seconds within which the manager wants to see a sign of life.
 WATCHDOG = 1.0
@@ -79,13 +80,6 @@ def supervised(sound_server: SoundServer, tmp_path: Path, model_folder: Path) ->
         service.process.wait()
 
 
-def until(condition: Callable[[], bool], what: str) -> None:
-    end = time.monotonic() + 20
-    while not condition():
-        assert time.monotonic() < end, what
-        time.sleep(0.05)
-
-
 def test_from_ready_to_stopping(
     supervised: Supervised, model_folder: Path, spoken: Path, detections: list[dict[str, str]]
 ) -> None:
@@ -100,16 +94,16 @@ def test_from_ready_to_stopping(
     supervised.server.play(spoken)
     last = f"{len(detections)} detections, the last {detections[-1]['keyword']}"
     manager.wait("STATUS", f"listening to kitchen (room, ALSA); {last}")
-    until(lambda: supervised.counted() == (len(detections), len(detections)), "figures of each")
+    wait_until(lambda: supervised.counted() == (len(detections), len(detections)), "figures of each")
     assert supervised.figures()["kws_up", "kitchen"] == 1
-    until(lambda: len(list(supervised.clips.glob("*.flac"))) == len(detections), "a recording of each")
+    wait_until(lambda: len(list(supervised.clips.glob("*.flac"))) == len(detections), "a recording of each")
 
     # Deaf: the manager is told why, and no sign of life is given.
     supervised.server.unplug()
     manager.wait_until(lambda: "nothing is heard in kitchen" in manager.statuses[-1], "a status that says so")
     heard_of = len(manager.messages)
     assert manager.statuses[-1].startswith("nothing is heard in kitchen: room, ALSA ")
-    until(lambda: supervised.figures()["kws_up", "kitchen"] == 0, "kws_up 0")
+    wait_until(lambda: supervised.figures()["kws_up", "kitchen"] == 0, "kws_up 0")
     time.sleep(2 * WATCHDOG)  # that nothing comes can only be waited for
     assert manager.states[-1] == "WATCHDOG"
     assert not any("WATCHDOG" in message for message in manager.messages[heard_of:])
@@ -194,7 +188,7 @@ def test_with_a_muted_microphone_it_is_not_ready(
 
             subscriber.wait_until(lambda: bool(healths(zeros)), "the trouble of a microphone that is open again")
             assert healths(zeros)[-1].fields["windows"] > 20  # it did deliver
-            until(lambda: service.figures()["kws_reconnects_total", "kitchen"] == 1, "opened anew")
+            wait_until(lambda: service.figures()["kws_reconnects_total", "kitchen"] == 1, "opened anew")
             assert service.figures()["kws_up", "kitchen"] == 0
             assert manager.states == []
             assert {one.payload for one in subscriber.on("kws/kitchen/status")} == {"offline"}

@@ -9,7 +9,6 @@ import signal
 import socket
 import subprocess
 import sys
-import time
 import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -23,6 +22,7 @@ import soundfile
 
 from tests.support.program import environment, error, kws, lines
 from tests.support.small_disk import small_disk  # noqa: F401 - a fixture
+from tests.support.waiting import wait_until
 
 DEMO = Path(__file__).parent.parent.parent / "kws" / "data" / "demo.flac"
 DOCS = Path(__file__).parent.parent.parent / "docs" / "service.md"
@@ -73,7 +73,7 @@ class Running:
 
     @property
     def url(self) -> str:
-        until(lambda: any("metrics are at " in line for line in self.log), "metrics")
+        wait_until(lambda: any("metrics are at " in line for line in self.log), "metrics")
         found: str = re.findall(r"metrics are at (http://[^\s\"]*)", "\n".join(self.log))[-1]
         return found
 
@@ -118,13 +118,6 @@ def run(tmp_path: Path, model_folder: Path) -> Iterator[Run]:
                 pipe.close()
 
 
-def until(condition: Callable[[], bool], what: str) -> None:
-    end = time.monotonic() + 30
-    while not condition():
-        assert time.monotonic() < end, what
-        time.sleep(0.05)
-
-
 @pytest.fixture(scope="module")
 def demo() -> Any:
     """The demo as 16-bit samples, a whole number of hops of it."""
@@ -154,7 +147,7 @@ def test_the_figures_are_true(run: Run, tmp_path: Path, demo: Any, words: list[s
         # With that of the silence before the first sound.
         return all(figures.get(("kws_windows_total", name)) == count + 1 for name, count in windows.items())
 
-    until(scored, "every window")
+    wait_until(scored, "every window")
     figures = service.figures()
     for name, count in windows.items():
         assert 0 < figures["kws_inference_seconds_count", name] <= count  # without those passed over in silence
@@ -168,7 +161,7 @@ def test_the_figures_are_true(run: Run, tmp_path: Path, demo: Any, words: list[s
     assert {key[2] for key in figures if key[0] == "kws_detections_total"} == {"kitchen"}
     assert figures["kws_published_total", "standard output"] == len(words) == len(service.heard)
     near = total(figures, "kws_near_misses_total")
-    until(lambda: service.figures()["kws_clips_saved_total",] == len(words) + near, "all recordings")
+    wait_until(lambda: service.figures()["kws_clips_saved_total",] == len(words) + near, "all recordings")
     clips = list((tmp_path / "clips").iterdir())
     assert sum(clip.name.endswith("_near-miss.flac") for clip in clips) == near
     assert service.figures()["kws_clips_bytes",] == sum(clip.stat().st_size for clip in clips)
@@ -230,7 +223,7 @@ def test_a_full_disk_costs_recordings_and_nothing_else(
         kept = figures["kws_clips_saved_total",] + figures["kws_clips_dropped_total",]
         return service.heard == words and kept == len(words)
 
-    until(settled, "every word, and what became of its recording")
+    wait_until(settled, "every word, and what became of its recording")
     figures = service.figures()
     assert figures["kws_clips_dropped_total",] > 0
     clips = list((small_disk / "clips").iterdir())
@@ -245,7 +238,7 @@ def test_a_full_disk_costs_recordings_and_nothing_else(
 def test_the_log_as_json(run: Run, demo: Any) -> None:
     service = run('[mqtt]\nurl = "mqtt://127.0.0.1:1"\n', "--log-format", "json")
     service.say("kitchen", demo)
-    until(lambda: bool(service.heard), "a word")
+    wait_until(lambda: bool(service.heard), "a word")
     service.end()
     found = [json.loads(line) for line in service.log]
     assert all({"time", "level", "logger", "message"} <= set(line) for line in found)
@@ -264,20 +257,20 @@ def test_what_ends_it_is_json_too(tmp_path: Path) -> None:
 def test_a_reload_turns_recordings_metrics_and_the_log_on_and_off(run: Run, tmp_path: Path, demo: Any) -> None:
     service = run()
     service.say("kitchen", demo[:16000])
-    until(lambda: any("listening to" in line for line in service.log), "sound")
+    wait_until(lambda: any("listening to" in line for line in service.log), "sound")
     service.write(f'[metrics]\nport = 0\n[clips]\nfolder = "{tmp_path}/clips"\n[log]\nformat = "json"\n')
     service.process.send_signal(signal.SIGHUP)
     url = service.url
-    until(lambda: any("was read anew" in line for line in service.log), "the reload")
+    wait_until(lambda: any("was read anew" in line for line in service.log), "the reload")
     service.say("kitchen", demo)
-    until(lambda: service.figures().get(("kws_clips_saved_total",), 0) >= 1, "a recording")
+    wait_until(lambda: service.figures().get(("kws_clips_saved_total",), 0) >= 1, "a recording")
     service.write("")
     service.process.send_signal(signal.SIGHUP)
-    until(lambda: not reachable(url), "the end of the metrics")
+    wait_until(lambda: not reachable(url), "the end of the metrics")
     count = len(list((tmp_path / "clips").iterdir()))
     heard = len(service.heard)
     service.say("kitchen", demo)
-    until(lambda: len(service.heard) > heard, "another word")
+    wait_until(lambda: len(service.heard) > heard, "another word")
     service.end()
     assert len(list((tmp_path / "clips").iterdir())) == count
 

@@ -11,7 +11,8 @@ from kws.config.watch import WatchOptions
 from kws.errors import AudioError, UsageError
 from kws.pipeline.requests import SetListening
 from tests.support.broker import Broker, Subscriber
-from tests.support.home import LOUD, MUTED, QUIET, Home, Microphone, until
+from tests.support.home import LOUD, MUTED, QUIET, Home, Microphone
+from tests.support.waiting import wait_until
 
 ZEROS = "the test's microphone delivers nothing but zeros; is it muted?"
 
@@ -29,7 +30,7 @@ def online(broker: Broker, subscriber: Subscriber, start: Callable[..., Home]) -
     def online(**watch: float) -> Home:
         home = start(broker=broker, watch=WatchOptions(retry=0.1, **watch))
         home.microphone.hear(QUIET)
-        until(lambda: status(subscriber) == "online")
+        wait_until(lambda: status(subscriber) == "online")
         return home
 
     return online
@@ -38,10 +39,10 @@ def online(broker: Broker, subscriber: Subscriber, start: Callable[..., Home]) -
 def test_a_microphone_that_is_not_there_yet_is_waited_for(start: Callable[..., Home]) -> None:
     home = start()
     home.microphone.sound.put(AudioError("gone"))
-    until(lambda: home.listener.hearing.trouble == "gone")
+    wait_until(lambda: home.listener.hearing.trouble == "gone")
     home.microphone.refusal = AbsentError("no microphone is called so")
     home.microphone.refuses = 1
-    until(lambda: home.microphone.refuses == 0)
+    wait_until(lambda: home.microphone.refuses == 0)
     home.microphone.say_on()
     home.recorder.wait_for(1)
     assert home.listener.hearing.trouble is None
@@ -118,7 +119,7 @@ def test_gaps_are_counted_and_nothing_is_detected_across_one(start: Callable[...
     home.microphone.sound.put(160)
     home.microphone.say_on()
     home.recorder.wait_for(2)
-    until(home.microphone.sound.empty)
+    wait_until(home.microphone.sound.empty)
     home.stop()
     assert home.recorder.heard == ["on", "on"]
     counters = home.listener.counters
@@ -127,18 +128,18 @@ def test_gaps_are_counted_and_nothing_is_detected_across_one(start: Callable[...
 
 def test_that_nothing_comes_is_noticed_from_outside(online: Callable[..., Home], subscriber: Subscriber) -> None:
     home = online(stall=0.5)
-    until(lambda: status(subscriber) == "offline")
+    wait_until(lambda: status(subscriber) == "offline")
     assert str(home.listener.hearing.trouble).startswith("nothing was heard for ")
     home.microphone.hear(QUIET)
-    until(lambda: status(subscriber) == "online")
+    wait_until(lambda: status(subscriber) == "online")
 
 
 def test_switched_off_it_is_not_deaf_but_resting(online: Callable[..., Home], subscriber: Subscriber) -> None:
     home = online(stall=0.5)
     home.inbox.put(SetListening(on=False))
     home.microphone.hear(QUIET)
-    until(lambda: "resting" in home.observer.told)
-    until(lambda: home.service.health(home.listener).source is None)
+    wait_until(lambda: "resting" in home.observer.told)
+    wait_until(lambda: home.service.health(home.listener).source is None)
     assert home.listener.hearing.trouble is None
     home.service._note()  # it looks again
     assert status(subscriber) == "online"
@@ -147,13 +148,13 @@ def test_switched_off_it_is_not_deaf_but_resting(online: Callable[..., Home], su
 def test_zeros_make_it_deaf_until_a_sample_differs(online: Callable[..., Home], subscriber: Subscriber) -> None:
     home = online(silence=1.0)
     home.microphone.hear(MUTED, MUTED)
-    until(lambda: status(subscriber) == "offline")
+    wait_until(lambda: status(subscriber) == "offline")
     home.microphone.hear(MUTED)
-    until(lambda: home.microphone.opened == 2)
+    wait_until(lambda: home.microphone.opened == 2)
     assert home.listener.hearing.trouble == ZEROS
     home.microphone.say_on()
     home.recorder.wait_for(1)
-    until(lambda: status(subscriber) == "online")
+    wait_until(lambda: status(subscriber) == "online")
 
 
 def test_zeros_from_the_beginning_are_no_sound(
@@ -161,11 +162,11 @@ def test_zeros_from_the_beginning_are_no_sound(
 ) -> None:
     home = start(broker=broker, watch=WatchOptions(silence=1.0, retry=0.1))
     home.microphone.hear(MUTED)
-    until(home.microphone.sound.empty)
+    wait_until(home.microphone.sound.empty)
     assert home.listener.hearing.trouble == "no sound yet"
     home.microphone.hear(MUTED, MUTED)
-    until(lambda: home.microphone.opened == 2)
-    until(home.microphone.sound.empty)
+    wait_until(lambda: home.microphone.opened == 2)
+    wait_until(home.microphone.sound.empty)
     assert home.listener.hearing.trouble == ZEROS
     assert home.observer.told == ["opened 16000", f"deaf: {ZEROS}", "opened 16000"]  # neither scored nor heard
     subscriber.wait("kws/kitchen/health")
@@ -176,7 +177,7 @@ def test_zeros_from_the_beginning_are_no_sound(
     home.microphone.sound.put(AudioError("gone"))
     home.microphone.say_on()
     home.recorder.wait_for(1)
-    until(lambda: status(subscriber) == "online")
+    wait_until(lambda: status(subscriber) == "online")
     assert home.listener.counters.reconnects == 2
 
 
@@ -186,44 +187,44 @@ def test_one_that_is_back_and_delivers_zeros_is_not_heard_again(
     home = online(silence=1.0)
     home.microphone.sound.put(AudioError("gone"))
     home.microphone.hear(MUTED)
-    until(lambda: home.microphone.opened == 2 and home.microphone.sound.empty())
+    wait_until(lambda: home.microphone.opened == 2 and home.microphone.sound.empty())
     assert home.listener.hearing.trouble == "gone"
     home.microphone.hear(MUTED, MUTED)
-    until(lambda: home.listener.hearing.trouble == ZEROS)
+    wait_until(lambda: home.listener.hearing.trouble == ZEROS)
     assert home.observer.told == ["opened 16000", "heard", "scored", "deaf: gone", "opened 16000"]
     assert status(subscriber) == "offline"
     home.microphone.hear(QUIET)
-    until(lambda: status(subscriber) == "online")
+    wait_until(lambda: status(subscriber) == "online")
 
 
 def test_switched_on_again_zeros_are_no_sound_either(online: Callable[..., Home], subscriber: Subscriber) -> None:
     home = online(stall=0.5)
     home.inbox.put(SetListening(on=False))
     home.microphone.hear_block(QUIET)
-    until(lambda: home.service.health(home.listener).source is None)
+    wait_until(lambda: home.service.health(home.listener).source is None)
     home.inbox.put(SetListening(on=True))
-    until(lambda: home.microphone.opened == 2)
+    wait_until(lambda: home.microphone.opened == 2)
     before = len(home.observer.told)
     home.microphone.hear(MUTED)
-    until(lambda: status(subscriber) == "offline")
+    wait_until(lambda: status(subscriber) == "offline")
     assert str(home.listener.hearing.trouble).startswith("nothing was heard for ")
     assert home.microphone.sound.empty()
     assert "scored" not in home.observer.told[before:]
     home.microphone.hear(QUIET)
-    until(lambda: status(subscriber) == "online")
+    wait_until(lambda: status(subscriber) == "online")
 
 
 def test_a_microphone_that_may_be_silent_is_heard_in_zeros(start: Callable[..., Home]) -> None:
     home = start(watch=WatchOptions(silence=0, retry=0.1))
     home.microphone.hear(MUTED)
-    until(lambda: "heard" in home.observer.told)
+    wait_until(lambda: "heard" in home.observer.told)
     assert home.listener.hearing.trouble is None
 
 
 def test_a_pipe_that_delivers_zeros_is_heard(start: Callable[..., Home]) -> None:
     home = start(reopens=False)
     home.microphone.hear(MUTED)
-    until(lambda: "heard" in home.observer.told)
+    wait_until(lambda: "heard" in home.observer.told)
     assert home.listener.hearing.trouble is None
 
 
@@ -233,7 +234,7 @@ def test_one_that_dies_does_not_touch_the_others(start: Callable[..., Home]) -> 
     hall.say_on()
     home.recorder.wait_for(1)
     hall.sound.put(AudioError("the pipe is broken"))
-    until(lambda: len(home.service.listeners) == 1)
+    wait_until(lambda: len(home.service.listeners) == 1)
     home.microphone.say_on()
     home.recorder.wait_for(2)
     home.microphone.sound.put(None)

@@ -8,7 +8,8 @@ import pytest
 
 from kws.errors import UsageError
 from kws.service import Plan
-from tests.support.home import LOUD, QUIET, Home, Microphone, until
+from tests.support.home import LOUD, QUIET, Home, Microphone
+from tests.support.waiting import wait_until
 
 
 def reload(home: Home, plan: Callable[[], Plan] | None = None) -> None:
@@ -22,7 +23,7 @@ def reload(home: Home, plan: Callable[[], Plan] | None = None) -> None:
             home.microphone.hear_block(QUIET)
         return len([told for told in home.observer.told if told.startswith("reloaded")]) > done
 
-    until(over)
+    wait_until(over)
 
 
 @pytest.mark.parametrize("before", [0, 2, 5, 8, 12, 25])
@@ -31,7 +32,7 @@ def test_a_word_is_told_once_wherever_the_reload_is(start: Callable[..., Home], 
     home.microphone.hear(QUIET, QUIET)
     for _ in range(before):
         home.microphone.hear_block(LOUD)
-    until(home.microphone.sound.empty)
+    wait_until(home.microphone.sound.empty)
     reload(home, lambda: home.plan(refractory=0.0))
     for _ in range(25 - before):
         home.microphone.hear_block(LOUD)
@@ -49,7 +50,7 @@ def test_the_new_settings_are_in_force(start: Callable[..., Home]) -> None:
     reload(home, lambda: home.plan(threshold=0.95))
     home.microphone.say_on()
     home.microphone.hear(QUIET, QUIET, QUIET, QUIET)  # what was said just now would be heard by the next ones
-    until(home.microphone.sound.empty)
+    wait_until(home.microphone.sound.empty)
     reload(home, lambda: home.plan(threshold=0.7))
     home.microphone.say_on()
     home.microphone.sound.put(None)

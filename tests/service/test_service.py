@@ -9,7 +9,8 @@ import pytest
 from kws.errors import AudioError
 from kws.pipeline.requests import SetListening, SetThreshold
 from tests.support.broker import Broker, Subscriber
-from tests.support.home import LOUD, QUIET, Home, until
+from tests.support.home import LOUD, QUIET, Home
+from tests.support.waiting import wait_until
 
 
 def test_it_publishes_what_it_hears_until_the_source_ends(start: Callable[..., Home]) -> None:
@@ -78,7 +79,7 @@ def test_off_closes_the_microphone_and_on_opens_it(start: Callable[..., Home]) -
     assert not home.service.health(home.listener).listening
     assert home.service.health(home.listener).source is None
     home.inbox.put(SetListening(on=True))
-    until(lambda: home.microphone.opened == 2)
+    wait_until(lambda: home.microphone.opened == 2)
     home.microphone.say_on()
     home.recorder.wait_for(2)
 
@@ -87,7 +88,7 @@ def test_a_pipe_stays_open_and_what_is_said_meanwhile_is_passed_over(start: Call
     home = start(reopens=False)
     home.inbox.put(SetListening(on=False))
     home.microphone.say_on()
-    until(home.microphone.sound.empty)
+    wait_until(home.microphone.sound.empty)
     home.inbox.put(SetListening(on=True))
     home.microphone.say_on()
     home.microphone.sound.put(None)
@@ -104,7 +105,7 @@ def test_a_threshold_changes_while_it_listens(start: Callable[..., Home]) -> Non
     home.inbox.put(SetThreshold("on", 5.0))  # nothing that passed the check at the door, but nothing breaks
     home.inbox.put(SetThreshold("nothing", 0.5))
     home.microphone.say_on()
-    until(home.microphone.sound.empty)
+    wait_until(home.microphone.sound.empty)
     assert home.pipeline.decider.settings.keywords["on"].threshold == 0.95
     home.inbox.put(SetThreshold("on", 0.8))
     home.microphone.say_on()
@@ -144,7 +145,7 @@ def test_over_the_broker_from_first_to_last(broker: Broker, subscriber: Subscrib
             home.microphone.hear(QUIET)
             return any(message.payload == payload for message in subscriber.on(topic))
 
-        until(came)
+        wait_until(came)
 
     subscriber.publish("kws/kitchen/set/threshold/on", "0.95")
     hear_until("kws/kitchen/state/threshold/on", "0.95")
@@ -161,7 +162,7 @@ def test_the_health_is_told_again_and_again(broker: Broker, subscriber: Subscrib
     home = start(broker=broker, health_seconds=0.05)
     home.microphone.hear(QUIET, QUIET, QUIET)
     subscriber.wait("kws/kitchen/health", count=4)
-    until(lambda: subscriber.on("kws/kitchen/health")[-1].fields["windows"] > 0)
+    wait_until(lambda: subscriber.on("kws/kitchen/health")[-1].fields["windows"] > 0)
     levels = [health.fields["level"] for health in subscriber.on("kws/kitchen/health")]
     assert {level for level in levels if level is not None} == {-120.0}
 
@@ -192,7 +193,7 @@ def test_a_broker_that_dies_while_somebody_speaks(broker: Broker, start: Callabl
         home.microphone.say_on()
         home.recorder.wait_for(3)
         subscriber.wait("kws/kitchen/status", "online")
-        until(lambda: settled(home) == 6)
+        wait_until(lambda: settled(home) == 6)
     assert home.dispatcher.workers[1].counts.published >= 2
 
 
@@ -204,7 +205,7 @@ def settled(home: Home) -> int:
 def test_a_source_that_hangs_does_not_keep_it_from_its_end(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kws.service.service._END_SECONDS", 0.05)
     home = Home()
-    until(lambda: home.microphone.opened == 1)
+    wait_until(lambda: home.microphone.opened == 1)
     home.service.stop()
     home.wait()
     assert home.recorder.closed

@@ -19,6 +19,8 @@ import pytest
 from paho.mqtt.client import Client, MQTTv5
 from paho.mqtt.enums import CallbackAPIVersion
 
+from tests.support.waiting import wait_until
+
 
 def free_port() -> int:
     """A port that nobody listens on just now."""
@@ -61,13 +63,15 @@ class Broker:
         program = shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin") or "mosquitto"
         with self._log.open("ab") as log:
             self._process = subprocess.Popen([program, "-c", config], stdout=log, stderr=log)
-        end = time.monotonic() + 10
-        while True:
-            with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
-                return
-            assert self._process.poll() is None, self.log
-            assert time.monotonic() < end, "mosquitto does not start"
-            time.sleep(0.01)
+        wait_until(self._accepts, lambda: f"broker: {self.log}")
+
+    def _accepts(self) -> bool:
+        """Return True if the broker takes connections."""
+        assert self._process
+        assert self._process.poll() is None, self.log
+        with suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
+            return True
+        return False
 
     def kill(self) -> None:
         """End it without a word."""

@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Callable, Iterator
 from queue import SimpleQueue
 from types import TracebackType
@@ -221,10 +220,3 @@ class Home:
         for microphone in (self.microphone, *self.others.values()):
             microphone.hear(QUIET)  # a microphone never stands still
         self.wait()
-
-
-def until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 15
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.005)

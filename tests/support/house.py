@@ -17,6 +17,7 @@ import soundfile
 from tests.support import ROOT
 from tests.support.broker import Broker, Heard, Subscriber
 from tests.support.sound_server import SoundServer
+from tests.support.waiting import wait_until
 
 KWS = (sys.executable, "-m", "kws")
 
@@ -98,11 +99,11 @@ class House:
         return later()[0]
 
     def wait(self, condition: Callable[[], bool], what: str, *, seconds: float = 20.0) -> None:
-        end = time.monotonic() + seconds
-        while not condition():
+        def met() -> bool:
             assert self.program.poll() is None, self.program.communicate()
-            assert time.monotonic() < end, f"{what} did not come; {self.history()[-20:]}"
-            time.sleep(0.01)
+            return condition()
+
+        wait_until(met, lambda: f"{what} in {self.history()[-20:]}", timeout=seconds)
 
     def history(self) -> list[tuple[str, str]]:
         """What was published about the state of the service."""

@@ -14,6 +14,7 @@ from kws.publishers.dispatcher import Counts
 from kws.publishers.mqtt import HermesOptions, HomeAssistantOptions, MqttOptions, MqttPublisher
 from kws.publishers.mqtt.session import Session
 from tests.support.broker import Broker
+from tests.support.waiting import wait_until
 
 KEYWORDS = ("on", "off")
 
@@ -47,11 +48,13 @@ class Running:
 
     def wait_settled(self, total: int) -> Counts:
         """Wait until it is known of so many detections what became of them."""
-        end = time.monotonic() + 20
-        while (counts := self.worker.counts).published + counts.dropped + counts.unconfirmed < total:
-            assert time.monotonic() < end, counts
-            time.sleep(0.005)
-        return counts
+
+        def settled() -> int:
+            counts = self.worker.counts
+            return counts.published + counts.dropped + counts.unconfirmed
+
+        wait_until(lambda: settled() >= total, lambda: f"{total} settled detections in {self.worker.counts}")
+        return self.worker.counts
 
 
 @contextmanager

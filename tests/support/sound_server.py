@@ -15,7 +15,6 @@ import signal
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
@@ -25,6 +24,7 @@ import pytest
 import soundfile
 
 from tests.support import ROOT
+from tests.support.waiting import wait_until
 
 #: The null sinks, by the name under which PortAudio knows their monitors: rate and channels.
 SINKS = {"room": (48000, 2), "studio": (44100, 2)}
@@ -126,15 +126,7 @@ class SoundServer:
 
     def wait_until_played(self) -> None:
         """Wait until something is being played."""
-        end = time.monotonic() + 20
-        while (
-            b"\n"
-            not in subprocess.run(
-                ["pactl", "list", "short", "sink-inputs"], env=self.environment, check=True, capture_output=True
-            ).stdout
-        ):
-            assert time.monotonic() < end, "nothing is played"
-            time.sleep(0.02)
+        wait_until(lambda: "\n" in self._pactl("list", "short", "sink-inputs"), "sound that is played")
 
     def unplug(self) -> None:
         """Take all microphones away. (One alone would have whoever hears it moved to another.)"""

@@ -7,8 +7,6 @@ import json
 import logging
 import re
 import threading
-import time
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -23,17 +21,11 @@ from kws.service.clips.observer import ClipObserver
 from kws.service.clips.recorder import ClipCounts, clip_folder, encode
 from kws.types import AudioBlock, Detection, Float32Array
 from tests.support.small_disk import small_disk  # noqa: F401 - a fixture
+from tests.support.waiting import wait_until
 
 RATE = 16000
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 NOISE: Float32Array = (0.1 * np.random.default_rng(1).standard_normal(10 * RATE)).astype(np.float32)
-
-
-def until(condition: Callable[[], bool]) -> None:
-    end = time.monotonic() + 15
-    while not condition():
-        assert time.monotonic() < end
-        time.sleep(0.005)
 
 
 def said(start: float, end: float, *, keyword: str = "on", score: float = 0.974, after: float = 0) -> Detection:
@@ -68,7 +60,7 @@ def test_the_second_before_and_the_second_after(tmp_path: Path) -> None:
     clips.sound("kitchen", block(4, 4.5))
     assert names(tmp_path) == []
     clips.sound("kitchen", block(4.5, 5))
-    until(lambda: counts(clips).saved == 1)
+    wait_until(lambda: counts(clips).saved == 1)
     held = counts(clips).bytes
     clips.close()
     (name,) = names(tmp_path)
@@ -120,7 +112,7 @@ def test_a_source_has_a_rate_of_its_own_and_is_none_of_the_others(tmp_path: Path
     clips.sound("bath", AudioBlock(NOISE, 0))
     clips.detected("bath", said(2, 2.5))
     clips.sound("kitchen", block(5, 6))
-    until(lambda: counts(clips).saved == 1)
+    wait_until(lambda: counts(clips).saved == 1)
     clips.close()
     (name,) = names(tmp_path)
     assert name.split("_")[-1] == "bath.flac"
@@ -139,7 +131,7 @@ def test_without_being_asked_it_remembers_nothing_and_a_reload_turns_it_on_and_o
     clips.follow(ClipsOptions(folder=str(tmp_path)))
     clips.sound("kitchen", block(4, 7))
     clips.detected("kitchen", said(5, 5.5))
-    until(lambda: counts(clips).saved == 1)
+    wait_until(lambda: counts(clips).saved == 1)
     clips.follow(ClipsOptions(folder=str(tmp_path)))  # the same
     assert counts(clips).saved == 1
     clips.follow(None)
@@ -183,7 +175,7 @@ def test_the_quota_is_kept(tmp_path: Path) -> None:
     clips.sound("kitchen", block(0, 5))
     for second in range(6):
         clips.detected("kitchen", said(2, 3, after=second))
-    until(lambda: counts(clips).saved == 6)
+    wait_until(lambda: counts(clips).saved == 6)
     assert counts(clips).dropped == 0
     clips.close()
     assert [name[13:15] for name in names(tmp_path)] == ["03", "04", "05"]
@@ -199,7 +191,7 @@ def test_a_full_disk_is_said_once_and_hurts_nobody(
     with caplog.at_level(logging.INFO, "kws"):
         for second in range(10):  # of some 75 kB each
             clips.detected("kitchen", said(2, 3, after=second))
-        until(lambda: counts(clips).saved + counts(clips).dropped == 10)
+        wait_until(lambda: counts(clips).saved + counts(clips).dropped == 10)
         saved, dropped = counts(clips).saved, counts(clips).dropped
         assert saved >= 1
         assert dropped >= 5
@@ -209,7 +201,7 @@ def test_a_full_disk_is_said_once_and_hurts_nobody(
             assert soundfile.info(folder / name).frames == 3 * RATE  # none of them is cut short
             (folder / name).unlink()
         clips.detected("kitchen", said(2, 3, after=20))
-        until(lambda: counts(clips).saved == saved + 1)
+        wait_until(lambda: counts(clips).saved == saved + 1)
         assert caplog.messages[1:] == [f"{folder}: recordings are kept again; {dropped} were lost"]
     clips.close()
 
@@ -223,11 +215,11 @@ def test_a_folder_that_cannot_be_made_is_said_once_and_tried_again(
     with caplog.at_level(logging.INFO, "kws"):
         clips.detected("kitchen", said(2, 3))
         clips.detected("kitchen", said(2, 3, after=1))
-        until(lambda: counts(clips).dropped == 2)
+        wait_until(lambda: counts(clips).dropped == 2)
         assert caplog.messages == [f"{tmp_path}/file/clips: a recording is lost: Not a directory"]
         (tmp_path / "file").unlink()
         clips.detected("kitchen", said(2, 3))
-        until(lambda: counts(clips).saved == 1)
+        wait_until(lambda: counts(clips).saved == 1)
     clips.close()
 
 
@@ -243,7 +235,7 @@ def test_a_disk_that_hangs_holds_up_nobody(
         for second in range(30):  # one that hangs, 20 that wait, the others are dropped
             clips.detected("kitchen", said(2, 3, after=second))
             if second == 0:
-                until(lambda: any(name.endswith(".part") for name in names(tmp_path)))
+                wait_until(lambda: any(name.endswith(".part") for name in names(tmp_path)))
         assert counts(clips).dropped == 9
         assert caplog.messages == [f"{tmp_path}: a recording is lost: more than 20 wait for the disk"]
     recorder = clips._recorder
@@ -251,7 +243,7 @@ def test_a_disk_that_hangs_holds_up_nobody(
     clips.close()
     assert recorder.counts.dropped == 29
     thaw.set()
-    until(lambda: recorder.counts.saved == 1)
+    wait_until(lambda: recorder.counts.saved == 1)
 
 
 @pytest.mark.parametrize(
