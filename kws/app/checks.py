@@ -118,8 +118,7 @@ def _source(config: Config, options: SourceOptions) -> Found:
             found = f"{source.name} at {source.rate} Hz"
             return (found, "") if options.input is not None else _level(source, found)
         finally:
-            if interrupt := getattr(source, "interrupt", None):
-                interrupt()
+            source.interrupt()
 
 
 def _is_fifo(path: str) -> bool:

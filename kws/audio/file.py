@@ -8,11 +8,12 @@ from collections.abc import Iterator
 from contextlib import suppress
 from io import BufferedReader
 from pathlib import Path
-from types import ModuleType, TracebackType
+from types import ModuleType
 from typing import Any, Self
 
 from kws.audio.channels import check_channel
 from kws.audio.samples import check_finite, check_rate, mono
+from kws.audio.source import Source
 from kws.audio.wav import WavHeader, is_wav, read_header
 from kws.errors import AudioError
 from kws.types import AudioBlock, Float32Array
@@ -25,15 +26,13 @@ BLOCK = 16384
 _UNRECOGNISED = 1  # libsndfile's SF_ERR_UNRECOGNISED_FORMAT
 
 
-class FileSource:
+class FileSource(Source):
     """The sound of a file, mono, at the file's own rate, any length of it in the memory of one block.
 
     Args:
         path: a file of any rate, number of channels and sample format that libsndfile reads.
         channel: the channel to hear, counted from 1; None hears the mean of all.
     """
-
-    live = False
 
     def __init__(self, path: str | os.PathLike[str], *, channel: int | None = None) -> None:
         check_channel(channel)
@@ -43,8 +42,7 @@ class FileSource:
         self._sound: Any = None
         self._promised = 0
         self.name = str(path)
-        self.rate = 0
-        self.length: float | None = None
+        self._interrupted = False
 
     def __enter__(self) -> Self:
         soundfile = _load_soundfile()
@@ -58,10 +56,11 @@ class FileSource:
             raise
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
+
+    def interrupt(self) -> None:
+        self._interrupted = True
 
     def close(self) -> None:
         """Let go of the file; a second time does nothing."""
@@ -118,13 +117,13 @@ class FileSource:
         """
         position = 0
         floats = not self._sound.subtype.startswith("PCM_")  # an integer is always finite
-        while len(frames := self._read(position)):
+        while not self._interrupted and len(frames := self._read(position)):
             samples = mono(frames, self._channel)
             if floats:
                 check_finite(samples, position, self.rate, name=self.name)
             yield AudioBlock(samples, position)
             position += len(samples)
-        if position < self._promised:
+        if position < self._promised and not self._interrupted:
             log.warning(
                 "%s is cut short: it ends after %.2f s, its header promises %.2f s",
                 self.name, position / self.rate, self._promised / self.rate,

@@ -10,13 +10,13 @@ import math
 from collections.abc import Iterator
 from contextlib import suppress
 from queue import Empty, SimpleQueue
-from types import TracebackType
 from typing import Self
 
 from kws.audio.channels import check_channel
 from kws.audio.portaudio.stream import START_SECONDS, InputStream, Receiver
 from kws.audio.resample import RATE
 from kws.audio.samples import decode, mono
+from kws.audio.source import Source
 from kws.errors import UsageError
 from kws.types import AudioBlock
 
@@ -62,7 +62,7 @@ class Capture(Receiver):
         return item
 
 
-class Microphone:
+class Microphone(Source):
     """The sound of a microphone, mono, at 16 kHz where the device has that rate and at its own rate otherwise.
 
     A position counts lost samples too, so a loss is a gap. The reader has ``buffer`` seconds to come back for more
@@ -79,7 +79,6 @@ class Microphone:
     """
 
     live = True
-    length: float | None = None
 
     def __init__(
         self,
@@ -101,34 +100,22 @@ class Microphone:
         block = block_under(hop)
         self._capture = Capture(keep=max(1, round(buffer / block)))
         self._stream = InputStream(device, self._capture, channel=channel, rate=rate, preferred=RATE, block=block)
-
-    @property
-    def name(self) -> str:
-        """Of the device, once it is open."""
-        return self._stream.name
-
-    @property
-    def rate(self) -> int:
-        """Samples a second, once it is open."""
-        return self._stream.rate
+        self.name = self._stream.name
 
     @property
     def lost(self) -> int:
         """Samples lost since the beginning, counted or assumed."""
         return self._capture.lost
 
-    @property
-    def overruns(self) -> int:
-        """How often the system lost samples before they came here."""
-        return self._capture.overruns
-
     def __enter__(self) -> Self:
         self._stream.open()
+        self.name, self.rate = self._stream.name, self._stream.rate
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def interrupt(self) -> None:
         self.close()
 
     def close(self) -> None:
@@ -145,6 +132,7 @@ class Microphone:
         while (item := self._next(timeout)) is not None and not self._stream.closed:
             position, data = item
             timeout = self._timeout
+            self.overruns = self._capture.overruns
             frames = decode(data, "f32le").reshape(-1, self._stream.channels)
             yield AudioBlock(mono(frames, self._channel), position)
 

@@ -7,11 +7,11 @@ import os
 import stat
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import IO, Self
 
 from kws.audio.channels import check_channel
 from kws.audio.samples import MAX_RATE, MIN_RATE, SAMPLE_BYTES, check_finite, check_rate, decode, mono
+from kws.audio.source import Source
 from kws.audio.wav import is_wav, read_header
 from kws.errors import AudioError, UsageError
 from kws.types import AudioBlock
@@ -25,7 +25,7 @@ _READ = 16384  # bytes at most: half a second of 16 kHz, 16 bits
 _OTHERS = {b"fLaC": "FLAC", b"OggS": "Ogg", b"RIFX": "big-endian WAV", b".snd": "AU", b"FORM": "AIFF"}
 
 
-class PipeSource:
+class PipeSource(Source):
     """Sound from standard input or another stream that cannot seek, mono, at the rate that it has.
 
     A stream that begins as WAV is read as WAV; its length may be missing from the header, as it is when a recorder
@@ -72,10 +72,10 @@ class PipeSource:
         self._channel = channel
         self._pending = b""
         self._data_bytes: int | None = None
+        self._interrupted = False
         self.name = name
         self.rate = rate or 0
         self.live = True
-        self.length: float | None = None
 
     def __enter__(self) -> Self:
         try:
@@ -88,10 +88,12 @@ class PipeSource:
             raise
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
+
+    def interrupt(self) -> None:
+        """End :meth:`blocks` once the stream delivers something, or ends."""
+        self._interrupted = True
 
     def close(self) -> None:
         """Close the stream if it was opened here; a second time does nothing."""
@@ -199,7 +201,7 @@ class PipeSource:
         if self._pending and size:
             data, self._pending = self._pending[:size], self._pending[size:]
             return data
-        if self._stream is None:
+        if self._stream is None or self._interrupted:
             return b""
         try:
             # A buffered reader's read() would wait until it has all; its read1() and a raw read() do not.

@@ -16,7 +16,6 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
-from types import TracebackType
 from typing import Self
 
 from kws.audio.microphone import Microphone, block_under
@@ -25,6 +24,7 @@ from kws.audio.portaudio.messages import Messages
 from kws.audio.portaudio.stream import START_SECONDS
 from kws.audio.resample import RATE
 from kws.audio.samples import decode, mono
+from kws.audio.source import Source
 from kws.errors import AudioError, KwsError
 from kws.types import AudioBlock
 
@@ -41,7 +41,7 @@ _CLOSE_SECONDS = 0.5
 _SEND_BUFFER = 32768
 
 
-class IsolatedMicrophone:
+class IsolatedMicrophone(Source):
     """See :class:`~kws.audio.microphone.Microphone`, with the same options; may be opened again and again.
 
     What is older than ``buffer`` seconds when the reader comes for it is dropped, and that is a gap.
@@ -52,7 +52,6 @@ class IsolatedMicrophone:
     """
 
     live = True
-    length: float | None = None
 
     def __init__(
         self,
@@ -66,9 +65,6 @@ class IsolatedMicrophone:
     ) -> None:
         # Options that cannot be are found now.
         self.name = Microphone(device, channel=channel, rate=rate, timeout=timeout, buffer=buffer, hop=hop).name
-        self.rate = 0
-        self.overruns = 0
-        self.drops = 0
         self._channel = channel
         self._channels = 0
         self._options = {
@@ -96,9 +92,7 @@ class IsolatedMicrophone:
         self._open = True
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Let go of the device; the process stays, to open it again."""
         if not self._open:
             return

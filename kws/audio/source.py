@@ -1,9 +1,8 @@
-"""The one interface of everything that sound comes from."""
+"""The interface of every source of sound."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from types import TracebackType
 from typing import Protocol, Self
 
 from kws.types import AudioBlock
@@ -12,45 +11,39 @@ from kws.types import AudioBlock
 class Source(Protocol):
     """A microphone, a file or a pipe: mono sound at a rate of its own, in blocks of any size.
 
-    A source is opened by ``with``, once: what is missing or unreadable is found then, and is a
-    :class:`~kws.errors.AudioError` or a :class:`~kws.errors.UsageError`. Positions count samples at
-    :attr:`rate` since the beginning; a gap between blocks says that samples were lost.
+    ``with`` opens a source and raises :class:`~kws.errors.AudioError` or :class:`~kws.errors.UsageError` if it is
+    missing or unreadable. Positions count samples at :attr:`rate` since the source was opened. A gap between two blocks
+    means that samples were lost.
+
+    Attributes:
+        name: what a user calls it: a path, the name of a device, ``standard input``.
+        rate: samples per second, known once the source is open.
+        live: True if sound may arrive at the pace at which it is made, so that its consumer must not wait for more
+            sound than it needs. Known once the source is open.
+        length: seconds of sound if the source knows it (a file), else None; known once the source is open.
+        overruns: how often the system lost samples before the source got them, since it was opened.
+        drops: how often the source dropped samples because its reader came too late, since it was opened.
     """
 
-    @property
-    def name(self) -> str:
-        """What a person would call it: a path, a device's name, ``standard input``."""
-        ...
-
-    @property
-    def rate(self) -> int:
-        """Samples a second, known once the source is open."""
-        ...
-
-    @property
-    def live(self) -> bool:
-        """Whether sound may arrive at the pace at which it is made.
-
-        Then nothing may wait for more of it than it needs. What is not live is all there and may be taken in any
-        portions.
-        """
-        ...
-
-    @property
-    def length(self) -> float | None:
-        """Seconds of sound where the source knows it (a file), else None; known once the source is open."""
-        ...
+    name: str
+    rate: int = 0
+    live: bool = False
+    length: float | None = None
+    overruns: int = 0
+    drops: int = 0
 
     def __enter__(self) -> Self: ...
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None: ...
+    def __exit__(self, *_: object) -> None: ...
+
+    def interrupt(self) -> None:
+        """End :meth:`blocks` and whatever else the source waits for; any thread may call it, at any time."""
+        ...
 
     def blocks(self) -> Iterator[AudioBlock]:
-        """Yield the sound until it ends; a microphone's never does. Called once, while the source is open.
+        """Yield the sound until it ends; a microphone's never does. Call it once, while the source is open.
 
         Raises:
-            AudioError: the sound cannot be read any further.
+            AudioError: the source cannot read any further.
         """
         ...

@@ -137,9 +137,8 @@ class Listener:
 
     def _interrupt(self) -> None:
         """End what is waited for, where that can be."""
-        interrupt = getattr(self._chosen, "interrupt", None)
-        if interrupt:
-            interrupt()
+        if self._chosen:
+            self._chosen.interrupt()
 
     # The listening thread.
 
@@ -302,8 +301,8 @@ class Listener:
             self._observer.scored(self._setup.site, scored)
 
     def _add_losses(self, source: Source, overruns: int, drops: int) -> None:
-        self.counters.overruns = overruns + getattr(source, "overruns", 0)
-        drops += getattr(source, "drops", 0)
+        self.counters.overruns = overruns + source.overruns
+        drops += source.drops
         if drops > self.counters.drops and time.monotonic() >= self._tell_drops_at:
             self._tell_drops_at = time.monotonic() + _TELL_SECONDS
             _log.warning(

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable, Iterator
-from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from kws.types import AudioBlock
@@ -37,6 +36,7 @@ class Tap:
         self, source: Source, counters: Counters, before: Callable[[AudioBlock], bool], *, memory: float
     ) -> None:
         self.name, self.rate, self.live, self.length = source.name, source.rate, source.live, source.length
+        self.overruns, self.drops, self.interrupt = source.overruns, source.drops, source.interrupt
         self._blocks = source.blocks()
         self._counters = counters
         self._before = before
@@ -48,9 +48,7 @@ class Tap:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """The source is closed by whoever opened it."""
 
     def blocks(self) -> Iterator[AudioBlock]:

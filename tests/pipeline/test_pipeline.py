@@ -51,6 +51,7 @@ class Sound:
 
     name = "test"
     length: float | None = None
+    overruns = drops = 0
 
     def __init__(self, *blocks: AudioBlock, rate: int = 16000, live: bool = False) -> None:
         self.rate = rate
@@ -61,6 +62,9 @@ class Sound:
         return self
 
     def __exit__(self, *_: object) -> None:
+        pass
+
+    def interrupt(self) -> None:
         pass
 
     def blocks(self) -> Iterator[AudioBlock]:

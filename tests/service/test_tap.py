@@ -20,7 +20,10 @@ def blocks(*positions: int) -> Iterator[AudioBlock]:
 
 
 def test_the_block_at_which_it_is_broken_off_is_told_once_more_and_heard_in_its_place() -> None:
-    source: Any = SimpleNamespace(name="x", rate=100, live=True, length=None, blocks=lambda: blocks(0, 10, 20, 35, 45))
+    source: Any = SimpleNamespace(
+        name="x", rate=100, live=True, length=None, overruns=0, drops=0, interrupt=lambda: None,
+        blocks=lambda: blocks(0, 10, 20, 35, 45),
+    )  # fmt: skip
     counters = Counters()
     told: list[int] = []
     heard: list[int] = []

@@ -6,7 +6,6 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from queue import SimpleQueue
-from types import TracebackType
 from typing import Any, Self
 
 import numpy as np
@@ -47,6 +46,7 @@ class Microphone:
 
     live = True
     length: float | None = None
+    overruns = drops = 0
     rate = RATE
     name = "the test's microphone"
 
@@ -65,10 +65,11 @@ class Microphone:
         self.closed.clear()
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.closed.set()
+
+    def interrupt(self) -> None:
+        self.sound.put(None)
 
     def blocks(self) -> Iterator[AudioBlock]:
         position = 0
