@@ -24,15 +24,14 @@ from kws.publishers.mqtt.forget import open_session
 from kws.publishers.mqtt.session import ConnectError
 from kws.publishers.mqtt.settings import exposed_files, parse_broker, password_origin, read_password, site_name
 from kws.publishers.mqtt.tls import make_tls
-from kws.service.clips.recorder import clip_folder
 
 if TYPE_CHECKING:
     from kws.audio.source import Source
     from kws.config import Config, SourceOptions
+    from kws.config.clips import ClipsOptions
+    from kws.config.metrics import MetricsOptions
     from kws.inference.model import Model
     from kws.publishers.mqtt import MqttOptions
-    from kws.service.clips import ClipsOptions
-    from kws.service.metrics import MetricsOptions
     from kws.types import Float32Array
 
 #: Seconds of sound that a microphone has to deliver.
@@ -196,7 +195,7 @@ def _broker(config: Config, options: MqttOptions) -> Found:
 
 
 def _clips(options: ClipsOptions) -> Found:
-    folder = clip_folder(options, os.environ)
+    folder = options.path(os.environ)
     place = next(place for place in (folder, *folder.parents) if place.exists())
     if not place.is_dir():
         raise UsageError(f"clips.folder: {place} is no folder")

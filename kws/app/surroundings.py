@@ -15,7 +15,7 @@ from kws.service.watchdog import Supervision
 
 if TYPE_CHECKING:
     from kws.config import Config
-    from kws.service.metrics import MetricsOptions
+    from kws.config.metrics import MetricsOptions
     from kws.service.metrics.endpoint import Endpoint
     from kws.service.metrics.observer import MetricsObserver
 

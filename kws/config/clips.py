@@ -1,7 +1,9 @@
-"""Which sound is kept, how much of it, and where."""
+"""The table ``clips``: which sound is recorded, and where."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated
 
 import msgspec
@@ -10,15 +12,14 @@ _Seconds = Annotated[float, msgspec.Meta(ge=0, le=10)]
 
 
 class ClipsOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The table ``clips``; without it no sound is kept. With it, people are recorded.
+    """The table ``clips``. Without it nothing is recorded; with it, people are.
 
     Attributes:
-        folder: that the recordings go to; None for ``clips`` in the state directory that systemd gives the service,
-            else in the user's.
-        quota: megabytes that they may take up together; the oldest are removed first.
-        before: seconds before the word.
-        after: seconds after it.
-        near_misses: whether what nearly fired is kept too.
+        folder: for the recordings; None for ``clips`` in the state directory of the systemd service or of the user.
+        quota: megabytes for all recordings; the oldest are removed first.
+        before: seconds of sound before the word.
+        after: seconds of sound after the word.
+        near_misses: record keywords that nearly fired, too.
     """
 
     folder: str | None = None
@@ -26,3 +27,12 @@ class ClipsOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     before: _Seconds = 1.0
     after: _Seconds = 1.0
     near_misses: bool = False
+
+    def path(self, environment: Mapping[str, str]) -> Path:
+        """Return the folder of the recordings, given the environment variables of the process."""
+        if self.folder is not None:
+            return Path(self.folder)
+        if state := environment.get("STATE_DIRECTORY"):
+            return Path(state.partition(":")[0], "clips")
+        base = environment.get("XDG_STATE_HOME") or Path(environment.get("HOME", "~"), ".local", "state").expanduser()
+        return Path(base, "kws", "clips")

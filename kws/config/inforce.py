@@ -15,7 +15,6 @@ from kws.decision import Options, read_options
 from kws.decision.options import explain
 from kws.inference.model import Description
 from kws.publishers.mqtt.settings import password_origin, site_name
-from kws.service.clips.recorder import clip_folder
 
 BUILT_IN = "built-in"
 
@@ -148,7 +147,7 @@ def _derived(config: Config, setting: Setting, environment: Mapping[str, str]) -
     if setting.key == "mqtt.site" and config.mqtt and len(config.sources) == 1 and config.sources[0].site is None:
         return Setting(setting.table, setting.name, site_name(config.mqtt), "name of this host")
     if setting.key == "clips.folder" and config.clips:
-        return Setting(setting.table, setting.name, str(clip_folder(config.clips, environment)), "state directory")
+        return Setting(setting.table, setting.name, str(config.clips.path(environment)), "state directory")
     return setting
 
 

@@ -12,14 +12,14 @@ import msgspec
 from kws import DEFAULT_MODEL
 from kws.common.logs import LogOptions
 from kws.common.tables import inside
+from kws.config.clips import ClipsOptions
+from kws.config.metrics import MetricsOptions
 from kws.config.watch import WatchOptions
 from kws.decision import Options
 from kws.publishers.exec import ExecOptions
 from kws.publishers.mqtt import HermesOptions, HomeAssistantOptions, MqttOptions
 from kws.publishers.mqtt.settings import Site
 from kws.publishers.stdout import LineOptions
-from kws.service.clips import ClipsOptions
-from kws.service.metrics import MetricsOptions
 
 Positive = Annotated[int, msgspec.Meta(ge=1, le=1024)]
 

@@ -1,46 +1,44 @@
-"""The one interface of everything that detections go to."""
+"""The interface of publishers, and how publishing fails."""
 
 from __future__ import annotations
 
 from typing import Protocol
 
-from kws.errors import KwsError
+from kws.common.worker import DropError
 from kws.types import Detection
 
 
-class PublishError(KwsError):
-    """A detection was not published, and will not be: it is dropped and counted."""
+class PublishError(DropError):
+    """A detection was not published. It is dropped and counted, never retried."""
 
 
 class UnreachableError(PublishError):
-    """It was dropped in an outage that the publisher has told of itself; only the number is still to be told."""
+    """A detection was dropped during an outage that the publisher has logged itself."""
+
+    logged = True
 
 
 class UnconfirmedError(PublishError):
-    """A detection was sent and nobody said that it arrived; it is not sent again, for it may have."""
+    """A detection was sent but not confirmed. It may have arrived, so it is not sent again."""
 
 
 class Publisher(Protocol):
-    """What one :class:`~kws.publishers.dispatcher.PublisherWorker` serves, in the worker's own thread.
+    """A receiver of detections. A :class:`~kws.publishers.dispatcher.PublisherWorker` calls it in its own thread.
 
     Attributes:
-        name: what a person would call it, for the log: ``mqtt://broker``.
+        name: what log lines call it: ``mqtt://broker``.
     """
 
     name: str
 
     def publish(self, detection: Detection, deadline: float) -> None:
-        """Publish a detection; may wait, but not beyond the deadline.
-
-        Args:
-            detection: what to tell.
-            deadline: on the clock of :func:`time.monotonic`; after it the detection is of no use to anybody.
+        """Publish a detection. May block until the deadline, a time on the clock of :func:`time.monotonic`.
 
         Raises:
-            PublishError: it was not published. Anything else that is raised is taken for that too, and logged.
+            PublishError: it was not published. Any other exception counts as that too, and is logged as a defect.
         """
         ...
 
     def close(self) -> None:
-        """End; nothing is published afterwards. May be called while :meth:`publish` hangs in another thread."""
+        """Release everything. May be called while :meth:`publish` hangs in another thread."""
         ...

@@ -230,7 +230,7 @@ def test_a_full_disk_costs_recordings_and_nothing_else(
     assert len(clips) == figures["kws_clips_saved_total",] > 0
     assert all(soundfile.info(clip).frames >= 32000 for clip in clips)
     about = [line for line in service.log if "recording" in line]
-    assert about == [f"kws: {small_disk}/clips: a recording is lost: No space left on device"]
+    assert about == [f"kws: {small_disk}/clips: dropped a recording: No space left on device"]
     assert figures["kws_drops_total", "kitchen"] == figures["kws_gaps_total", "kitchen"] == 0
     service.end()
 

@@ -11,6 +11,8 @@ from kws.audio.pipe import SAMPLE_FORMATS
 from kws.audio.samples import MAX_RATE, MIN_RATE
 from kws.common.logs import LogOptions
 from kws.config import Config, ModelOptions, SourceOptions, find_config, read_config
+from kws.config.clips import ClipsOptions
+from kws.config.metrics import MetricsOptions
 from kws.config.schema import TABLES
 from kws.config.watch import WatchOptions
 from kws.decision import GateOptions, GateSettings, KeywordOptions, Options, resolve
@@ -20,8 +22,6 @@ from kws.errors import UsageError
 from kws.inference.interpreter import INTERPRETERS
 from kws.publishers import ExecOptions, LineOptions
 from kws.publishers.mqtt import HermesOptions, HomeAssistantOptions, MqttOptions
-from kws.service.clips import ClipsOptions
-from kws.service.metrics import MetricsOptions
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "kws.example.toml"
 

@@ -11,7 +11,7 @@ from kws.publishers.base import UnreachableError
 from kws.publishers.dispatcher import Counts
 from tests.support.publishers import Failing, Hanging, Recorder, detection, past
 
-LOGGER = "kws.publishers.dispatcher"
+LOGGER = "kws.common.worker"
 
 
 def test_every_publisher_gets_every_detection_in_order() -> None:
@@ -80,7 +80,7 @@ def test_a_defect_in_a_publisher_does_not_end_its_worker(caplog: pytest.LogCaptu
     worker.close()
     assert failing.heard == ["on", "off"]
     assert worker.counts == Counts(dropped=2)
-    assert "was not published" in caplog.text
+    assert "unexpected error" in caplog.text
 
 
 def test_what_may_have_arrived_is_counted_apart(caplog: pytest.LogCaptureFixture) -> None:
@@ -136,9 +136,9 @@ def test_one_that_hangs_is_left_behind_at_the_end(caplog: pytest.LogCaptureFixtu
     assert hanging.closed
     assert worker.counts == Counts(dropped=1)
     assert caplog.messages == [
-        "hanging: dropped a detection: the end came first",
-        "hanging: 1 detection was dropped: the end came first",
-        "hanging: does not come back; it is left behind",
+        "hanging: dropped a detection: the program ended first",
+        "hanging: 1 detection was dropped: the program ended first",
+        "hanging: does not respond; abandoned",
     ]
     hanging.go.set()
 

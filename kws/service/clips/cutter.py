@@ -1,60 +1,60 @@
-"""Cuts what belongs to a word out of a stream: some sound before it, the word, some sound after it."""
+"""Cuts words out of a stream: some sound before the word, the word, some sound after it."""
 
 from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from datetime import datetime
 
 import numpy as np
 
 from kws.types import AudioBlock, Float32Array
 
-#: Seconds of a word that are cut out at most, its newest.
+#: Seconds of one word that a clip holds at most, its newest.
 _WORD_SECONDS = 4
 
-#: Seconds after which it may be marked at the latest: a near miss is told when it is over.
+#: Seconds between the end of a word and its request at most. A near miss is reported once its activation is over.
 _LATE_SECONDS = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Moment:
-    """Where something was heard.
+class ClipRequest:
+    """A word to be cut out.
 
     Attributes:
-        start: position at which the word is thought to begin, at the stream's rate.
-        end: position after the newest sample that it was decided by.
-        tag: whatever the one who cuts wants to find on the clip.
+        start, end: positions in samples at the rate of the source: the estimated begin of the word, and the end of the
+            newest sound that the decision used.
+        keyword, score, site, time: of the detection or near miss.
+        reason: why a near miss did not fire; None for a detection.
     """
 
     start: int
     end: int
-    tag: object = None
+    keyword: str
+    score: float
+    site: str
+    time: datetime
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Cut:
-    """The sound of a moment.
-
-    Attributes:
-        samples: float32 ``(n,)``, mono.
-        position: of the first of them.
-        moment: whose it is.
-    """
+class RecordedClip:
+    """The sound that was cut out: mono float32 ``(n,)``, and the position of its first sample."""
 
     samples: Float32Array
     position: int
-    moment: Moment
+    request: ClipRequest
 
 
 class Cutter:
-    """Remembers the newest sound of one stream, and cuts moments out of it as soon as enough has come after them.
+    """Remembers the newest sound of one stream, and cuts out each requested word once the sound after it has come.
 
-    A gap ends what is under way: a cut holds the sound of one stretch, and less of it than was asked for where the
-    stretch begins late or ends early. How the sound is cut into blocks makes no difference.
+    A gap ends the segment: a clip never spans one, and is shorter where its segment begins late or ends early. Clips do
+    not depend on the sizes of the blocks.
 
     Args:
-        before, after: samples around a moment.
-        rate: samples a second.
+        before, after: samples around a word.
+        rate: samples per second.
     """
 
     def __init__(self, *, before: int, after: int, rate: int) -> None:
@@ -65,15 +65,15 @@ class Cutter:
         self._longest = before + _WORD_SECONDS * rate + after
         self._keep = self._longest + _LATE_SECONDS * rate
         self._blocks: deque[AudioBlock] = deque()
-        self._begin = 0  # of the stretch
-        self._waiting: list[Moment] = []
+        self._begin = 0  # of the segment
+        self._waiting: list[ClipRequest] = []
 
     @property
     def _end(self) -> int:
         return self._blocks[-1].end if self._blocks else self._begin
 
-    def push(self, block: AudioBlock) -> list[Cut]:
-        """Take the next block; the cuts that it completes, those that a gap before it ends first."""
+    def push(self, block: AudioBlock) -> list[RecordedClip]:
+        """Take the next block. Return the clips that it completes, or that a gap before it ends."""
         if not len(block.samples):
             return []
         ready = self.flush() if self._blocks and block.position != self._end else []
@@ -85,29 +85,28 @@ class Cutter:
             self._blocks.popleft()
         return ready
 
-    def mark(self, moment: Moment) -> list[Cut]:
-        """Have a moment cut out that ends no later than the sound so far; at once if enough sound has come already."""
-        if self._blocks and moment.end > self._begin:
-            self._waiting.append(moment)
+    def request(self, request: ClipRequest) -> list[RecordedClip]:
+        """Request a word that ends within the sound so far. Return its clip if the sound after it has come already."""
+        if self._blocks and request.end > self._begin:
+            self._waiting.append(request)
         return self._take(self._end)
 
-    def flush(self) -> list[Cut]:
-        """The stretch is over: cut what waits for more, and forget the sound."""
+    def flush(self) -> list[RecordedClip]:
+        """End the segment: return clips of all waiting requests, and forget the sound."""
         ready = self._take(None)
         self._blocks.clear()
         return ready
 
-    def _take(self, end: int | None) -> list[Cut]:
-        """Those moments for which the sound up to ``end`` is enough; all of them where there will be no more."""
-        ready = [moment for moment in self._waiting if end is None or moment.end + self._after <= end]
-        if ready:
-            self._waiting = [moment for moment in self._waiting if moment not in ready]
-        return [self._cut(moment) for moment in ready]
+    def _take(self, end: int | None) -> list[RecordedClip]:
+        """Cut out the requests that are complete with the sound up to ``end``; all of them if it is None."""
+        ready = [request for request in self._waiting if end is None or request.end + self._after <= end]
+        self._waiting = [request for request in self._waiting if request not in ready]
+        return [self._cut(request) for request in ready]
 
-    def _cut(self, moment: Moment) -> Cut:
-        end = moment.end + self._after
-        start = max(moment.start - self._before, end - self._longest, self._blocks[0].position)
+    def _cut(self, request: ClipRequest) -> RecordedClip:
+        end = request.end + self._after
+        start = max(request.start - self._before, end - self._longest, self._blocks[0].position)
         wanted = [block for block in self._blocks if block.end > start and block.position < end]
         offset = wanted[0].position
         samples = np.concatenate([block.samples for block in wanted])[start - offset : end - offset]
-        return Cut(samples, start, moment)
+        return RecordedClip(samples, start, request)

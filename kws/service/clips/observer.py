@@ -1,4 +1,4 @@
-"""Hears what the service hears, and has the sound around words recorded."""
+"""Listens to the service and records the sound around words."""
 
 from __future__ import annotations
 
@@ -7,88 +7,90 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from kws.config.clips import ClipsOptions
-from kws.service import Observer
-from kws.service.clips.cutter import Cut, Cutter, Moment
-from kws.service.clips.recorder import ClipCounts, Label, Recorder
+from kws.service.clips.cutter import ClipRequest, Cutter, RecordedClip
+from kws.service.clips.recorder import ClipCounts, ClipRecorder
+from kws.service.observer import Observer
 from kws.types import AudioBlock, Detection
 
 if TYPE_CHECKING:
     from kws.decision import NearMiss
 
-#: Seconds that the network hears at once: a near miss is somewhere in them.
-_WINDOW = 1.0
+#: Seconds of one window of the model: a near miss is somewhere within.
+_WINDOW_SECONDS = 1.0
 
 
 class ClipObserver(Observer):
-    """Records what is heard, while that is asked for; while it is not, no sound is remembered either.
+    """Records words while the options ask for it; otherwise it remembers no sound.
 
     Args:
-        options: which sound, and where to; None for none.
+        options: None to record nothing.
     """
 
     def __init__(self, options: ClipsOptions | None = None) -> None:
-        self._lock = threading.Lock()  # never held while somebody waits for a disk
-        self._rates: dict[str, int] = {}
+        self._lock = threading.Lock()  # never held while a thread waits for the disk
+        self._rates: dict[str, int] = {}  # by site
         self._cutters: dict[str, Cutter] = {}
         self._options: ClipsOptions | None = None
-        self._recorder: Recorder | None = None
+        self._recorder: ClipRecorder | None = None
         self.follow(options)
 
     @property
     def counts(self) -> ClipCounts | None:
-        """What became of recordings; None while none are asked for."""
+        """Counts of recordings; None while recording is off."""
         return self._recorder.counts if self._recorder else None
 
     def follow(self, options: ClipsOptions | None) -> None:
-        """Go on with other options; what is under way is kept as far as it has come."""
+        """Continue with other options. Clips that are not complete are kept as far as they go."""
         if options == self._options:
             return
         self.close()
         with self._lock:
             self._options = options
-            self._recorder = Recorder(options) if options else None
+            self._recorder = ClipRecorder(options) if options else None
 
     def close(self) -> None:
-        """End what is under way, and write what waits, for a moment."""
+        """Finish open clips, and write what waits for a moment."""
         with self._lock:
             for site in tuple(self._cutters):
-                self._forget(site)
+                self._flush(site)
             recorder, self._recorder, self._options = self._recorder, None, None
         if recorder:
             recorder.close()
 
     def opened(self, site: str, name: str, rate: int) -> None:  # noqa: ARG002 - the observers' interface
         with self._lock:
-            self._forget(site)
+            self._flush(site)
             self._rates[site] = rate
 
     def sound(self, site: str, block: AudioBlock) -> None:
         with self._lock:
             if cutter := self._cutter(site):
-                self._put(site, cutter.push(block))
+                self._record(site, cutter.push(block))
 
     def detected(self, site: str, detection: Detection) -> None:
-        label = Label(keyword=detection.keyword, score=detection.score, site=site, time=detection.time)
-        self._mark(site, detection.start, detection.end, label)
+        self._request(
+            site, detection.start, detection.end,
+            keyword=detection.keyword, score=detection.score, time=detection.time,
+        )  # fmt: skip
 
     def near_miss(self, site: str, miss: NearMiss, sample_rate: int) -> None:
         if self._options and self._options.near_misses:
-            label = Label(
-                keyword=miss.keyword, score=miss.score, site=site, time=datetime.now(UTC), reason=miss.reason.value
-            )
             end = miss.end / sample_rate
-            self._mark(site, end - _WINDOW, end, label)
+            self._request(
+                site, end - _WINDOW_SECONDS, end,
+                keyword=miss.keyword, score=miss.score, time=datetime.now(UTC), reason=miss.reason.value,
+            )  # fmt: skip
 
     def deaf(self, site: str, reason: str) -> None:  # noqa: ARG002
         with self._lock:
-            self._forget(site)
+            self._flush(site)
 
     def resting(self, site: str) -> None:
         with self._lock:
-            self._forget(site)
+            self._flush(site)
 
     def _cutter(self, site: str) -> Cutter | None:
-        """That of a source, while recordings are asked for."""
+        """Return the cutter of a source, or None while recording is off."""
         if self._options is None or site not in self._rates:
             return None
         if site not in self._cutters:
@@ -97,20 +99,26 @@ class ClipObserver(Observer):
             self._cutters[site] = Cutter(before=before, after=after, rate=rate)
         return self._cutters[site]
 
-    def _mark(self, site: str, start: float, end: float, label: Label) -> None:
-        """Have what lies between two points in time recorded; in seconds since the source was opened."""
+    def _request(
+        self, site: str, start: float, end: float,
+        *, keyword: str, score: float, time: datetime, reason: str | None = None,
+    ) -> None:  # fmt: skip
+        """Record from ``start`` to ``end``, in seconds since the source was opened."""
         with self._lock:
             if cutter := self._cutter(site):
                 rate = self._rates[site]
-                moment = Moment(start=round(start * rate), end=round(end * rate), tag=label)
-                self._put(site, cutter.mark(moment))
+                request = ClipRequest(
+                    start=round(start * rate), end=round(end * rate),
+                    keyword=keyword, score=score, site=site, time=time, reason=reason,
+                )  # fmt: skip
+                self._record(site, cutter.request(request))
 
-    def _forget(self, site: str) -> None:
-        """Record what is under way as far as it has come, and let go of the sound."""
+    def _flush(self, site: str) -> None:
+        """Record open clips as far as they go, and forget the sound."""
         if cutter := self._cutters.pop(site, None):
-            self._put(site, cutter.flush())
+            self._record(site, cutter.flush())
 
-    def _put(self, site: str, cuts: list[Cut]) -> None:
-        for cut in cuts:
-            if self._recorder and isinstance(cut.moment.tag, Label):
-                self._recorder.put(cut, cut.moment.tag, self._rates[site])
+    def _record(self, site: str, clips: list[RecordedClip]) -> None:
+        for clip in clips:
+            if self._recorder:
+                self._recorder.put(clip, self._rates[site])

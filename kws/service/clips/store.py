@@ -1,4 +1,4 @@
-"""A folder of recordings that never takes up more room than it is given, and never holds half a file."""
+"""A folder of recordings that stays within its quota and never holds half a file."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ import re
 from contextlib import suppress
 from pathlib import Path
 
-#: Names of recordings; nothing else in the folder is counted or removed.
+#: Names of recordings; no other file in the folder is counted or removed.
 _NAME = re.compile(r"\d{8}T\d{6}\.\d{3}Z_.+\.flac")
 
 _UNFINISHED = ".part"
 
 
 class ClipStore:
-    """Recordings in a folder, the oldest of which make room for new ones. Names sort by time.
+    """Recordings in a folder. The oldest make room for new ones; names sort by time.
 
     Args:
-        folder: made where it is missing, for nobody but its owner to look into.
-        quota: bytes that all recordings may take up together.
+        folder: made if it is missing, readable by its owner only.
+        quota: bytes for all recordings.
     """
 
     def __init__(self, folder: Path, quota: int) -> None:
@@ -26,10 +26,10 @@ class ClipStore:
         self._quota = quota
 
     def open(self) -> None:
-        """Make the folder, and remove what a run that was cut short left half-written.
+        """Make the folder, and remove unfinished files of an earlier run.
 
         Raises:
-            OSError: it cannot be used.
+            OSError: the folder cannot be used.
         """
         self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         for path in self.folder.glob(f".*{_UNFINISHED}"):
@@ -37,20 +37,19 @@ class ClipStore:
                 path.unlink(missing_ok=True)
 
     def save(self, name: str, data: bytes) -> int:
-        """Keep a recording; the bytes that all take up then.
+        """Save a recording, and return the bytes that all of them take up.
 
         Raises:
-            OSError: it cannot be written; nothing of it is left then.
+            OSError: it cannot be written; nothing of it stays.
         """
-        path = self.folder / name
         unfinished = self.folder / f".{name}{_UNFINISHED}"
         held = self._make_room(len(data))
         try:
             with open(unfinished, "xb", opener=_private) as file:
                 file.write(data)
                 file.flush()
-                os.fsync(file.fileno())  # renamed before it is on the disk, it might be empty after a power cut
-            unfinished.rename(path)
+                os.fsync(file.fileno())  # else it may be empty after a power cut
+            unfinished.rename(self.folder / name)
         except BaseException:
             with suppress(OSError):
                 unfinished.unlink()
@@ -58,10 +57,10 @@ class ClipStore:
         return held + len(data)
 
     def _make_room(self, size: int) -> int:
-        """Remove the oldest until there is room; the bytes that the others take up.
+        """Remove the oldest recordings until ``size`` bytes fit, and return the bytes of the others.
 
         Raises:
-            OSError: the folder cannot be read, or more is asked for than there can be.
+            OSError: the folder cannot be read, or ``size`` exceeds the quota.
         """
         if size > self._quota:
             raise OSError(f"a recording of {size} bytes is larger than the quota of {self._quota}")
@@ -77,5 +76,5 @@ class ClipStore:
 
 
 def _private(path: str, flags: int) -> int:
-    """Opens a file that nobody but its owner may read: it holds what people said."""
+    """Open a file that only its owner may read: it holds what people said."""
     return os.open(path, flags | os.O_NOFOLLOW, 0o600)

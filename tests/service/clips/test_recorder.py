@@ -18,7 +18,7 @@ import soundfile
 from kws.config.clips import ClipsOptions
 from kws.decision import NearMiss, Reason
 from kws.service.clips.observer import ClipObserver
-from kws.service.clips.recorder import ClipCounts, clip_folder, encode
+from kws.service.clips.recorder import ClipCounts, encode
 from kws.types import AudioBlock, Detection, Float32Array
 from tests.support.small_disk import small_disk  # noqa: F401 - a fixture
 from tests.support.waiting import wait_until
@@ -196,13 +196,13 @@ def test_a_full_disk_is_said_once_and_hurts_nobody(
         assert saved >= 1
         assert dropped >= 5
         assert len(names(folder)) == saved
-        assert caplog.messages == [f"{folder}: a recording is lost: No space left on device"]
+        assert caplog.messages == [f"{folder}: dropped a recording: No space left on device"]
         for name in names(folder):
             assert soundfile.info(folder / name).frames == 3 * RATE  # none of them is cut short
             (folder / name).unlink()
         clips.detected("kitchen", said(2, 3, after=20))
         wait_until(lambda: counts(clips).saved == saved + 1)
-        assert caplog.messages[1:] == [f"{folder}: recordings are kept again; {dropped} were lost"]
+        assert caplog.messages[1:] == [f"{folder}: {dropped} recordings were dropped: No space left on device"]
     clips.close()
 
 
@@ -216,7 +216,7 @@ def test_a_folder_that_cannot_be_made_is_said_once_and_tried_again(
         clips.detected("kitchen", said(2, 3))
         clips.detected("kitchen", said(2, 3, after=1))
         wait_until(lambda: counts(clips).dropped == 2)
-        assert caplog.messages == [f"{tmp_path}/file/clips: a recording is lost: Not a directory"]
+        assert caplog.messages == [f"{tmp_path}/file/clips: dropped a recording: Not a directory"]
         (tmp_path / "file").unlink()
         clips.detected("kitchen", said(2, 3))
         wait_until(lambda: counts(clips).saved == 1)
@@ -237,7 +237,7 @@ def test_a_disk_that_hangs_holds_up_nobody(
             if second == 0:
                 wait_until(lambda: any(name.endswith(".part") for name in names(tmp_path)))
         assert counts(clips).dropped == 9
-        assert caplog.messages == [f"{tmp_path}: a recording is lost: more than 20 wait for the disk"]
+        assert caplog.messages == [f"{tmp_path}: dropped a recording: more than 20 waited"]
     recorder = clips._recorder
     assert recorder
     clips.close()
@@ -256,7 +256,7 @@ def test_a_disk_that_hangs_holds_up_nobody(
     ],
 )
 def test_the_folder(folder: str | None, environment: dict[str, str], expected: str) -> None:
-    assert clip_folder(ClipsOptions(folder=folder), environment) == Path(expected)
+    assert ClipsOptions(folder=folder).path(environment) == Path(expected)
 
 
 def test_loud_sound_is_clipped_and_does_not_wrap() -> None:
