@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from dataclasses import dataclass
 
@@ -92,14 +93,11 @@ def level(text: str) -> str:
 
 
 def identifier(text: str) -> str:
-    """A text as Home Assistant takes it for a part of a topic of its own: letters, digits, ``_`` and ``-``.
+    """Return a text as Home Assistant accepts it in a topic or a key: letters, digits, ``_`` and ``-``.
 
-    Where that loses something, a number tells texts apart.
+    Texts that lose characters get a checksum, so that no two are alike.
     """
     plain = re.sub(r"[^A-Za-z0-9_-]", "_", text)
     if plain == text:
         return plain
-    number = 0
-    for byte in text.encode("utf-8", "surrogatepass"):
-        number = (number * 31 + byte) % 2**32
-    return f"{plain}_{number:08x}"
+    return f"{plain}_{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
