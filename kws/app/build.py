@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from kws.common.tables import check_known
 from kws.config import Config, SourceOptions
-from kws.decision import read_options, resolve
+from kws.decision import recommended, resolve
 from kws.errors import UsageError
 from kws.pipeline.requests import Request
 from kws.publishers import CommandPublisher, Dispatcher, LinePublisher, Publisher, PublisherWorker
@@ -58,7 +58,7 @@ def make_pipeline(config: Config, source: SourceOptions, model: Model) -> Pipeli
     """
     from kws.pipeline.pipeline import Pipeline  # noqa: PLC0415
 
-    layers = {"model.json": read_options(model.description.decision, "model.json"), **config.layers(source)}
+    layers = {"model.json": recommended(model.description), **config.layers(source)}
     mqtt, *_ = config.publishing(source)
     site = source.site if mqtt is None else site_name(mqtt)
     return Pipeline(model, resolve(model.labels, layers), site=site, skip_silence=config.model.skip_silence)

@@ -124,9 +124,9 @@ def decision_settings(options: argparse.Namespace, model: Model) -> DecisionSett
         UsageError: a value that cannot be, with the place where it was written.
     """
     from kws.common.tables import read_toml  # noqa: PLC0415
-    from kws.decision import read_options, resolve  # noqa: PLC0415
+    from kws.decision import read_options, recommended, resolve  # noqa: PLC0415
 
-    layers = {"model.json": read_options(model.description.decision, "model.json")}
+    layers = {"model.json": recommended(model.description)}
     if options.settings:
         layers[options.settings] = read_options(read_toml(Path(options.settings)), options.settings)
     layers[COMMAND_LINE] = read_options(_tables(options), COMMAND_LINE)

@@ -11,7 +11,7 @@ import msgspec
 
 from kws.common.toml import key_written
 from kws.config.schema import TABLES, Config, SourceOptions, source_name
-from kws.decision import Options, read_options
+from kws.decision import Options, recommended
 from kws.decision.options import explain
 from kws.inference.model import Description
 from kws.publishers.mqtt.settings import password_origin, site_name
@@ -95,7 +95,7 @@ def _source(config: Config, source: SourceOptions, name: str, description: Descr
     if config.mqtt is not None and not alone:
         for key, value in msgspec.structs.asdict(source.home_assistant).items():
             yield Setting(f"{name}.home_assistant", key, value, _origin(config, f"{name}.home_assistant.{key}"))
-    layers = {_MODEL: read_options(description.decision, _MODEL), **config.layers(source)}
+    layers = {_MODEL: recommended(description), **config.layers(source)}
     decision, places = explain(description.labels, layers)
     origins = {path: _placed(config, place, path) for path, place in places.items()}
     yield Setting(f"{inner}decision", "hop", decision.hop, origins.get("decision.hop", BUILT_IN))

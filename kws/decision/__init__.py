@@ -6,6 +6,7 @@ model, a configuration and a command line say. ``docs/decision.md`` tells what e
 
 from kws.decision.decider import Decider
 from kws.decision.options import DecisionOptions, GateOptions, KeywordOptions, Options, read_options, resolve
+from kws.decision.recommended import recommended
 from kws.decision.settings import DecisionSettings, GateSettings, KeywordSettings
 from kws.decision.smoothing import smooth
 from kws.decision.stretch import Stretch
@@ -27,6 +28,7 @@ __all__ = [
     "Reason",
     "Stretch",
     "read_options",
+    "recommended",
     "resolve",
     "smooth",
 ]

@@ -63,7 +63,7 @@ class Quantisation:
         return (stored.astype(np.float32) - self.zero_point) * np.float32(self.scale)
 
 
-class Network:
+class TfliteNetwork:
     """A TFLite network with one input and one output, float32 or integer, called with float32 by any thread.
 
     Args:

@@ -13,11 +13,9 @@ from typing import Any
 
 import msgspec
 
-from kws.decision import read_options, resolve
 from kws.errors import ModelError, UsageError
 from kws.features.front_end import FrontEnd
-from kws.features.windows import check_hop
-from kws.inference.interpreter import Network
+from kws.inference.interpreter import TfliteNetwork
 from kws.types import SILENCE, UNKNOWN, Float32Array
 
 MODEL_FILE = "model.json"
@@ -35,7 +33,7 @@ class Description(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         labels: what the network's outputs stand for: silence, unknown, then the keywords.
         front_end: what makes the network's input of a window.
         sha256: of each ``.tflite`` file beside it.
-        decision: recommended decision settings, in the form that the configuration takes.
+        decision: recommended decision settings, unchecked: see :func:`kws.decision.recommended`.
         licence, attribution: of the model and of the recordings that it learned from.
         training: the recipe, and what it was trained on.
         metrics: what was measured, by which command.
@@ -64,7 +62,7 @@ class Model:
 
     Args:
         path: a model folder, or one of its ``.tflite`` files.
-        interpreter: see :class:`kws.inference.interpreter.Network`.
+        interpreter: see :class:`kws.inference.interpreter.TfliteNetwork`.
         threads: for one window.
 
     Raises:
@@ -77,7 +75,7 @@ class Model:
         self.description = read_description(folder)
         self.path = folder / file
         _verify(self.path, self.description)
-        self.network = Network(self.path, interpreter=interpreter, threads=threads)
+        self.network = TfliteNetwork(self.path, interpreter=interpreter, threads=threads)
         if self.network.outputs != len(self.description.labels):
             raise ModelError(
                 f"{folder / MODEL_FILE}: names {len(self.description.labels)} labels, "
@@ -163,15 +161,6 @@ def _check(path: Path, description: Description, front_end: dict[str, Any]) -> N
         raise ModelError(f"{path}: labels must be {SILENCE}, {UNKNOWN} and at least one keyword, all distinct")
     if unknown := front_end.keys() - {field.name for field in fields(FrontEnd)}:
         raise ModelError(f"{path}: front_end has no {', '.join(sorted(unknown))}")
-    try:
-        settings = resolve(labels, {str(path): read_options(description.decision, str(path))})
-    except UsageError as error:
-        raise ModelError(str(error)) from error
-    if "hop" in description.decision.get("decision", {}):
-        try:
-            check_hop(description.front_end, round(settings.hop * description.front_end.sample_rate))
-        except UsageError as error:
-            raise ModelError(f"{path}: {error}") from error
 
 
 def _verify(path: Path, description: Description) -> None:

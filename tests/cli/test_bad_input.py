@@ -166,7 +166,7 @@ def rubbish(model: Path) -> None:
         (missing_description, "{}: no model here (model.json is missing)"),
         (altered_network, "{}/model.tflite: its SHA-256 is not the one in model.json: damaged or altered; install it"),
         (one_label_more, "{}/model.json: names {more} labels, but model.tflite has {outputs} outputs"),
-        (wrong_threshold, "{}/model.json: decision.threshold: 7 is not within 0.01 to 1"),
+        (wrong_threshold, "model {name}: decision.threshold: 7 is not within 0.01 to 1"),
         (rubbish, "{}/model.tflite: ai-edge-litert cannot load this network ("),
     ],
 )
@@ -174,10 +174,11 @@ def test_models_that_cannot_be_used(
     model_folder: Path, spoken: Path, tmp_path: Path, spoil: Callable[[Path], None], message: str
 ) -> None:
     model = Path(shutil.copytree(model_folder, tmp_path / "model"))
-    outputs = len(read_description(model).labels)
+    description = read_description(model)
+    name, outputs = description.name, len(description.labels)
     spoil(model)
     found = error(kws("listen", spoken, "--model", model), 1)
-    assert found.startswith(message.format(model, outputs=outputs, more=outputs + 1))
+    assert found.startswith(message.format(model, outputs=outputs, more=outputs + 1, name=name))
 
 
 def test_a_model_that_is_not_there(spoken: Path, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from kws.errors import ModelError, UsageError
-from kws.inference.interpreter import INTERPRETERS, Network, Quantisation, _quantisation, load_interpreter
+from kws.inference.interpreter import INTERPRETERS, Quantisation, TfliteNetwork, _quantisation, load_interpreter
 
 INT8 = Quantisation(1.0, 0, np.dtype(np.int8))
 POSTERIOR = Quantisation(1 / 256, -128, np.dtype(np.int8))
@@ -142,14 +142,14 @@ def test_rubbish_is_no_network(tmp_path: Path) -> None:
     for rubbish in (b"", b"rubbish", bytes(5000), b"\x1c\0\0\0TFL3" + bytes(100)):
         path.write_bytes(rubbish)
         with pytest.raises(ModelError) as caught:
-            Network(path)
+            TfliteNetwork(path)
         assert str(caught.value).startswith(f"{path}: ai-edge-litert cannot load this network (")
         assert "\n" not in str(caught.value)
 
 
 @pytest.mark.parametrize("file", ["model.tflite", "model-float32.tflite"])
 def test_it_says_nothing_but_its_answer(model_folder: Path, capfd: pytest.CaptureFixture[str], file: str) -> None:
-    network = Network(model_folder / file)
+    network = TfliteNetwork(model_folder / file)
     answer = network(np.zeros(network.input_shape, np.float32))
     assert capfd.readouterr() == ("", "")
     assert answer.dtype == np.float32
@@ -161,7 +161,7 @@ def test_it_says_nothing_but_its_answer(model_folder: Path, capfd: pytest.Captur
 
 def test_int8_says_nearly_what_float32_says(model_folder: Path) -> None:
     rng = np.random.default_rng(1)
-    exact, rounded = (Network(model_folder / file) for file in ("model-float32.tflite", "model.tflite"))
+    exact, rounded = (TfliteNetwork(model_folder / file) for file in ("model-float32.tflite", "model.tflite"))
     assert exact._store is None
     assert rounded._store is not None
     assert rounded._store.dtype == np.int8
@@ -171,7 +171,7 @@ def test_int8_says_nearly_what_float32_says(model_folder: Path) -> None:
 
 
 def test_an_answer_does_not_change_with_the_next(model_folder: Path) -> None:
-    network = Network(model_folder / "model-float32.tflite", threads=2)
+    network = TfliteNetwork(model_folder / "model-float32.tflite", threads=2)
     rng = np.random.default_rng(2)
     images = rng.normal(-4, 2, (2, *network.input_shape)).astype(np.float32)
     first = network(images[0])
@@ -183,7 +183,7 @@ def test_an_answer_does_not_change_with_the_next(model_folder: Path) -> None:
 
 
 def test_two_threads_may_ask_at_the_same_time(model_folder: Path) -> None:
-    network = Network(model_folder / "model.tflite")
+    network = TfliteNetwork(model_folder / "model.tflite")
     images = np.random.default_rng(3).random((2, *network.input_shape), np.float32)
     alone = [network(image) for image in images]
     together: list[list[Any]] = [[], []]
@@ -210,13 +210,13 @@ def test_two_threads_may_ask_at_the_same_time(model_folder: Path) -> None:
 def test_tensorflow_says_the_same_and_is_as_quiet(model_folder: Path) -> None:
     pytest.importorskip("tensorflow")
     script = (
-        "import sys, numpy as np; from pathlib import Path; from kws.inference.interpreter import Network; "
-        "network = Network(Path(sys.argv[1]), interpreter='tensorflow'); "
+        "import sys, numpy as np; from pathlib import Path; from kws.inference.interpreter import TfliteNetwork; "
+        "network = TfliteNetwork(Path(sys.argv[1]), interpreter='tensorflow'); "
         "print(*network(np.full(network.input_shape, -4, np.float32)))"
     )
     path = model_folder / "model-float32.tflite"
     result = subprocess.run([sys.executable, "-c", script, path], check=True, capture_output=True, text=True)
     assert result.stderr == ""
-    network = Network(path)
+    network = TfliteNetwork(path)
     expected = network(np.full(network.input_shape, -4, np.float32))
     assert [float(value) for value in result.stdout.split()] == pytest.approx(expected.tolist(), abs=1e-4)

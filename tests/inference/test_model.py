@@ -12,7 +12,6 @@ import numpy as np
 import pytest
 
 import kws.inference.model
-from kws.decision import read_options
 from kws.errors import ModelError, UsageError
 from kws.features.front_end import LOG_MEL, FrontEnd
 from kws.inference.model import Model, find_model, read_description
@@ -60,7 +59,7 @@ def test_a_description_is_read(tmp_path: Path) -> None:
     assert description.front_end == LOG_MEL
     assert description.labels == (SILENCE, UNKNOWN, "on", "off")
     assert description.keywords == ("on", "off")
-    assert read_options(description.decision, "").keyword["on"].threshold == 0.7
+    assert description.decision == {"keyword": {"on": {"threshold": 0.7}}}
 
 
 def test_a_front_end_may_leave_out_what_is_as_usual(tmp_path: Path) -> None:
@@ -84,15 +83,6 @@ LABELS = "labels must be _silence_, _unknown_ and at least one keyword, all dist
         ("front_end", {"mel_bands": 64}, "front_end has no mel_bands"),
         ("front_end", {"fft_length": 256}, "front-end: fft_length 256 is shorter than frame_length 400"),
         ("front_end", {"image": [96]}, "Expected `array` of length 2 - at `$.front_end.image`"),
-        ("decision", {"decision": {"threshold": 2}}, "decision.threshold: 2 is not within 0.01 to 1"),
-        ("decision", {"keyword": {"in": {}}}, "keyword: 'in' is not a keyword of this model; choose from on, off"),
-        ("decision", {"threshold": 1}, "'threshold' is not a table; choose from decision, keyword, gate"),
-        ("decision", {"decision": 5}, "decision: must be a table"),
-        (
-            "decision",
-            {"decision": {"hop": 0.033}},
-            "a hop of 0.033 s is no multiple of the front-end's step of 0.01 s; the nearest are 0.03 s and 0.04 s",
-        ),
     ],
 )
 def test_a_description_that_is_wrong(tmp_path: Path, key: str, value: object, message: str) -> None:
