@@ -48,5 +48,5 @@ def test_an_identifier_has_only_what_home_assistant_takes(text: str) -> None:
 
 def test_identifiers_tell_keywords_apart() -> None:
     assert identifier("on") == "on"
-    words = ["on", "o n", "o_n", "ön", "ün", "o+n", "¶", "×"]
+    words = ["on", "o n", "o_n", "ön", "ün", "o+n", "¶", "×"]  # noqa: RUF001
     assert len({identifier(word) for word in words}) == len(words)
