@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from kws.common.tables import check_known
 from kws.config import Config, SourceOptions
 from kws.decision import recommended, resolve
-from kws.errors import UsageError
+from kws.errors import OptionError, UsageError
 from kws.pipeline.requests import Request
 from kws.publishers import CommandPublisher, Dispatcher, LinePublisher, Publisher, PublisherWorker
 from kws.publishers.dispatcher import MAX_AGE, QUEUE
@@ -60,7 +60,8 @@ def make_pipeline(config: Config, source: SourceOptions, model: Model) -> Pipeli
 
     layers = {"model.json": recommended(model.description), **config.layers(source)}
     mqtt, *_ = config.publishing(source)
-    site = source.site if mqtt is None else site_name(mqtt)
+    with named(str(config.path), "mqtt"):
+        site = source.site if mqtt is None else site_name(mqtt)
     return Pipeline(model, resolve(model.labels, layers), site=site, skip_silence=config.model.skip_silence)
 
 
@@ -110,7 +111,7 @@ def make_command(config: Config, model: Model) -> CommandPublisher | None:
     """
     if config.exec is None:
         return None
-    with named(str(config.path)):
+    with named(str(config.path), "exec"):
         check_known(config.exec.commands, model.description.keywords, "exec.commands", "keyword of this model")
         return CommandPublisher(config.exec)
 
@@ -132,7 +133,7 @@ def make_mqtt(
     options, home_assistant, hermes = config.publishing(source)
     if options is None:
         return None
-    with named(str(config.path)):
+    with named(str(config.path), "mqtt"):
         return MqttPublisher(
             options,
             keywords=model.description.keywords,
@@ -273,10 +274,12 @@ def make_service(read: Callable[[], Config], observer: Observer | None = None) -
 
 
 @contextmanager
-def named(place: str) -> Iterator[None]:
-    """Begin what is wrong with an option with the place where it is written, and call options as a file does."""
+def named(place: str, table: str = "") -> Iterator[None]:
+    """Begin errors about options with the place where they are written, and name the field with its table."""
     try:
         yield
+    except OptionError as error:
+        raise UsageError(f"{place}: {error.inside(table) if table else error}") from None
     except UsageError as error:
         raise UsageError(f"{place}: {_OPTION.sub(_setting, str(error))}") from None
 

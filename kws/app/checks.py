@@ -168,14 +168,14 @@ def _mqtt(config: Config, options: MqttOptions) -> Iterator[tuple[str, Callable[
 
 
 def _password(config: Config, options: MqttOptions) -> Found:
-    with named(str(config.path)):
+    with named(str(config.path), "mqtt"):
         read_password(options)
     warnings = [problem for problem in exposed_files(options) if problem.startswith("mqtt.password_file")]
     return f"from {password_origin(options)}", "".join(warnings)
 
 
 def _tls(config: Config, options: MqttOptions) -> Found:
-    with named(str(config.path)):
+    with named(str(config.path), "mqtt"):
         make_tls(options, parse_broker(options))
     shown = f"shows {options.certificate}" if options.certificate else "shows no certificate"
     warnings = [problem for problem in exposed_files(options) if problem.startswith("mqtt.key")]
@@ -186,7 +186,7 @@ def _broker(config: Config, options: MqttOptions) -> Found:
     broker = parse_broker(options)
     sites = [site_name(mqtt) for mqtt, *_ in map(config.publishing, config.sources) if mqtt]
     try:
-        with named(str(config.path)):
+        with named(str(config.path), "mqtt"):
             open_session(options).close()
     except ConnectError as error:
         raise ConnectError(f"{broker}: {error}") from None

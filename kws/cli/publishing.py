@@ -5,15 +5,17 @@ from __future__ import annotations
 import argparse
 import math
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
-from kws.errors import UsageError
+from kws.errors import OptionError, UsageError
 
 if TYPE_CHECKING:
     from kws.inference.model import Model
     from kws.publishers import Dispatcher, PublisherWorker
+
+Made = TypeVar("Made")
 
 #: Seconds that the commands for a recording may take.
 _ALL_DAY = 86400.0
@@ -74,17 +76,30 @@ def _workers(options: argparse.Namespace, model: Model, *, live: bool) -> list[P
     if options.exec is not None:
         commands = ExecOptions(command=options.exec)
         workers.append(
-            PublisherWorker(CommandPublisher(commands), max_age=commands.max_age if live else math.inf, queue=queue)
+            PublisherWorker(
+                _named("exec", lambda: CommandPublisher(commands)),
+                max_age=commands.max_age if live else math.inf,
+                queue=queue,
+            )
         )
     if options.mqtt is not None:
         from kws.publishers.mqtt import MqttOptions, MqttPublisher  # noqa: PLC0415
 
         broker = MqttOptions(url=options.mqtt, site=options.site)
         version = model.description.version
-        mqtt = MqttPublisher(broker, keywords=model.description.keywords, model=model.name, model_version=version)
+        keywords = model.description.keywords
+        mqtt = _named("mqtt", lambda: MqttPublisher(broker, keywords=keywords, model=model.name, model_version=version))
         mqtt.start()
         workers.append(PublisherWorker(mqtt, max_age=broker.max_age, queue=queue))
     return workers
+
+
+def _named(table: str, make: Callable[[], Made]) -> Made:
+    """Call a function, and name the table in its errors about options."""
+    try:
+        return make()
+    except OptionError as error:
+        raise error.inside(table) from None
 
 
 def _by_option(problem: str) -> str:

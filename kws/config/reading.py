@@ -14,7 +14,7 @@ from kws.config.schema import TABLES, Config, DeviceOptions, SourceOptions, sour
 from kws.config.watch import WatchOptions
 from kws.decision import Options, read_options
 from kws.decision.options import DecisionOptions, check_values
-from kws.errors import UsageError
+from kws.errors import OptionError, UsageError
 from kws.publishers.mqtt.settings import parse_broker
 
 #: Settings that name files and folders, by table.
@@ -142,8 +142,8 @@ def _check(config: Config) -> None:
     if config.mqtt is not None:
         try:
             parse_broker(config.mqtt)
-        except UsageError as error:
-            raise UsageError(f"{config.path}: {error}") from None
+        except OptionError as error:
+            raise UsageError(f"{config.path}: {error.inside('mqtt')}") from None
     if config.mqtt is None:
         lost = [inside(str(config.path), name) for name in ("home_assistant", "hermes") if name in config.tables]
         lost += [inside(config.place(one), "home_assistant") for one in config.sources if _has_device(one)]

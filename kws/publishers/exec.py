@@ -1,7 +1,7 @@
-"""A command that is run for each detection.
+"""A command that runs for each detection.
 
-No shell stands between, unless it is asked for: a command is a list of arguments, and the values of a detection are
-put into arguments that exist already, or into the environment. Nothing that was heard can become syntax.
+Without a shell: a command is a list of arguments, and the values of a detection go into those arguments or into the
+environment. No value can become syntax.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from typing import Annotated
 
 import msgspec
 
-from kws.errors import UsageError
+from kws.errors import OptionError
 from kws.publishers.base import PublishError
 from kws.publishers.formats import as_dict
 from kws.types import Detection
@@ -29,26 +29,28 @@ _log = logging.getLogger(__name__)
 
 FIELDS = ("keyword", "score", "start", "end", "time", "model", "wake", "site")
 
-#: Seconds between the request to end and the end.
-_GRACE = 2.0
+#: Seconds that a process has to end after a signal.
+_GRACE_SECONDS = 2.0
 
 _BRACES = re.compile(r"\{\{|\}\}|\{([^{}]*)\}|[{}]")
 
-#: What the environment of a daemon may hold and a command has no business to see.
+#: Variables of the service that commands do not get.
 _SECRETS = ("KWS_MQTT_PASSWORD", "CREDENTIALS_DIRECTORY")
+
+Command = str | Sequence[str]
 
 
 class ExecOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The table ``exec``.
 
     Attributes:
-        command: for every keyword that has none of its own: one line, split as a shell would and then left alone, or
-            a list of arguments. ``{keyword}``, ``{score}`` and the other :data:`FIELDS` are filled in.
-        commands: for single keywords, instead.
-        shell: run ``command`` by ``/bin/sh -c``; values are then in the environment only (``$KWS_KEYWORD``).
+        command: for keywords without an entry in ``commands``: a line, which is split as a shell would split it, or a
+            list of arguments. ``{keyword}``, ``{score}`` and the other :data:`FIELDS` are replaced by their values.
+        commands: by keyword.
+        shell: run commands with ``/bin/sh -c``; values are then in the environment only (``$KWS_KEYWORD``).
         timeout: seconds after which a command is ended.
-        at_once: commands that run at the same time at most; a detection waits for one to end.
-        max_age: seconds that it waits at most.
+        at_once: commands that run at the same time at most; a detection waits for one of them to end.
+        max_age: seconds that a detection waits at most.
     """
 
     command: str | tuple[str, ...] | None = None
@@ -60,43 +62,39 @@ class ExecOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 
 class CommandPublisher:
-    """Runs commands, at most ``at_once`` at a time, and logs how they ended.
+    """Runs commands, and logs how they ended.
 
-    What a command prints on standard output goes to standard error, for standard output belongs to detections.
-
-    Args:
-        options: which commands, and their limits.
-
-    Attributes:
-        programs: that are run; none by name where a shell runs them.
+    What a command prints on standard output goes to standard error: standard output is for detections.
 
     Raises:
-        UsageError: a command is empty, cannot be split, or asks for a value that a detection does not have.
+        OptionError: a command is empty, cannot be split, or names a value that a detection does not have.
+
+    Attributes:
+        programs: that the commands run; empty with a shell.
     """
 
     def __init__(self, options: ExecOptions) -> None:
         self._options = options
-        self._general = None if options.command is None else _parse(options.command, "command", shell=options.shell)
-        self._single = {
-            keyword: _parse(command, f"commands.{keyword}", shell=options.shell)
-            for keyword, command in options.commands.items()
-        }
-        if self._general is None and not self._single:
-            raise UsageError("exec: names no command")
-        names = [command[2 if options.shell else 0] for command in (self._general, *self._single.values()) if command]
-        self.name = f"exec {names[0]}"
-        self.programs = () if options.shell else tuple(dict.fromkeys(names))
+        named = {f"commands.{keyword}": command for keyword, command in options.commands.items()}
+        if options.command is not None:
+            named = {"command": options.command, **named}
+        if not named:
+            raise OptionError("command", "is missing")
+        self._commands = {field: _parse(command, field, shell=options.shell) for field, command in named.items()}
+        programs = dict.fromkeys(arguments[2 if options.shell else 0] for arguments in self._commands.values())
+        self.name = f"exec {next(iter(programs))}"
+        self.programs = () if options.shell else tuple(programs)
         self._slots = threading.Semaphore(options.at_once)
         self._running: set[threading.Thread] = set()
         self._lock = threading.Lock()
 
     def publish(self, detection: Detection, deadline: float) -> None:
-        """Start the command for a detection; wait for a free place, not for its end."""
-        command = self._single.get(detection.keyword, self._general)
+        """Start the command of a detection, and do not wait for its end."""
+        command = self._commands.get(f"commands.{detection.keyword}", self._commands.get("command"))
         if command is None:
             return
         if not self._slots.acquire(timeout=min(max(0.0, deadline - time.monotonic()), threading.TIMEOUT_MAX)):
-            raise PublishError(f"{self._options.at_once} commands still ran")
+            raise PublishError(f"{self._options.at_once} commands were still running")
         values = dict.fromkeys(FIELDS, "") | {field: str(value) for field, value in as_dict(detection).items()}
         arguments = command if self._options.shell else [fill(argument, values) for argument in command]
         try:
@@ -113,22 +111,21 @@ class CommandPublisher:
         waiter.start()
 
     def close(self) -> None:
-        """Wait for the commands that run; their time limits end that."""
+        """Wait for running commands, which end within their time limit."""
         with self._lock:
             running = tuple(self._running)
         for waiter in running:
-            waiter.join(self._options.timeout + 2 * _GRACE)
+            waiter.join(self._options.timeout + 2 * _GRACE_SECONDS)
 
     def _wait(self, process: subprocess.Popen[bytes], keyword: str) -> None:
         try:
             code = process.wait(self._options.timeout)
         except subprocess.TimeoutExpired:
-            _log.warning("%s: still ran %g s after %s; it is ended", self.name, self._options.timeout, keyword)
+            _log.warning("%s: still running after %g s (%s); ended", self.name, self._options.timeout, keyword)
             _end(process)
         else:
-            level = logging.WARNING if code else logging.DEBUG
-            how = f"was ended by signal {-code}" if code < 0 else f"exit code {code}"
-            _log.log(level, "%s: %s (%s)", self.name, how, keyword)
+            how = f"ended by signal {-code}" if code < 0 else f"exit code {code}"
+            _log.log(logging.WARNING if code else logging.DEBUG, "%s: %s (%s)", self.name, how, keyword)
         finally:
             self._slots.release()
             with self._lock:
@@ -136,10 +133,10 @@ class CommandPublisher:
 
 
 def fill(argument: str, values: Mapping[str, str]) -> str:
-    """One argument with ``{name}`` replaced by values, and ``{{`` and ``}}`` by single braces.
+    """Replace ``{name}`` in an argument by its value, and ``{{`` and ``}}`` by single braces.
 
     Raises:
-        UsageError: a name that is none of the values, or a brace alone.
+        ValueError: an unknown name, or a single brace.
     """
 
     def replace(match: re.Match[str]) -> str:
@@ -147,45 +144,47 @@ def fill(argument: str, values: Mapping[str, str]) -> str:
         if name is None:
             if len(match[0]) == 2:
                 return match[0][0]
-            raise UsageError(f"a single {match[0]} in {argument!r}; write it twice if it is meant")
+            raise ValueError(f"a single {match[0]} in {argument!r}; write it twice for a literal brace")
         if name not in values:
-            raise UsageError(f"{{{name}}} in {argument!r} is no value of a detection; there are {', '.join(values)}")
+            raise ValueError(f"{{{name}}} in {argument!r} is not a value; choose from {', '.join(values)}")
         return values[name]
 
     return _BRACES.sub(replace, argument)
 
 
-def _parse(command: str | Sequence[str], path: str, *, shell: bool) -> tuple[str, ...]:
-    """The arguments of a command, checked."""
+def _parse(command: Command, field: str, *, shell: bool) -> tuple[str, ...]:
+    """Return the arguments of a command.
+
+    Raises:
+        OptionError: it cannot be run.
+    """
     try:
-        if shell:
-            return ("/bin/sh", "-c", _shell_line(command))
-        return _arguments(command)
-    except UsageError as error:
-        raise UsageError(f"exec.{path}: {error}") from None
+        return ("/bin/sh", "-c", _shell_line(command)) if shell else _arguments(command)
+    except ValueError as error:
+        raise OptionError(field, str(error)) from None
 
 
-def _arguments(command: str | Sequence[str]) -> tuple[str, ...]:
+def _arguments(command: Command) -> tuple[str, ...]:
     try:
         arguments = tuple(shlex.split(command)) if isinstance(command, str) else tuple(command)
     except ValueError as error:  # an open quote
-        raise UsageError(f"{str(error).lower()} in {command!r}") from None
+        raise ValueError(f"{str(error).lower()} in {command!r}") from None
     if not arguments or not arguments[0]:
-        raise UsageError("it is empty")
+        raise ValueError("is empty")
     for argument in arguments:
         if "\0" in argument:
-            raise UsageError("a NUL byte cannot be in an argument")
+            raise ValueError("an argument cannot hold a NUL byte")
         fill(argument, dict.fromkeys(FIELDS, ""))
     return arguments
 
 
-def _shell_line(command: str | Sequence[str]) -> str:
-    """A line for a shell: values are refused, for what was heard must not become syntax."""
+def _shell_line(command: Command) -> str:
+    """Return a line for the shell; it may not hold values, which would become syntax."""
     if not isinstance(command, str) or not command.strip():
-        raise UsageError("a command for the shell is one line of text")
+        raise ValueError("must be one line of text for the shell")
     for field in FIELDS:
         if f"{{{field}}}" in command:
-            raise UsageError(f'nothing is filled into a shell\'s line; write "$KWS_{field.upper()}" for {{{field}}}')
+            raise ValueError(f'with shell = true write "$KWS_{field.upper()}" for {{{field}}}')
     return command
 
 
@@ -195,12 +194,9 @@ def _environment(values: Mapping[str, str]) -> dict[str, str]:
 
 
 def _end(process: subprocess.Popen[bytes]) -> None:
-    """End a command and whatever it started: asked first, then not."""
+    """End a command and its children: with SIGTERM, then with SIGKILL, because children may outlive the command."""
     for number in (signal.SIGTERM, signal.SIGKILL):
         with suppress(ProcessLookupError):
             os.killpg(process.pid, number)
         with suppress(subprocess.TimeoutExpired):
-            process.wait(_GRACE)
-            if number == signal.SIGTERM:
-                continue  # children may have stayed behind
-            return
+            process.wait(_GRACE_SECONDS)

@@ -1,4 +1,4 @@
-"""Detections as lines of text, on standard output or wherever a stream leads."""
+"""Detections as lines of text, on standard output or on another stream."""
 
 from __future__ import annotations
 
@@ -13,33 +13,24 @@ from kws.types import Detection
 
 
 class LineOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The table ``stdout``.
-
-    Attributes:
-        format: of the lines.
-    """
+    """The table ``stdout``: the format of the lines."""
 
     format: Literal["json", "text", "tsv"] = "json"
 
 
 class LinePublisher:
-    """One flushed line for each detection.
+    """Writes one line for each detection, and flushes it. The stream (None for standard output) is not closed."""
 
-    Args:
-        options: the format.
-        stream: where to; None for standard output.
-    """
-
-    def __init__(self, options: LineOptions | None = None, stream: TextIO | None = None) -> None:
+    def __init__(self, options: LineOptions = LineOptions(), stream: TextIO | None = None) -> None:  # noqa: B008 - frozen
         self.name = "standard output" if stream is None else getattr(stream, "name", "lines")
-        self._line = FORMATS[(options or LineOptions()).format]
+        self._line = FORMATS[options.format]
         self._stream = stream or sys.stdout
 
     def publish(self, detection: Detection, deadline: float) -> None:  # noqa: ARG002 - a stream has no time limit
         try:
             print(self._line(detection), file=self._stream, flush=True)
-        except (OSError, ValueError) as error:  # a ValueError is a stream that has been closed
+        except (OSError, ValueError) as error:  # a ValueError if the stream is closed
             raise PublishError(f"cannot be written: {error}") from None
 
     def close(self) -> None:
-        """The stream is its owner's."""
+        pass

@@ -146,7 +146,7 @@ def test_every_command_of_a_recording_is_run(spoken: Path, model_folder: Path, t
             "--site: must be 1 to 64 letters, digits, - or _ (A to Z), not 'a b'",
         ),
         (["--site", "desk"], "--site goes with --mqtt"),
-        (["--exec", "say {word}"], "--exec: {word} in '{word}' is no value of a detection"),
+        (["--exec", "say {word}"], "--exec: {word} in '{word}' is not a value"),
     ],
 )
 def test_options_that_cannot_be_are_one_line(

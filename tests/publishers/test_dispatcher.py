@@ -93,11 +93,11 @@ def test_what_may_have_arrived_is_counted_apart(caplog: pytest.LogCaptureFixture
 
 def test_what_waited_for_too_long_is_dropped() -> None:
     hanging = Hanging()
-    worker = PublisherWorker(hanging, max_age=0.05)
+    worker = PublisherWorker(hanging, max_age=0.5)
     worker.put(detection("in time"))
     assert hanging.entered.wait(10)
     worker.put(detection("too late"))
-    past(time.monotonic() + 0.06)
+    past(time.monotonic() + 0.6)
     hanging.go.set()
     hanging.wait_for(1)
     worker.close()

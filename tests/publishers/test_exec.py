@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kws.errors import UsageError
+from kws.errors import OptionError
 from kws.publishers import CommandPublisher, ExecOptions, PublishError
 from kws.publishers.exec import fill
 from tests.support.publishers import detection
@@ -106,7 +106,7 @@ def test_exit_codes_are_logged(caplog: pytest.LogCaptureFixture) -> None:
     assert caplog.messages == [
         "exec false: exit code 1 (on)",
         "exec true: exit code 0 (off)",
-        "exec kill -9 $$: was ended by signal 9 (stop)",
+        "exec kill -9 $$: ended by signal 9 (stop)",
     ]
     assert [record.levelno for record in caplog.records] == [logging.WARNING, logging.DEBUG, logging.WARNING]
 
@@ -114,7 +114,7 @@ def test_exit_codes_are_logged(caplog: pytest.LogCaptureFixture) -> None:
 def test_a_time_limit_ends_a_command_and_its_children(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     pid = tmp_path / "pid"
     run(shell(f"sleep 60 & echo $! > {pid}; wait", timeout=2), "on")
-    assert "still ran 2 s after on; it is ended" in caplog.text
+    assert "still running after 2 s (on); ended" in caplog.text
     status = Path(f"/proc/{pid.read_text().strip()}/status")
     # It was sent the signal, but init, its parent now, may take a moment to reap it.
     wait_until(lambda: not status.exists() or "zombie" in status.read_text(), "end of the command's child")
@@ -125,7 +125,7 @@ def test_no_more_than_so_many_run_at_once(tmp_path: Path) -> None:
     publisher = CommandPublisher(ExecOptions(command=("sh", "-c", line), at_once=2))
     publisher.publish(detection("1"), math.inf)
     publisher.publish(detection("2"), math.inf)
-    with pytest.raises(PublishError, match="2 commands still ran"):
+    with pytest.raises(PublishError, match="2 commands were still running"):
         publisher.publish(detection("3"), time.monotonic() + 0.05)
     (tmp_path / "go").touch()
     publisher.publish(detection("4"), math.inf)
@@ -144,25 +144,25 @@ def test_what_cannot_be_run_is_said() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (ExecOptions(), "exec: names no command"),
-        (ExecOptions(command=""), "exec.command: it is empty"),
-        (ExecOptions(command=("", "x")), "exec.command: it is empty"),
-        (ExecOptions(command="say 'on"), 'exec.command: no closing quotation in "say \'on"'),
+        (ExecOptions(), "command: is missing"),
+        (ExecOptions(command=""), "command: is empty"),
+        (ExecOptions(command=("", "x")), "command: is empty"),
+        (ExecOptions(command="say 'on"), 'command: no closing quotation in "say \'on"'),
         (
             ExecOptions(commands={"on": "say {word}"}),
-            r"exec.commands.on: {word} in '{word}' is no value of a detection; there are keyword, .*, wake, site$",
+            r"commands.on: {word} in '{word}' is not a value; choose from keyword, .*, wake, site$",
         ),
-        (ExecOptions(command="say {keyword.__class__}"), "exec.command: {keyword.__class__} in .* is no value"),
-        (ExecOptions(command=("say", "{")), r"exec.command: a single { in '{'; write it twice if it is meant"),
+        (ExecOptions(command="say {keyword.__class__}"), "command: {keyword.__class__} in .* is not a value"),
+        (ExecOptions(command=("say", "{")), r"command: a single { in '{'; write it twice for a literal brace"),
         (
             shell("say {keyword}"),
-            'exec.command: nothing is filled into a shell\'s line; write "\\$KWS_KEYWORD" for {keyword}',
+            'command: with shell = true write "\\$KWS_KEYWORD" for {keyword}',
         ),
-        (shell(("say",)), "exec.command: a command for the shell is one line of text"),
+        (shell(("say",)), "command: must be one line of text for the shell"),
     ],
 )
 def test_what_is_wrong_with_a_command_is_found_before_it_runs(options: ExecOptions, message: str) -> None:
-    with pytest.raises(UsageError, match=message):
+    with pytest.raises(OptionError, match=f"^{message}"):
         CommandPublisher(options)
 
 

@@ -15,7 +15,7 @@ from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
-from kws.errors import UsageError
+from kws.errors import OptionError, UsageError
 
 PASSWORD_VARIABLE = "KWS_MQTT_PASSWORD"  # noqa: S105 - its name
 CREDENTIAL = "mqtt-password"
@@ -102,12 +102,12 @@ def parse_broker(options: MqttOptions) -> Broker:
     parts = _split(options.url)
     tls, websockets, port = _SCHEMES[parts.scheme]
     if options.user is not None and parts.username is not None and options.user != parts.username:
-        raise UsageError("mqtt.user: the URL names another user; leave one of them out")
+        raise OptionError("user", "the URL names another user; leave one of them out")
     if not tls and (options.ca or options.certificate or options.key):
         secure = "wss" if websockets else "mqtts"
-        raise UsageError(f"mqtt.url: ca, certificate and key are for TLS; the URL must begin with {secure}://")
+        raise OptionError("url", f"ca, certificate and key are for TLS; the URL must begin with {secure}://")
     if options.key and not options.certificate:
-        raise UsageError("mqtt.key: goes with a certificate; name that too")
+        raise OptionError("key", "goes with a certificate; name that too")
     return Broker(
         scheme=parts.scheme,
         host=parts.hostname or "",
@@ -125,18 +125,19 @@ def _split(url: str) -> SplitResult:
     try:
         parts = urlsplit(url)
         if parts.password is not None:
-            raise UsageError(
-                f"mqtt.url: takes no password; write it to a file and name that in password_file, "
-                f"or put it into ${PASSWORD_VARIABLE}"
+            raise OptionError(
+                "url",
+                f"takes no password; write it to a file and name that in password_file, "
+                f"or put it into ${PASSWORD_VARIABLE}",
             )
         if parts.scheme not in _SCHEMES or "://" not in url:
-            raise UsageError(f"mqtt.url: {shown!r} must begin with {', '.join(f'{name}://' for name in _SCHEMES)}")
+            raise OptionError("url", f"{shown!r} must begin with {', '.join(f'{name}://' for name in _SCHEMES)}")
         if not parts.hostname or parts.port == 0:
-            raise UsageError(f"mqtt.url: {shown!r} needs a host and, where it is not the usual one, a port")
+            raise OptionError("url", f"{shown!r} needs a host and, where it is not the usual one, a port")
     except ValueError:
-        raise UsageError(f"mqtt.url: {shown!r} has no host or port that can be") from None
+        raise OptionError("url", f"{shown!r} has no host or port that can be") from None
     if parts.query or parts.fragment or (parts.path not in ("", "/") and not parts.scheme.startswith("ws")):
-        raise UsageError(f"mqtt.url: {shown!r} goes on after the host; the site is a setting of its own")
+        raise OptionError("url", f"{shown!r} goes on after the host; the site is a setting of its own")
     return parts
 
 
@@ -149,7 +150,12 @@ def read_password(options: MqttOptions, environment: Mapping[str, str] | None = 
     environment = os.environ if environment is None else environment
     if found := _password_file(options, environment):
         path, what = found
-        return _read(path, what)
+        try:
+            return _read(path)
+        except ValueError as error:
+            if options.password_file is not None:
+                raise OptionError("password_file", str(error)) from None
+            raise UsageError(f"{what}: {error}") from None
     return environment.get(PASSWORD_VARIABLE)
 
 
@@ -182,15 +188,15 @@ def _password_file(options: MqttOptions, environment: Mapping[str, str]) -> tupl
     return None
 
 
-def _read(path: Path, what: str) -> str:
+def _read(path: Path) -> str:
     try:
         password = path.read_text(encoding="utf-8").removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError:
-        raise UsageError(f"{what}: {path} is not text in UTF-8") from None
+        raise ValueError(f"{path} is not text in UTF-8") from None
     except OSError as error:
-        raise UsageError(f"{what}: {path}: {error.strerror}") from None
+        raise ValueError(f"{path}: {error.strerror}") from None
     if not password:
-        raise UsageError(f"{what}: {path} is empty")
+        raise ValueError(f"{path} is empty")
     return password
 
 
@@ -205,4 +211,4 @@ def site_name(options: MqttOptions) -> str:
     try:
         return msgspec.convert(options.site, Site)
     except msgspec.ValidationError:
-        raise UsageError(f"mqtt.site: must be {_SITE}, not {options.site!r}") from None
+        raise OptionError("site", f"must be {_SITE}, not {options.site!r}") from None

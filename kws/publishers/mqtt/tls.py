@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ssl
 
-from kws.errors import UsageError
+from kws.errors import OptionError
 from kws.publishers.mqtt.settings import Broker, MqttOptions
 
 
@@ -19,7 +19,7 @@ def make_tls(options: MqttOptions, broker: Broker) -> ssl.SSLContext | None:
     try:
         context = ssl.create_default_context(cafile=options.ca)
     except (OSError, ValueError) as error:
-        raise UsageError(f"mqtt.ca: {options.ca}: {_reason(error)}") from None
+        raise OptionError("ca", f"{options.ca}: {_reason(error)}") from None
     context.sslsocket_class = _Socket
     if options.certificate:
         try:
@@ -27,7 +27,7 @@ def make_tls(options: MqttOptions, broker: Broker) -> ssl.SSLContext | None:
             context.load_cert_chain(options.certificate, options.key, password=lambda: "")
         except (OSError, ValueError) as error:
             names = " and ".join(filter(None, (options.certificate, options.key)))
-            raise UsageError(f"mqtt.certificate: {names}: {_reason(error)}") from None
+            raise OptionError("certificate", f"{names}: {_reason(error)}") from None
     return context
 
 

@@ -6,7 +6,7 @@ import hashlib
 import re
 from dataclasses import dataclass
 
-from kws.errors import UsageError
+from kws.errors import OptionError
 
 ONLINE, OFFLINE = "online", "offline"
 
@@ -47,9 +47,9 @@ class Topics:
 
     def __post_init__(self) -> None:
         if not self.prefix or any(not part or level(part) != part for part in self.prefix.split("/")):
-            raise UsageError(f"mqtt.prefix: {self.prefix!r} must be levels of a topic without wildcards, such as kws")
+            raise OptionError("prefix", f"{self.prefix!r} must be levels of a topic without wildcards, such as kws")
         if self.prefix.startswith("$"):
-            raise UsageError("mqtt.prefix: topics that begin with $ are the broker's own")
+            raise OptionError("prefix", "topics that begin with $ are the broker's own")
 
     @property
     def base(self) -> str:

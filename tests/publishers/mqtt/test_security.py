@@ -110,9 +110,9 @@ def test_files_that_are_no_certificates_are_said(authority: Authority, tmp_path:
     wrong.write_text("hello")
     certificate, _ = authority.issue("other")
     for options, problem in (
-        (MqttOptions(url="mqtts://x", ca="/no/such"), "^mqtt.ca: /no/such: No such file or directory$"),
-        (MqttOptions(url="mqtts://x", ca=str(wrong)), "^mqtt.ca: .*wrong.pem: not what it should be in PEM"),
-        (MqttOptions(url="mqtts://x", certificate=str(wrong)), "^mqtt.certificate: .*wrong.pem: not what"),
+        (MqttOptions(url="mqtts://x", ca="/no/such"), "^ca: /no/such: No such file or directory$"),
+        (MqttOptions(url="mqtts://x", ca=str(wrong)), "^ca: .*wrong.pem: not what it should be in PEM"),
+        (MqttOptions(url="mqtts://x", certificate=str(wrong)), "^certificate: .*wrong.pem: not what"),
         (MqttOptions(url="mqtts://x", certificate=certificate, key="/no/such"), "other.pem and /no/such: No such file"),
         (
             MqttOptions(url="mqtts://x", certificate=certificate, key=authority.ca.replace("ca.pem", "ca.key")),

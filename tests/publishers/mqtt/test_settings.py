@@ -59,7 +59,7 @@ def test_the_user_may_be_in_the_table() -> None:
 def test_what_is_wrong_with_a_url_is_said(url: str, problem: str) -> None:
     with pytest.raises(UsageError) as error:
         broker(url)
-    assert str(error.value).startswith("mqtt.url: ")
+    assert str(error.value).startswith("url: ")
     assert problem in str(error.value)
 
 
@@ -85,10 +85,10 @@ def test_whatever_is_before_the_at_is_never_repeated(scheme: str, user: str, res
 @pytest.mark.parametrize(
     ("options", "problem"),
     [
-        (MqttOptions(url="mqtt://me@home", user="you"), "mqtt.user: the URL names another user"),
-        (MqttOptions(url="mqtt://home", ca="ca.pem"), "mqtt.url: ca, .* the URL must begin with mqtts://"),
+        (MqttOptions(url="mqtt://me@home", user="you"), "^user: the URL names another user"),
+        (MqttOptions(url="mqtt://home", ca="ca.pem"), "^url: ca, .* the URL must begin with mqtts://"),
         (MqttOptions(url="ws://home", certificate="c.pem"), "must begin with wss://"),
-        (MqttOptions(url="mqtts://home", key="k.pem"), "mqtt.key: goes with a certificate"),
+        (MqttOptions(url="mqtts://home", key="k.pem"), "^key: goes with a certificate"),
     ],
 )
 def test_settings_must_go_together(options: MqttOptions, problem: str) -> None:
@@ -111,7 +111,7 @@ def test_the_password_comes_from_a_file_before_a_credential_before_the_environme
 
 def test_a_password_file_that_cannot_be_read_is_said(tmp_path: Path) -> None:
     path = tmp_path / "none"
-    with pytest.raises(UsageError, match=f"mqtt.password_file: {path}: No such file or directory"):
+    with pytest.raises(UsageError, match=f"^password_file: {path}: No such file or directory"):
         read_password(MqttOptions(password_file=str(path)), {})
     path.write_bytes(b"\xff\xfe")
     with pytest.raises(UsageError, match="is not text in UTF-8"):
@@ -126,7 +126,7 @@ def test_the_site_is_the_name_of_the_host_unless_it_is_said(monkeypatch: pytest.
 
 @pytest.mark.parametrize("site", ["", "a/b", "a b", "+", "ä", "x" * 65, "a\n"])
 def test_a_site_is_one_plain_level(site: str) -> None:
-    with pytest.raises(UsageError, match=r"mqtt\.site: "):
+    with pytest.raises(UsageError, match=r"^site: "):
         site_name(MqttOptions(site=site))
 
 
@@ -144,7 +144,7 @@ def test_where_a_password_comes_from_is_told_without_a_look_at_it(tmp_path: Path
 def test_an_empty_password_is_a_slip(tmp_path: Path) -> None:
     file = tmp_path / "mqtt-password"
     file.write_text("\n")
-    with pytest.raises(UsageError, match=rf"^mqtt.password_file: {file} is empty$"):
+    with pytest.raises(UsageError, match=rf"^password_file: {file} is empty$"):
         read_password(MqttOptions(password_file=str(file)), {})
     with pytest.raises(UsageError, match=rf"^systemd's credential: {file} is empty$"):
         read_password(MqttOptions(), {"CREDENTIALS_DIRECTORY": str(tmp_path)})

@@ -24,7 +24,7 @@ def test_the_topics_of_a_site() -> None:
 
 @pytest.mark.parametrize("prefix", ["", "/kws", "kws/", "a//b", "kws/#", "+", "$SYS", "a\nb"])
 def test_a_prefix_is_the_beginning_of_a_topic(prefix: str) -> None:
-    with pytest.raises(UsageError, match=r"mqtt\.prefix: "):
+    with pytest.raises(UsageError, match=r"^prefix: "):
         Topics(prefix, "kitchen")
 
 
@@ -48,5 +48,5 @@ def test_an_identifier_has_only_what_home_assistant_takes(text: str) -> None:
 
 def test_identifiers_tell_keywords_apart() -> None:
     assert identifier("on") == "on"
-    words = ["on", "o n", "o_n", "ön", "ün", "o+n", "¶", "×"]  # noqa: RUF001
+    words = ["on", "o n", "o_n", "ön", "ün", "o+n", "¶", "\N{MULTIPLICATION SIGN}"]
     assert len({identifier(word) for word in words}) == len(words)
