@@ -10,6 +10,7 @@ from functools import partial
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
+from kws.app.mqtt_observer import MqttObserver
 from kws.common.tables import check_known
 from kws.config import Config, SourceOptions
 from kws.decision import recommended, resolve
@@ -179,7 +180,7 @@ class Assembly:
         self, config: Config, source: SourceOptions, model: Model, workers: list[tuple[object, PublisherWorker]]
     ) -> Place:
         pipeline = make_pipeline(config, source, model)
-        make_source, key = service_source(config, source, hop=pipeline.decider.settings.hop)
+        make_source, key = service_source(config, source, hop=pipeline.settings.hop)
         options, *others = config.publishing(source)
         site = site_name(options) if options else source.site or source.device or source.input or "microphone"
         inbox = self._inboxes.setdefault(str(site), SimpleQueue())
@@ -220,7 +221,7 @@ class Assembly:
             site=str(site),
             pipeline=pipeline,
             dispatcher=Dispatcher(mine),
-            mqtt=mqtt,
+            observer=MqttObserver(mqtt) if mqtt else Observer(),
             inbox=inbox,
             watch=source.watch,
             label=f"{site}: " if len(config.sources) > 1 else "",

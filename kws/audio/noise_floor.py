@@ -1,13 +1,9 @@
-"""Silence: whether there was anything in a window but the noise floor, and rest while there is not."""
+"""The noise floor of a stream: finds the windows that hold nothing else."""
 
 from __future__ import annotations
 
 import math
-import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-
-from kws.types import AudioBlock
 
 #: Decibels re full scale above which a hop is never silent, however steady: below every level at which models learn
 #: words.
@@ -18,12 +14,6 @@ MARGIN = 2.0
 
 #: Seconds in which the floor is found: it is the quietest hop of the last one to two times as long.
 FLOOR_SECONDS = 5.0
-
-#: Seconds of rest in silence: what is waiting then is heard at once, before the shortest word has been said whole.
-REST = 0.25
-
-#: Rests after which sound is waited for, because the clock of whoever makes it goes otherwise than ours.
-_RESTS = 40
 
 
 class Floor:
@@ -63,44 +53,3 @@ class Floor:
         if self._heard < self._memory:
             return False
         return max(self._newest) <= min(min(self._lowest, self._before) + MARGIN, LIMIT)
-
-
-def unhurried(
-    blocks: Iterable[AudioBlock],
-    rate: int,
-    silent: Callable[[], bool],
-    *,
-    clock: Callable[[], float] = time.monotonic,
-    sleep: Callable[[float], None] = time.sleep,
-) -> Iterator[AudioBlock]:
-    """Live sound that is called for every :data:`REST` seconds only while nothing is heard in it.
-
-    To wake up is most of what hearing silence costs. What comes meanwhile waits where it comes from, and nothing is
-    told later for it: a word is not over as soon. There is rest only when all that can have been made was heard; sound
-    that comes sooner than it is made, such as a file through a pipe, is taken as it comes.
-
-    Args:
-        blocks: of live sound.
-        rate: samples a second.
-        silent: whether the newest sound held nothing.
-        clock: tells the time in seconds.
-        sleep: waits for so many.
-    """
-    ahead = math.inf  # seconds that were heard beyond those that had been made; unknown before one was waited for
-    rests, then = 0, clock()
-    waiting = iter(blocks)
-    while True:
-        asked = clock()
-        block = next(waiting, None)
-        if block is None:
-            return
-        now, seconds = clock(), len(block.samples) / rate
-        if now - asked > seconds / 2:
-            ahead, rests = 0.0, 0
-        else:
-            ahead += seconds - (now - then)
-        then = now
-        yield block
-        if abs(ahead) < seconds and rests < _RESTS and silent():
-            sleep(REST)
-            rests += 1

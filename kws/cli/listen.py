@@ -106,21 +106,19 @@ def run(options: argparse.Namespace) -> int:
     pipeline = Pipeline(model, decision_settings(options, model), skip_silence=skip_silence)
     line = FORMATS[options.format]
     with ExitStack() as stack:
-        source = stack.enter_context(make_source(options, pipeline.decider.settings.hop))
+        source = stack.enter_context(make_source(options, pipeline.settings.hop))
         dispatcher = stack.enter_context(publishing(options, model, live=source.live))
         write_scores = _score_writer(options.scores, model, stack) if options.scores else None
         if options.input is None:
             _log.info("listening to %s for %s", source.name, ", ".join(model.description.keywords))
-        written = None
-        for scored, decision in pipeline.run(source):
-            if write_scores and scored is not written:  # the last comes twice
-                write_scores(scored)
-                written = scored
-            for fired in decision.fired:
+        for step in pipeline.run(source):
+            if write_scores and step.scored:
+                write_scores(step.scored)
+            for fired in step.decision.fired:
                 detection = pipeline.detection(fired)
                 print(line(detection), flush=True)
                 dispatcher.put(detection)
-            for miss in decision.near_misses:
+            for miss in step.decision.near_misses:
                 _log.debug("%s", _describe(miss, model.front_end.sample_rate))
     return 0
 

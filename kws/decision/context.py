@@ -12,7 +12,6 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from kws.audio.noise_floor import Floor
 from kws.decision.smoothing import ONE
 from kws.decision.spotter import Grid
 from kws.types import Float32Array, Float64Array
@@ -39,7 +38,6 @@ class Context:
         # The newest window that has no sample in common with this one ended so many windows ago.
         self._lag = grid.hops(grid.window)
         self._windows = max(1, round(SECONDS * grid.sample_rate / grid.hop))
-        self._floor = Floor.under(grid.window, grid.hop, grid.sample_rate)
         self.reset()
 
     @property
@@ -50,31 +48,26 @@ class Context:
         """Begin a new stretch."""
         self._counts = deque([0] * (self._lag + self._windows))
         self._sum = 0
-        self._fresh = True
-        self._floor.reset()
 
-    def push(self, unknown: float, level: float) -> None:
-        """Take the next window: its posterior of unknown words, and the level of its newest hop in decibels."""
-        # The newest hop of the first window is still of the silence that is put before a stretch.
-        silent = not self._fresh and self._floor.step(level)
-        self._fresh = False
+    def push(self, unknown: float, *, silent: bool) -> None:
+        """Take the next window: its posterior of unknown words, and whether it held nothing but the noise floor."""
         self._counts.append(0 if silent else round(max(0.0, unknown) * ONE))
         self._sum += self._counts[-1 - self._lag] - self._counts.popleft()
 
 
-def speech_before(unknown: Float32Array, levels: Sequence[float], grid: Grid) -> Float64Array:
+def speech_before(unknown: Float32Array, silent: Sequence[bool], grid: Grid) -> Float64Array:
     """What :attr:`Context.speech` is at each window of a whole stretch.
 
     Args:
         unknown: float32 ``(n,)``, the posteriors of unknown words.
-        levels: of each window's newest hop, in decibels.
+        silent: whether each window held nothing but the noise floor.
         grid: of the windows.
 
     Returns:
         float64 ``(n,)``.
     """
     context, speech = Context(grid), []
-    for posterior, level in zip(unknown.tolist(), levels, strict=True):
-        context.push(posterior, level)
+    for posterior, quiet in zip(unknown.tolist(), silent, strict=True):
+        context.push(posterior, silent=quiet)
         speech.append(context.speech)
     return np.array(speech, np.float64)

@@ -93,13 +93,16 @@ class Decider:
         """Whether nothing is under way, and no posterior that the averages know comes near any keyword's release."""
         return self.idle and self._calm >= self.longest
 
-    def step(self, posteriors: Float32Array, end: int, level: float | None = None) -> Decision:
+    def step(
+        self, posteriors: Float32Array, end: int, level: float | None = None, *, silent: bool = False
+    ) -> Decision:
         """Take the next window.
 
         Args:
             posteriors: float32 ``(labels,)``; kept, so not to be written to afterwards.
             end: the position just after the window's last sample: a hop after that of the window before.
             level: of the newest hop's sound, in decibels; needed where a keyword asks what was around it.
+            silent: whether the window held nothing but the noise floor.
 
         Returns:
             What fired, and which utterances ended as near misses.
@@ -114,7 +117,7 @@ class Decider:
                 raise ValueError("a keyword asks what was around it: each window needs its level")
             self._levels.append(level)
             if self._context:
-                self._context.push(float(posteriors[self._unknown]), level)
+                self._context.push(float(posteriors[self._unknown]), silent=silent)
         self._end = end
         self._unread.append(posteriors)
         self._calm = self._calm + 1 if max(self._of_keywords(posteriors.tolist())) < self._calm_below else 0
@@ -126,7 +129,9 @@ class Decider:
             return NOTHING
         return self._attend(in_hump.tolist(), end)
 
-    def skip(self, posteriors: Float32Array, end: int, levels: Sequence[float] = ()) -> None:
+    def skip(
+        self, posteriors: Float32Array, end: int, levels: Sequence[float] = (), silent: Sequence[bool] = ()
+    ) -> None:
         """Take windows in a row of which it is known that no keyword's average reaches its release threshold.
 
         To be called only while :attr:`idle`; it leaves the same state as :meth:`step` for each of them.
@@ -136,14 +141,15 @@ class Decider:
                 there are none held nothing but the noise floor.
             end: the position just after the last window's last sample.
             levels: of each window's newest hop, where :meth:`step` needs them.
+            silent: whether each window held nothing but the noise floor, likewise.
         """
         self._unread.extend(posteriors[-self.longest :])
         self._calm = 0
         self._levels.extend(levels)
         if self._context:
             unknown = posteriors[:, self._unknown].tolist()
-            for posterior, level in zip([0.0] * (len(levels) - len(unknown)) + unknown, levels, strict=True):
-                self._context.push(posterior, level)
+            for posterior, quiet in zip([0.0] * (len(silent) - len(unknown)) + unknown, silent, strict=True):
+                self._context.push(posterior, silent=quiet)
         self._end = end
 
     def reset(self) -> Decision:

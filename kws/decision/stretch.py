@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from kws.audio.noise_floor import Floor
 from kws.decision.context import speech_before
 from kws.decision.decider import Decider
 from kws.decision.settings import DecisionSettings
@@ -45,6 +46,7 @@ class Stretch:
         self.window = window
         self._smooth: dict[int, Float64Array] = {}
         self._speech: dict[int, Float64Array] = {}
+        self._floors: dict[int, list[bool]] = {}
 
     def averages(self, windows: int) -> Float64Array:
         """The averages over so many windows, float64 ``(windows, labels)``: computed once."""
@@ -70,8 +72,15 @@ class Stretch:
             if self.levels is None:
                 raise ValueError("a keyword asks what was around it: each window needs its level")
             unknown = self.posteriors[:, self.labels.index(UNKNOWN)]
-            self._speech[hop] = speech_before(unknown, self.levels, Grid(self.sample_rate, hop, self.window))
+            self._speech[hop] = speech_before(unknown, self._silent(hop), Grid(self.sample_rate, hop, self.window))
         return self._speech[hop]
+
+    def _silent(self, hop: int) -> list[bool]:
+        """Whether each window held nothing but the noise floor: computed once; empty without levels."""
+        if hop not in self._floors:
+            floor = Floor.under(self.window, hop, self.sample_rate)
+            self._floors[hop] = [place > 0 and floor.step(level) for place, level in enumerate(self.levels or ())]
+        return self._floors[hop]
 
     def decide(self, settings: DecisionSettings) -> list[Decision]:
         """What :meth:`Decider.step` says of each window and :meth:`Decider.reset` at the end, where it says something.
@@ -88,8 +97,9 @@ class Stretch:
             done = begin
             while done < len(self.posteriors):
                 level = None if self.levels is None else self.levels[done]
+                silent = self.levels is not None and self._silent(decider.hop)[done]
                 end = self.first_end + done * decider.hop
-                decisions.append(decider.step(self.posteriors[done], end, level))
+                decisions.append(decider.step(self.posteriors[done], end, level, silent=silent))
                 done += 1
                 if decider.idle:
                     break
@@ -99,7 +109,8 @@ class Stretch:
     def _skip(self, decider: Decider, begin: int, end: int) -> None:
         if begin < end:
             levels = () if self.levels is None else self.levels[begin:end]
-            decider.skip(self.posteriors[begin:end], self.first_end + (end - 1) * decider.hop, levels)
+            silent = self._silent(decider.hop)[begin:end]
+            decider.skip(self.posteriors[begin:end], self.first_end + (end - 1) * decider.hop, levels, silent)
 
     def _humps(self, settings: DecisionSettings) -> list[int]:
         """The windows, in order, in which some keyword's average is at or above its release threshold."""

@@ -83,7 +83,7 @@ def measure(model: Model, settings: DecisionSettings, *, seconds: float, runs: i
     def decide() -> None:
         decider = _decider(model, settings)
         for window in scored:
-            decider.step(window.posteriors, window.end, window.level)
+            decider.step(window.posteriors, window.end, window.level, silent=window.silent)
 
     with TemporaryDirectory() as folder, Path(os.devnull).open("w", encoding="utf-8") as nobody:
         recording = Path(folder) / "noise.wav"

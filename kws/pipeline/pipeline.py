@@ -9,41 +9,95 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from kws.audio.noise_floor import Floor, unhurried
 from kws.audio.resample import Resampler
 from kws.audio.source import Source
 from kws.decision import NOTHING, Decider, Decision, DecisionSettings, Fired
 from kws.features.windows import Window, WindowStream, check_hop
 from kws.inference.model import Model
+from kws.pipeline.silence import Pacer, SilenceSkipper
 from kws.types import AudioBlock, Detection, Float32Array
-
-#: Seconds after which a window is scored in silence too.
-_PROBE_SECONDS = 4.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Scored:
-    """What the network says of one window.
+    """The network's output for one window.
 
     Attributes:
         posteriors: float32 ``(labels,)``.
-        end: position of the sample after the window's last, at 16 kHz.
+        end: position of the sample after the window's last, at the model's rate.
         level: of the newest hop of sound, in decibels re full scale.
-        fresh: the first window of a stretch.
-        seconds: that the network took; nothing is decided by it.
-        passed: it was passed over in silence, and its posteriors are those of the last that was not.
+        fresh: True for the first window of a segment: sound is missing before it.
+        silent: True if the window held nothing but the noise floor.
+        seconds: the network's time for it; no decision depends on it.
+        skipped: True if the network did not see it; its posteriors are those of the last window that it saw.
     """
 
     posteriors: Float32Array
     end: int
     level: float
     fresh: bool
+    silent: bool = False
     seconds: float = 0.0
-    passed: bool = False
+    skipped: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Step:
+    """One window and what it led to.
+
+    Attributes:
+        scored: the window; None for the end of the stream.
+        decision: what fired, and what came near. At the end of the stream, the near misses that were under way.
+    """
+
+    scored: Scored | None
+    decision: Decision
+
+
+class Padding:
+    """Brings a stream to the model's rate and puts a window of silence before and after it.
+
+    So a word in the first or the last moments is decided like any other, and a recording shorter than a window is
+    scored at all. The silence before has negative positions: the first sample of the source is at 0.
+
+    Args:
+        rate: of the stream, in hertz.
+        model: sets the rate and the window.
+    """
+
+    def __init__(self, rate: int, model: Model) -> None:
+        self._resampler = Resampler(rate, model.front_end.sample_rate)
+        self._silence = np.zeros(model.front_end.window, np.float32)
+        self._end: int | None = None  # None before the first silence
+
+    def push(self, block: AudioBlock) -> Iterator[AudioBlock]:
+        """Take the next block; yield what is ready."""
+        yield from self._emit(self._resampler.push(block))
+
+    def finish(self) -> Iterator[AudioBlock]:
+        """End the stream; yield the rest."""
+        yield from self._emit(self._resampler.flush())
+        yield AudioBlock(self._silence, self._end or 0)
+
+    def _emit(self, blocks: Iterable[AudioBlock]) -> Iterator[AudioBlock]:
+        if self._end is None:
+            self._end = 0
+            yield AudioBlock(self._silence, -len(self._silence))
+        for block in blocks:
+            self._end = block.end
+            yield block
+
+
+def hear(source: Source, model: Model) -> Iterator[AudioBlock]:
+    """Yield the sound of an open source at the model's rate, padded as by :class:`Padding`."""
+    padding = Padding(source.rate, model)
+    for block in source.blocks():
+        yield from padding.push(block)
+    yield from padding.finish()
 
 
 def score(model: Model, hop: int, blocks: Iterable[AudioBlock]) -> Iterator[Scored]:
-    """The posteriors of every window of a stream.
+    """Yield the posteriors of every window of a stream.
 
     Args:
         model: to ask.
@@ -51,132 +105,110 @@ def score(model: Model, hop: int, blocks: Iterable[AudioBlock]) -> Iterator[Scor
         blocks: at the model's rate.
     """
     windows = WindowStream(model.front_end, hop)
+    silence = SilenceSkipper(model.front_end, hop, enabled=False)
     for block in blocks:
         for window in windows.push(block):
-            yield _ask(model, windows, window)
+            silence.step(window)
+            yield _ask(model, windows, window, silent=silence.silent)
 
 
-def score_sounds(model: Model, decider: Decider, blocks: Iterable[AudioBlock]) -> Iterator[Scored]:
-    """The same, but windows in silence are passed over: neither their columns nor their posteriors are computed.
-
-    A window is passed over where it holds nothing but the noise floor (:class:`kws.audio.noise_floor.Floor`) and the
-    network's last posteriors were calm. When it no longer does, those before it are scored first that averages still
-    need, and the decider is told of all: its state, and whatever it decides from there on, is to the bit what it would
-    be had
-    every window been scored. So nothing differs but what it would have said within the silence, of posteriors that
-    rose while no hop did.
-
-    Args:
-        model: to ask.
-        decider: is told of windows that were passed over. It is to take each window that was not, and no other, before
-            the next is asked for.
-        blocks: at the model's rate.
-    """
-    front_end, hop, history = model.front_end, decider.hop, decider.longest - 1
-    windows = WindowStream(front_end, hop, history=history)
-    floor = Floor.under(front_end.window, hop, front_end.sample_rate)
-    most = round(_PROBE_SECONDS * front_end.sample_rate / hop)
-    passed: list[float] = []  # the levels of windows that were passed over
-    scored = None
-    for block in blocks:
-        for window in windows.push(block):
-            if window.fresh:
-                floor.reset()  # it goes by what comes now, not by the silence that is put before a source
-                passed.clear()
-            silent = not window.fresh and floor.step(window.level)
-            if silent and scored is not None and decider.calm and len(passed) < most:
-                passed.append(window.level)
-                yield replace(scored, end=window.end, level=window.level, fresh=False, seconds=0.0, passed=True)
-                continue
-            if passed:
-                needed = range(min(history, len(passed)), 0, -1)
-                rows = [model.posteriors(windows.columns(ago)) for ago in needed]
-                decider.skip(np.array(rows, np.float32).reshape(-1, len(model.labels)), window.end - hop, passed)
-                passed.clear()
-            scored = _ask(model, windows, window)
-            yield scored
-
-
-def _ask(model: Model, windows: WindowStream, newest: Window) -> Scored:
+def _ask(model: Model, windows: WindowStream, newest: Window, *, silent: bool) -> Scored:
     begun = time.perf_counter()
     posteriors = model.posteriors(windows.columns())
-    return Scored(posteriors, newest.end, newest.level, newest.fresh, time.perf_counter() - begun)
-
-
-def hear(source: Source, model: Model) -> Iterator[AudioBlock]:
-    """The sound of an open source at the model's rate, between two windows of silence.
-
-    So a word in the first or the last moments is decided like any other, and a recording shorter than a window is
-    heard at all. The silence before has negative positions: what the source delivers first is at 0.
-    """
-    rate = model.front_end.sample_rate
-    silence = np.zeros(model.front_end.window, np.float32)
-    yield AudioBlock(silence, -len(silence))
-    end = 0
-    for block in Resampler(source.rate, rate).stream(source.blocks()):
-        end = block.end
-        yield block
-    yield AudioBlock(silence, end)
+    seconds = time.perf_counter() - begun
+    return Scored(posteriors, newest.end, newest.level, newest.fresh, silent, seconds)
 
 
 class Pipeline:
-    """A model and the decisions that are made on what it says.
+    """A model and the decisions that are made on its output.
+
+    The driver calls :meth:`open` once, :meth:`push` with every block of a stream, and :meth:`finish` at its end.
 
     Args:
         model: to ask.
         settings: of the decisions.
-        site: the place that is heard, for detections to tell; None for none.
-        skip_silence: whether windows in silence are passed over, see :func:`score_sounds`, and live sound is called for
-            less often in it, see :func:`kws.audio.noise_floor.unhurried`.
+        site: the place that is heard, for detections; None for none.
+        skip_silence: whether the network is spared windows that hold nothing but the noise floor. Every decision is
+            then the same, to the bit, but for posteriors that would have risen while no level did.
 
     Raises:
         UsageError: the hop does not fit the model's front-end.
 
     Attributes:
-        model: that hears.
-        decider: that decides; its thresholds may be changed between windows.
+        model: the model.
     """
 
     def __init__(
         self, model: Model, settings: DecisionSettings, *, site: str | None = None, skip_silence: bool = False
     ) -> None:
-        rate = model.front_end.sample_rate
+        front_end = model.front_end
         self.model = model
         self._site = site
         self._skip_silence = skip_silence
-        self.decider = Decider(model.labels, settings, sample_rate=rate, window=model.front_end.window)
-        self._silent = False
-        check_hop(model.front_end, self.decider.hop)
+        self._decider = Decider(model.labels, settings, sample_rate=front_end.sample_rate, window=front_end.window)
+        check_hop(front_end, self._decider.hop)
+        self.open(front_end.sample_rate)
 
-    def run(self, source: Source) -> Iterator[tuple[Scored, Decision]]:
-        """Hear an open source to its end: every window and what it led to."""
-        blocks = hear(source, self.model)
-        if self._skip_silence:
-            if source.live:
-                blocks = unhurried(blocks, self.model.front_end.sample_rate, lambda: self._silent)
-            return self.decide(score_sounds(self.model, self.decider, blocks))
-        return self.decide(score(self.model, self.decider.hop, blocks))
+    @property
+    def settings(self) -> DecisionSettings:
+        """The settings in force."""
+        return self._decider.settings
 
-    def decide(self, windows: Iterable[Scored]) -> Iterator[tuple[Scored, Decision]]:
-        """Decide on windows that have been scored.
+    @property
+    def pause_seconds(self) -> float:
+        """Seconds that the driver may wait before it takes more live sound: 0 unless all is silent."""
+        return self._pacer.pause_seconds
 
-        What is under way when they end is told with the last window, which then comes a second time.
+    def set_threshold(self, keyword: str, threshold: float) -> None:
+        """Change a keyword's threshold, between two steps.
+
+        Raises:
+            UsageError: there is no such keyword, or the threshold is out of its range.
         """
-        scored = None
-        for scored in windows:
-            self._silent = scored.passed
-            if scored.passed:
-                yield scored, NOTHING
-                continue
-            # What was under way before a gap ended there; it belongs to no window after it.
-            ended = self.decider.reset() if scored.fresh else Decision()
-            decision = self.decider.step(scored.posteriors, scored.end, scored.level)
-            yield scored, Decision(decision.fired, ended.near_misses + decision.near_misses)
-        if scored is not None and (ended := self.decider.reset()):
-            yield scored, ended
+        self._decider.set_threshold(keyword, threshold)
+
+    def open(self, rate: int) -> None:
+        """Begin a stream; whatever was under way in the one before is forgotten.
+
+        Args:
+            rate: of its blocks, in hertz.
+        """
+        front_end, decider = self.model.front_end, self._decider
+        decider.reset()
+        self._rate = rate
+        self._padding = Padding(rate, self.model)
+        self._windows = WindowStream(front_end, decider.hop, history=decider.longest - 1)
+        self._silence = SilenceSkipper(front_end, decider.hop, enabled=self._skip_silence)
+        self._pacer = Pacer()
+        self._newest: Scored | None = None
+
+    def push(self, block: AudioBlock) -> Iterator[Step]:
+        """Take the next block; yield the windows that it completes, each with its decision.
+
+        Raises:
+            ValueError: the block begins before the end of the one before.
+        """
+        self._pacer.arrive(len(block.samples) / self._rate)
+        yield from self._follow(self._padding.push(block))
+        self._pacer.leave(silent=bool(self._silence.skipped))
+
+    def finish(self) -> Iterator[Step]:
+        """End the stream; yield its last windows, then the near misses that were under way, if there were any."""
+        yield from self._follow(self._padding.finish())
+        if ended := self._decider.reset():
+            yield Step(None, ended)
+
+    def run(self, source: Source) -> Iterator[Step]:
+        """Hear an open source to its end."""
+        self.open(source.rate)
+        for block in source.blocks():
+            yield from self.push(block)
+            if source.live and self.pause_seconds:
+                time.sleep(self.pause_seconds)
+        yield from self.finish()
 
     def detection(self, fired: Fired) -> Detection:
-        """What fired, as it is published: in seconds, with the time of day."""
+        """Return what is published for a keyword that fired: in seconds, with the time of day."""
         rate = self.model.front_end.sample_rate
         return Detection(
             keyword=fired.keyword,
@@ -188,3 +220,31 @@ class Pipeline:
             wake=fired.wake,
             site=self._site,
         )
+
+    def _follow(self, blocks: Iterable[AudioBlock]) -> Iterator[Step]:
+        for block in blocks:
+            for window in self._windows.push(block):
+                yield self._step(window)
+
+    def _step(self, window: Window) -> Step:
+        if self._silence.step(window, calm=self._decider.calm) and self._newest is not None:
+            skipped = replace(
+                self._newest, end=window.end, level=window.level, fresh=False, silent=True, seconds=0.0, skipped=True
+            )
+            return Step(skipped, NOTHING)
+        # What was under way before a gap ended there; it belongs to no window after it.
+        ended = self._decider.reset() if window.fresh else NOTHING
+        self._catch_up(window)
+        scored = self._newest = _ask(self.model, self._windows, window, silent=self._silence.silent)
+        decision = self._decider.step(scored.posteriors, scored.end, scored.level, silent=scored.silent)
+        return Step(scored, Decision(decision.fired, ended.near_misses + decision.near_misses))
+
+    def _catch_up(self, window: Window) -> None:
+        """Give the decider the windows that were skipped before this one: the posteriors that its averages need."""
+        levels = self._silence.take_skipped()
+        if not levels:
+            return
+        needed = range(min(self._decider.longest - 1, len(levels)), 0, -1)
+        rows = [self.model.posteriors(self._windows.columns(ago)) for ago in needed]
+        posteriors = np.array(rows, np.float32).reshape(-1, len(self.model.labels))
+        self._decider.skip(posteriors, window.end - self._decider.hop, levels, [True] * len(levels))

@@ -1,4 +1,4 @@
-"""What a source came to since the service began."""
+"""Counts of one source since the service began."""
 
 from __future__ import annotations
 
@@ -6,24 +6,27 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from kws.types import AudioBlock
+
 if TYPE_CHECKING:
+    from kws.audio.source import Source
     from kws.pipeline.pipeline import Scored
 
 
 @dataclass(slots=True)
 class Counters:
-    """Written by the one thread that hears the source; read by any.
+    """Written by the one thread that listens to the source; read by any.
 
     Attributes:
-        windows: scored.
-        seconds: that the network took for them.
+        windows: decided upon.
+        seconds: of the network's time.
         level: of the newest hop of sound, in decibels re full scale; None before the first.
         detections: published.
         near_misses: keywords that nearly fired.
         gaps: places where samples are missing.
         lost_samples: missing there, at the source's rate.
-        overruns: how often the system lost sound before it came here.
-        drops: how often we did, because the network was behind.
+        overruns: how often the system lost sound before it reached us.
+        drops: how often we dropped sound because the network was behind.
         reconnects: how often the source was opened again after it had failed.
     """
 
@@ -37,8 +40,24 @@ class Counters:
     overruns: int = 0
     drops: int = 0
     reconnects: int = 0
-    _sum: tuple[float, int] = (0.0, 0)  # of levels, and their number, since somebody asked
+    _end: int = 0  # of the newest block
+    _before: tuple[int, int] = (0, 0)  # overruns and drops of what was opened before
+    _sum: tuple[float, int] = (0.0, 0)  # of levels, and their number, since the last mean_level()
     _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def opened(self) -> None:
+        """The source was opened: its positions and its own counts begin at 0."""
+        self._end = 0
+        self._before = (self.overruns, self.drops)
+
+    def arrived(self, block: AudioBlock, source: Source) -> None:
+        """Count what is missing before a block, and what the source says that it lost."""
+        if block.position != self._end:
+            self.gaps += 1
+            self.lost_samples += block.position - self._end
+        self._end = block.end
+        self.overruns = self._before[0] + source.overruns
+        self.drops = self._before[1] + source.drops
 
     def add(self, scored: Scored) -> None:
         """Count a window."""
@@ -50,7 +69,7 @@ class Counters:
             self._sum = (total + scored.level, count + 1)
 
     def mean_level(self) -> float | None:
-        """The mean since this was last asked, in decibels re full scale; None where nothing was scored since."""
+        """Return the mean since the last call, in decibels re full scale; None if no window was scored since."""
         with self._lock:
             (total, count), self._sum = self._sum, (0.0, 0)
         return total / count if count else None

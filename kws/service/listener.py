@@ -1,6 +1,6 @@
-"""One source of the service: heard in a thread of its own, opened again when it fails, and honest about it.
+"""One source of the service, in a thread of its own: opened, listened to, and opened again when it fails.
 
-Nothing else touches the decisions: requests are taken, and a new configuration is, between two blocks of sound.
+Only this thread touches the decisions: it obeys requests, and takes over a new setup, between two blocks of sound.
 """
 
 from __future__ import annotations
@@ -8,8 +8,9 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections import deque
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field
 from queue import Empty
 from typing import TYPE_CHECKING
 
@@ -20,47 +21,58 @@ from kws.pipeline.requests import Request, SetListening, SetThreshold
 from kws.service.counters import Counters
 from kws.service.hearing import Hearing
 from kws.service.liveness import Liveness
-from kws.service.observer import Observer
+from kws.service.observer import Observer, Observers
 from kws.service.setup import Setup
-from kws.service.tap import BrokenOff, Tap
 from kws.types import AudioBlock, Detection
 
 if TYPE_CHECKING:
     from kws.audio.source import Source
-    from kws.decision import Decision, Fired
-    from kws.pipeline.pipeline import Scored
+    from kws.decision import Fired
+    from kws.pipeline.pipeline import Step
 
 _log = logging.getLogger(__name__)
 
-#: Seconds of sound that a new configuration hears once more, so that no word falls between it and the old one.
-_MEMORY = 1.5
+#: Seconds of sound that a new setup hears once more, so that no word falls between it and the old one.
+_MEMORY_SECONDS = 1.5
 
-#: Seconds before the first attempt to open a source again, and how long it has to be heard for the next to be a first.
-_FIRST_RETRY, _GOOD = 0.25, 10.0
+#: Seconds before the first attempt to open a source again, and how long it must be heard for the next to be a first.
+_FIRST_RETRY_SECONDS, _GOOD_SECONDS = 0.25, 10.0
 
-#: Seconds from one complaint that the network is behind to the next.
-_TELL_SECONDS = 60.0
+#: Seconds between two warnings that the network is behind.
+_WARN_SECONDS = 60.0
 
-#: Seconds beyond those after which a source itself says so that nothing may be scored.
-_STALL_GRACE = 1.0
+#: Seconds beyond `stall` in which the source itself reports that it has stalled.
+_STALL_GRACE_SECONDS = 1.0
+
+#: Seconds between two looks at a source that is switched off.
+_MUTED_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class _Swap:
+    """A setup that is to come into force, and whether it has."""
+
+    setup: Setup
+    done: threading.Event = field(default_factory=threading.Event)
 
 
 class Listener:
-    """Hears one source until it ends or :meth:`stop` is called.
+    """Listens to one source until it ends or :meth:`stop` is called.
 
     Args:
-        make_source: a source to be opened; called anew each time that it is.
-        setup: see there.
-        reopens: whether the source is a microphone: it is closed where nobody is to listen, so that it can be seen to
-            be off, and opened again when it fails. A pipe cannot be; its sound is passed over where nobody listens.
-        observer: is told what happens.
+        make_source: returns a source to be opened; called each time that it is.
+        setup: what is done with the sound.
+        reopens: whether the source is a microphone: it is closed while listening is switched off, so that it can be
+            seen to be off, and opened again when it fails. A pipe cannot be; its sound is dropped meanwhile.
+        observer: gets the events, as that of the setup does.
         on_news: called, in any thread, when something has changed that the service should look at.
 
     Attributes:
+        observer: gets the events: the one given and that of the setup.
         hearing: whether it is heard.
-        counters: what it came to.
+        counters: its counts.
         last: the last detection.
-        failure: what ended it, if that was no wish.
+        failure: the error that ended the thread; None after a requested stop.
     """
 
     def __init__(
@@ -74,31 +86,32 @@ class Listener:
     ) -> None:
         self._make_source = make_source
         self._setup = setup
-        self._next: Setup | None = None
+        self._swap: _Swap | None = None
         self._reopens = reopens
-        self._observer = observer or Observer()
+        self._outer = observer or Observer()
         self._on_news = on_news
-        self.hearing = Hearing(self._observer, on_news)
+        self.hearing = Hearing(on_news)
         self.counters = Counters()
         self.last: Detection | None = None
         self.failure: Exception | None = None
         self._chosen: Source | None = None  # to be opened, or open
         self._source: Source | None = None  # open
-        self._told: dict[str, int] = {}  # the end of each keyword's last detection of this opening
-        self._tell_drops_at = 0.0
-        self._overlap = 0  # up to where a pipeline that took over may hear what the one before had told
+        self._published: dict[str, int] = {}  # the end of each keyword's last detection since the source was opened
+        self._overlap = 0  # position up to which a pipeline that took over may detect again
+        self._warn_at = 0.0
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name=f"listen to {setup.site}", daemon=True)
-        self._prepare()
+        self._follow(setup)
 
     @property
     def setup(self) -> Setup:
-        """What is in force, or will be before the next block."""
-        return self._next or self._setup
+        """The setup in force, or the one that will be before the next block."""
+        swap = self._swap
+        return swap.setup if swap else self._setup
 
     @property
     def source(self) -> str | None:
-        """The name of what is open."""
+        """The name of the open source."""
         source = self._source
         return source.name if source else None
 
@@ -110,33 +123,31 @@ class Listener:
         self._thread.start()
 
     def stop(self) -> None:
-        """Begin the end; from any thread or signal handler."""
+        """Begin to stop; from any thread or signal handler."""
         self._stopping = True
         self._setup.inbox.put(None)
         self._interrupt()
 
     def join(self, timeout: float) -> None:
-        """Wait for the end; a source that hangs is left behind, as is a pipe into which nobody writes."""
+        """Wait for the end. A source that hangs is left behind, as is a pipe into which nothing is written."""
         self._thread.join(max(0.0, timeout))
         if self._thread.is_alive():
             level = logging.WARNING if self._reopens else logging.DEBUG
-            _log.log(level, "%sthe source does not come back; it is left behind", self._setup.label)
+            _log.log(level, "%sthe source does not return; it is left behind", self._setup.label)
 
     def take_over(self, setup: Setup, *, timeout: float = 2.0) -> None:
-        """Have the sound heard by another setup, from the next block on and a little before; waits for that."""
-        self._next = setup
+        """Put another setup in force, from the next block on and a little before; wait until it is."""
+        swap = self._swap = _Swap(setup)
         self._setup.inbox.put(None)
-        end = time.monotonic() + timeout
-        while self._next is not None and self.running and time.monotonic() < end:
-            time.sleep(0.01)
+        if self.running:
+            swap.done.wait(timeout)
 
     def look(self) -> None:
-        """Notice what the listening thread cannot; to be called every second or so."""
+        """Find faults that the listening thread cannot; to be called every second or so."""
         if self.running:
-            self.hearing.look(self._setup.watch.stall + _STALL_GRACE)
+            self.hearing.look(self._setup.watch.stall + _STALL_GRACE_SECONDS)
 
     def _interrupt(self) -> None:
-        """End what is waited for, where that can be."""
         if self._chosen:
             self._chosen.interrupt()
 
@@ -145,20 +156,22 @@ class Listener:
     def _run(self) -> None:
         try:
             while not self._stopping:
-                self._switch()
+                self._take_setup()
                 if self.hearing.wanted or not self._reopens:
                     if self._hear():
                         return
                 else:
-                    self._wait(1.0)
-        except Exception as error:  # noqa: BLE001 - raised again where somebody sees it
+                    self._wait(_MUTED_SECONDS)
+        except Exception as error:  # noqa: BLE001 - the service raises it
             self.failure = error
         finally:
             self._interrupt()
+            if self._swap:
+                self._swap.done.set()
             self._on_news()
 
     def _hear(self) -> bool:
-        """Open the source and listen; whether it has come to its end, and not only to a pause."""
+        """Open the source and listen; return True if that was the end, False to go on after a pause."""
         try:
             self._chosen = self._make_source()
             if self._stopping:
@@ -166,7 +179,7 @@ class Listener:
             with self._chosen as source:
                 self._source = source
                 try:
-                    return self._follow(source)
+                    return self._listen(source)
                 except Exception as error:
                     self._lose(error)  # before it is closed, which may take its time
                     raise
@@ -183,152 +196,164 @@ class Listener:
         return False
 
     def _lose(self, error: Exception) -> None:
-        """The source has failed: tell why, unless it is about to end."""
+        """The source has failed: say why, unless it is about to end."""
         if self._stopping or not self._reopens:
             return
         if self.hearing.trouble is None:
             if not isinstance(error, AudioError | UsageError):
-                # A defect of ours or of a library; the next attempt may fare better, none never does.
+                # A defect of ours or of a library. The next attempt may succeed.
                 _log.error("%slistening failed", self._setup.label, exc_info=error)
-            if self.hearing.seconds > _GOOD:
+            if self.hearing.seconds > _GOOD_SECONDS:
                 self._backoff.reset()
         self.hearing.lose(str(error) or repr(error))
 
     def _is_hopeless(self, error: Exception) -> bool:
-        """Whether only another configuration can mend it: not, where it once went well."""
+        """Return True if retrying cannot help: the configuration is wrong and no sound was ever heard."""
         return isinstance(error, UsageError) and not isinstance(error, AbsentError) and not self.counters.windows
 
-    def _follow(self, source: Source) -> bool:
-        """Hear an open source, by one pipeline after the other; whether it has ended."""
+    def _listen(self, source: Source) -> bool:
+        """Listen to an open source; return True when it or the service ends, False to close it for now."""
         if self.counters.windows and self.hearing.trouble is not None:
             self.counters.reconnects += 1
-        before = (self.counters.overruns, self.counters.drops)
+        self.counters.opened()
         self._liveness.opened()
-        self._told.clear()
-        self._overlap = 0
         self.hearing.opened()
-        site = self._setup.site
-        self._observer.opened(site, source.name, source.rate)
+        self._published.clear()
+        self._overlap = 0
+        self.observer.opened(self._setup.site, source.name, source.rate)
         self._on_news()
-        tap = Tap(source, self.counters, self._let_through, memory=_MEMORY)
-        while True:
-            last = None
-            try:
-                for scored, decision in self._setup.pipeline.run(tap):
-                    if scored is not last:  # the last comes twice
-                        self._take(scored, source)
-                        self._add_losses(source, *before)
-                        last = scored
-                    self._tell(decision)
-            except BrokenOff:
-                if not self._switch():
-                    return self._stopping
-                if self._setup.site != site:
-                    site = self._setup.site
-                    self._observer.opened(site, source.name, source.rate)
-                front_end = self._setup.pipeline.model.front_end
-                self._overlap = tap.end * front_end.sample_rate // tap.rate + front_end.window
-            else:
+        self._setup.pipeline.open(source.rate)
+        recent: deque[AudioBlock] = deque()  # the newest that were listened to
+        for block in source.blocks():
+            self._count(block, source)
+            self._obey_all()
+            if self._stopping:
                 return True
+            site = self._setup.site
+            if self._take_setup():
+                if self._setup.site != site:
+                    self.observer.opened(self._setup.site, source.name, source.rate)
+                self._hear_again(source, recent, block.end)
+            if self.hearing.wanted:
+                self._hear_block(source, block)
+                recent.append(block)
+                while recent[0].end < block.end - _MEMORY_SECONDS * source.rate:
+                    recent.popleft()
+            elif self._reopens:
+                return False
+        self._take(self._setup.pipeline.finish(), source)
+        return True
 
-    def _let_through(self, block: AudioBlock) -> bool:
-        """Before each block: obey what was asked for; whether the block is heard."""
-        with suppress(Empty):
-            while True:
-                self._obey(self._setup.inbox.get_nowait())
-        wanted = self.hearing.wanted
-        if self._stopping or self._next is not None or (self._reopens and not wanted):
-            raise BrokenOff
-        source = self._source
-        if not wanted or source is None:
-            return False
+    def _hear_block(self, source: Source, block: AudioBlock) -> None:
         if problem := self._liveness.look(block, source.rate):
             raise AudioError(f"{source.name} {problem}")
-        self._observer.sound(self._setup.site, block)
-        return True
+        self.observer.sound(self._setup.site, block)
+        pipeline = self._setup.pipeline
+        self._take(pipeline.push(block), source)
+        if source.live and pipeline.pause_seconds:
+            self._obey_next(pipeline.pause_seconds)
 
-    def _wait(self, seconds: float) -> None:
-        """Let time pass, and obey meanwhile; not longer than it takes to be wanted again."""
-        end = time.monotonic() + seconds
-        wanted = self.hearing.wanted
-        while not self._stopping and self._next is None and self.hearing.wanted == wanted:
-            try:
-                self._obey(self._setup.inbox.get(timeout=max(0.0, end - time.monotonic())))
-            except Empty:
-                return
+    def _hear_again(self, source: Source, recent: Iterable[AudioBlock], end: int) -> None:
+        """Give a pipeline that takes over the newest sound, up to ``end``, that the one before has heard."""
+        pipeline = self._setup.pipeline
+        pipeline.open(source.rate)
+        front_end = pipeline.model.front_end
+        self._overlap = end * front_end.sample_rate // source.rate + front_end.window
+        if self.hearing.wanted:
+            for block in recent:
+                self._take(pipeline.push(block), source)
 
-    def _switch(self) -> bool:
-        """Put the next setup in force, if there is one."""
-        setup = self._next
-        if setup is None:
-            return False
-        old, self._setup = self._setup, setup
-        self._prepare(old)
-        self._next = None
-        self._on_news()
-        return True
+    def _obey_all(self) -> None:
+        """Obey all requests that wait."""
+        while not self._setup.inbox.empty():
+            self._obey_next(0)
 
-    def _prepare(self, old: Setup | None = None) -> None:
-        """What a new setup needs."""
-        setup = self._setup
-        if old is None or old.watch != setup.watch:
-            self._liveness = Liveness(setup.watch.silence if self._reopens else 0)
-            self._backoff = Backoff(first=min(_FIRST_RETRY, setup.watch.retry), limit=setup.watch.retry)
-        self.hearing.show(setup.site, setup.mqtt, label=setup.label)
-        if setup.mqtt:
-            for keyword, settings in setup.pipeline.decider.settings.keywords.items():
-                setup.mqtt.show_threshold(keyword, settings.threshold)
-
-    def _obey(self, command: Request | None) -> None:
-        match command:
+    def _obey_next(self, seconds: float) -> None:
+        """Obey the next request, if there is one within so many seconds."""
+        try:
+            request = self._setup.inbox.get(timeout=max(0.0, seconds))
+        except Empty:
+            return
+        match request:
             case SetListening(on):
                 self.hearing.want(on=on)
             case SetThreshold(keyword, threshold):
-                try:
-                    self._setup.pipeline.decider.set_threshold(keyword, threshold)
-                except UsageError as error:
-                    _log.warning("%sthe threshold stays as it is: %s", self._setup.label, error)
-                    return
-                _log.info("%sthe threshold of %s is %g from now on", self._setup.label, keyword, threshold)
-                if self._setup.mqtt:
-                    self._setup.mqtt.show_threshold(keyword, threshold)
+                self._set_threshold(keyword, threshold)
 
-    def _take(self, scored: Scored, source: Source) -> None:
-        self.counters.add(scored)
-        # The silence before the first block is none of the source's, and that of a dead microphone is none at all.
-        if scored.end > 0 and self.hearing.wanted and self._liveness.alive:
-            self.hearing.scored(source.name, ", ".join(self._setup.pipeline.decider.settings.keywords))
-            self._observer.scored(self._setup.site, scored)
+    def _set_threshold(self, keyword: str, threshold: float) -> None:
+        try:
+            self._setup.pipeline.set_threshold(keyword, threshold)
+        except UsageError as error:
+            _log.warning("%sthe threshold stays as it is: %s", self._setup.label, error)
+            return
+        _log.info("%sthe threshold of %s is %g from now on", self._setup.label, keyword, threshold)
+        self.observer.threshold(self._setup.site, keyword, threshold)
 
-    def _add_losses(self, source: Source, overruns: int, drops: int) -> None:
-        self.counters.overruns = overruns + source.overruns
-        drops += source.drops
-        if drops > self.counters.drops and time.monotonic() >= self._tell_drops_at:
-            self._tell_drops_at = time.monotonic() + _TELL_SECONDS
+    def _wait(self, seconds: float) -> None:
+        """Wait, and obey requests meanwhile; not beyond a stop, a swap, or a change of what is wanted."""
+        end = time.monotonic() + seconds
+        wanted = self.hearing.wanted
+        while not self._stopping and not self._swap and self.hearing.wanted == wanted and time.monotonic() < end:
+            self._obey_next(end - time.monotonic())
+
+    def _take_setup(self) -> bool:
+        """Put the next setup in force, if there is one."""
+        swap = self._swap
+        if swap is None:
+            return False
+        old, self._setup = self._setup, swap.setup
+        self._follow(swap.setup, old)
+        if self._swap is swap:
+            self._swap = None
+        swap.done.set()
+        self._on_news()
+        return True
+
+    def _follow(self, setup: Setup, old: Setup | None = None) -> None:
+        """Begin to work as a setup says, and tell its observer how things stand."""
+        if old is None or old.watch != setup.watch:
+            self._liveness = Liveness(setup.watch.silence if self._reopens else 0)
+            self._backoff = Backoff(first=min(_FIRST_RETRY_SECONDS, setup.watch.retry), limit=setup.watch.retry)
+        self.observer = Observers((setup.observer, self._outer))
+        self.hearing.follow(setup.site, setup.label, self.observer)
+        for keyword, settings in setup.pipeline.settings.keywords.items():
+            self.observer.threshold(setup.site, keyword, settings.threshold)
+
+    def _take(self, steps: Iterable[Step], source: Source) -> None:
+        for step in steps:
+            if scored := step.scored:
+                self.counters.add(scored)
+                # Neither the padding before the first block nor a dead microphone's zeros are sound.
+                if scored.end > 0 and self.hearing.wanted and self._liveness.alive:
+                    self.hearing.scored(source.name, self._setup.pipeline.settings.keywords)
+                    self.observer.scored(self._setup.site, scored)
+            if self.hearing.wanted:
+                for fired in step.decision.fired:
+                    self._publish(fired)
+                for miss in step.decision.near_misses:
+                    self.counters.near_misses += 1
+                    rate = self._setup.pipeline.model.front_end.sample_rate
+                    self.observer.near_miss(self._setup.site, miss, rate)
+
+    def _count(self, block: AudioBlock, source: Source) -> None:
+        drops = self.counters.drops
+        self.counters.arrived(block, source)
+        if self.counters.drops > drops and time.monotonic() >= self._warn_at:
+            self._warn_at = time.monotonic() + _WARN_SECONDS
             _log.warning(
                 "%sthe network is behind and the oldest sound was dropped, %d times since the service began",
-                self._setup.label, drops,
+                self._setup.label, self.counters.drops,
             )  # fmt: skip
-        self.counters.drops = drops
-
-    def _tell(self, decision: Decision) -> None:
-        if not self.hearing.wanted:
-            return
-        for fired in decision.fired:
-            self._publish(fired)
-        for miss in decision.near_misses:
-            self.counters.near_misses += 1
-            self._observer.near_miss(self._setup.site, miss, self._setup.pipeline.model.front_end.sample_rate)
 
     def _publish(self, fired: Fired) -> None:
-        if fired.end <= self._overlap and fired.start < self._told.get(fired.keyword, 0):
-            return  # the pipeline that was there before has told of this utterance
-        self._told[fired.keyword] = fired.end
+        if fired.end <= self._overlap and fired.start < self._published.get(fired.keyword, 0):
+            return  # the pipeline before has detected this utterance
+        self._published[fired.keyword] = fired.end
         setup = self._setup
         detection = setup.pipeline.detection(fired)
         setup.dispatcher.put(detection)
-        _log.debug("%sheard %s (%.2f)", self._setup.label, detection.keyword, detection.score)
+        _log.debug("%sdetected %s (%.2f)", setup.label, detection.keyword, detection.score)
         self.counters.detections += 1
         self.last = detection
-        self._observer.detected(setup.site, detection)
+        self.observer.detected(setup.site, detection)
         self._on_news()

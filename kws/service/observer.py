@@ -1,9 +1,9 @@
-"""Those who want to know what happens in the service, without being a part of it."""
+"""Observers: parts that follow what the service does without being needed by it."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import TYPE_CHECKING
 
 from kws.types import AudioBlock, Detection
@@ -11,99 +11,88 @@ from kws.types import AudioBlock, Detection
 if TYPE_CHECKING:
     from kws.decision import NearMiss
     from kws.pipeline.pipeline import Scored
+    from kws.publishers.health import HealthReport
 
 _log = logging.getLogger(__name__)
 
 
 class Observer:
-    """Is told what happens; each method does nothing until somebody overrides it.
+    """Receives the events of a service. Each method does nothing until a subclass overrides it.
 
-    What concerns one source is told in the thread that hears it, so nothing here may wait: whoever has to, hands over
-    to a thread of its own. What is raised is logged and goes no further. ``site`` is the source's name in every topic.
+    Events of a source come in the thread that listens to it, so no method may wait: hand slow work to another thread.
+    An exception is logged and goes no further. ``site`` is the source's name in every topic.
     """
 
     def ready(self) -> None:
         """The model is loaded and sound from at least one source was scored; once."""
 
+    def started(self, site: str) -> None:
+        """The source's setup is in force, and what it replaces has ended."""
+
     def opened(self, site: str, name: str, rate: int) -> None:
-        """A source is open, or has another site: what it is called, and its samples a second."""
+        """The source was opened, or got another site: its name, and its rate in hertz."""
 
     def sound(self, site: str, block: AudioBlock) -> None:
-        """A block that is heard, at the source's rate."""
+        """A block of sound that is listened to, at the source's rate."""
 
     def scored(self, site: str, scored: Scored) -> None:
-        """A window of sound that can be believed was scored: neither a gap nor a dead microphone's zeros."""
+        """A window was scored: real sound, neither padding nor a dead microphone's zeros."""
 
     def detected(self, site: str, detection: Detection) -> None:
-        """A keyword was said; its publishers have it already."""
+        """A keyword was detected; the publishers have it already."""
 
     def near_miss(self, site: str, miss: NearMiss, sample_rate: int) -> None:
-        """A keyword nearly fired; the position of the miss is at ``sample_rate``, the model's."""
+        """A keyword nearly fired. Its position is at ``sample_rate``, the model's."""
 
-    def deaf(self, site: str, reason: str) -> None:
-        """Nothing is heard from now on, and why; not told again while that lasts."""
+    def lost(self, site: str, reason: str) -> None:
+        """No sound is scored from now on, and why; once for as long as that lasts."""
 
-    def heard(self, site: str) -> None:
+    def recovered(self, site: str) -> None:
         """Sound is scored, for the first time or again."""
 
-    def resting(self, site: str) -> None:
-        """Told each second while listening is switched off: deaf because somebody wants it so."""
+    def available(self, site: str, *, available: bool) -> None:
+        """True if a keyword said now would be detected, or listening is switched off; told at each change."""
+
+    def listening(self, site: str, *, on: bool) -> None:
+        """Listening is switched on or off; told at the start and after each request."""
+
+    def muted(self, site: str) -> None:
+        """Called each second while listening is switched off."""
+
+    def threshold(self, site: str, keyword: str, threshold: float) -> None:
+        """A keyword's threshold; told at the start and at each change."""
+
+    def health(self, site: str, report: HealthReport) -> None:
+        """The health of the source, at each change and each minute."""
 
     def reloading(self) -> None:
-        """The configuration is read anew."""
+        """The service reads its configuration again."""
 
     def reloaded(self, problem: str | None) -> None:
-        """That is over: the new configuration is in force, or the old one still, and what is wrong with the new."""
+        """The new configuration is in force; or the old one still, and what is wrong with the new one."""
 
     def stopping(self) -> None:
-        """The service begins its end."""
+        """The service begins to stop."""
 
 
 class Observers(Observer):
-    """Several, told in order; one that fails keeps nothing from the others."""
+    """Several observers, called in order; one that fails keeps nothing from the others."""
 
     def __init__(self, observers: Iterable[Observer] = ()) -> None:
         self._observers = tuple(observers)
 
-    def _tell(self, what: str, *arguments: object) -> None:
+
+def _to_all(name: str) -> Callable[..., None]:
+    def tell(self: Observers, *arguments: object, **named: object) -> None:
         for observer in self._observers:
             try:
-                getattr(observer, what)(*arguments)
+                getattr(observer, name)(*arguments, **named)
             except Exception:  # noqa: BLE001
-                _log.exception("%s failed on %r", type(observer).__name__, what)
+                _log.exception("%s failed on %r", type(observer).__name__, name)
 
-    def ready(self) -> None:
-        self._tell("ready")
+    return tell
 
-    def opened(self, site: str, name: str, rate: int) -> None:
-        self._tell("opened", site, name, rate)
 
-    def sound(self, site: str, block: AudioBlock) -> None:
-        self._tell("sound", site, block)
-
-    def scored(self, site: str, scored: Scored) -> None:
-        self._tell("scored", site, scored)
-
-    def detected(self, site: str, detection: Detection) -> None:
-        self._tell("detected", site, detection)
-
-    def near_miss(self, site: str, miss: NearMiss, sample_rate: int) -> None:
-        self._tell("near_miss", site, miss, sample_rate)
-
-    def deaf(self, site: str, reason: str) -> None:
-        self._tell("deaf", site, reason)
-
-    def heard(self, site: str) -> None:
-        self._tell("heard", site)
-
-    def resting(self, site: str) -> None:
-        self._tell("resting", site)
-
-    def reloading(self) -> None:
-        self._tell("reloading")
-
-    def reloaded(self, problem: str | None) -> None:
-        self._tell("reloaded", problem)
-
-    def stopping(self) -> None:
-        self._tell("stopping")
+# Each method of Observer, passed on to all.
+for _name in [name for name in vars(Observer) if not name.startswith("_")]:
+    setattr(Observers, _name, _to_all(_name))

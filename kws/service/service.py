@@ -13,7 +13,7 @@ from kws import __version__
 from kws.common.memory import give_back
 from kws.errors import KwsError, UsageError
 from kws.publishers import Dispatcher, PublisherWorker
-from kws.publishers.mqtt import Health
+from kws.publishers.health import HealthReport
 from kws.service.listener import Listener
 from kws.service.observer import Observer
 from kws.service.setup import Setup
@@ -138,10 +138,10 @@ class Service:
         self._reload_wanted = True
         self._note()
 
-    def health(self, listener: Listener) -> Health:
-        """How a listener is now; begins a new mean of its level."""
+    def health(self, listener: Listener) -> HealthReport:
+        """Return a listener's health now; begins a new mean of its level."""
         counters, setup = listener.counters, listener.setup
-        return Health(
+        return HealthReport(
             listening=listener.hearing.wanted,
             source=listener.source,
             trouble=listener.hearing.trouble,
@@ -177,8 +177,7 @@ class Service:
         return added
 
     def _begin(self, listener: Listener) -> None:
-        if listener.setup.mqtt:
-            listener.setup.mqtt.start()
+        listener.observer.started(listener.setup.site)
         listener.start()
 
     def _look(self) -> None:
@@ -189,25 +188,22 @@ class Service:
                 continue
             listener.look()
             if not listener.hearing.wanted:
-                self._observer.resting(listener.setup.site)
+                listener.observer.muted(listener.setup.site)
             self._tell_health(listener)
         if not self._ready and any(listener.hearing.began for listener in self.listeners):
             self._ready = True
             self._observer.ready()
 
     def _tell_health(self, listener: Listener) -> None:
-        mqtt = listener.setup.mqtt
-        if mqtt is None:
-            return
-        hearing, counts = listener.hearing, listener.setup.dispatcher.counts
+        setup, hearing, counts = listener.setup, listener.hearing, listener.setup.dispatcher.counts
         news = (
             hearing.wanted, hearing.trouble, listener.source, listener.last, listener.counters.gaps > 0,
-            counts.dropped, counts.unconfirmed, mqtt, mqtt.others,
+            counts.dropped, counts.unconfirmed, id(setup),
         )  # fmt: skip
         told, due = self._told.get(listener, ((), 0.0))
         if news != told or time.monotonic() >= due:
             self._told[listener] = news, time.monotonic() + self._health_seconds
-            mqtt.show_health(self.health(listener))
+            listener.observer.health(setup.site, self.health(listener))
 
     def _bury(self, listener: Listener) -> None:
         """One has ended; the others go on, unless its configuration never can be."""
@@ -222,9 +218,8 @@ class Service:
         else:
             self._failures.insert(0, failure)
             self._stopping = True
-        mqtt = listener.setup.mqtt
-        if mqtt and self._keys:
-            mqtt.show_available(available=False)
+        if self._keys:
+            listener.observer.available(listener.setup.site, available=False)
 
     def _read_anew(self) -> None:
         if self._reload is None:
@@ -269,8 +264,8 @@ class Service:
         for listener in self.listeners:
             if listener in added:
                 self._begin(listener)
-            elif listener.setup.mqtt:
-                listener.setup.mqtt.start()
+            else:
+                listener.observer.started(listener.setup.site)
 
     def _end(self) -> None:
         self._observer.stopping()

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, TypeAlias
 from kws.config.watch import WatchOptions
 from kws.pipeline.requests import Request
 from kws.publishers import Dispatcher
-from kws.publishers.mqtt import MqttPublisher
+from kws.service.observer import Observer
 
 if TYPE_CHECKING:
     from kws.pipeline.pipeline import Pipeline
 
-#: Requests from others that wait to be taken; None only wakes.
+#: Requests from other threads; None only wakes the listener.
 Inbox: TypeAlias = SimpleQueue[Request | None]
 
 
@@ -26,16 +26,16 @@ class Setup:
         site: its name in every topic.
         pipeline: that decides; it is this listener's alone, its model is shared.
         dispatcher: that publishes.
-        mqtt: that tells state and health too; None for nobody.
+        observer: follows this source; what it must know is told to it when the setup comes into force.
         inbox: requests, from any thread.
         watch: when the source counts as dead.
-        label: what lines of the log about it begin with.
+        label: the beginning of log lines about it.
     """
 
     site: str
     pipeline: Pipeline
     dispatcher: Dispatcher
-    mqtt: MqttPublisher | None = None
+    observer: Observer = field(default_factory=Observer)
     inbox: Inbox = field(default_factory=SimpleQueue)
     watch: WatchOptions = field(default_factory=WatchOptions)
     label: str = ""

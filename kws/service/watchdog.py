@@ -69,17 +69,17 @@ class Supervision(Observer):
     def scored(self, site: str, scored: Scored) -> None:  # noqa: ARG002 - the observers' interface
         self._live()
 
-    def resting(self, site: str) -> None:  # noqa: ARG002
+    def muted(self, site: str) -> None:  # noqa: ARG002
         self._live()
         self._tell()
 
     def opened(self, site: str, name: str, rate: int) -> None:  # noqa: ARG002
         self._tell()
 
-    def heard(self, site: str) -> None:  # noqa: ARG002
+    def recovered(self, site: str) -> None:  # noqa: ARG002
         self._tell()
 
-    def deaf(self, site: str, reason: str) -> None:  # noqa: ARG002
+    def lost(self, site: str, reason: str) -> None:  # noqa: ARG002
         self._tell()
 
     def detected(self, site: str, detection: Detection) -> None:  # noqa: ARG002

@@ -8,10 +8,12 @@ from pathlib import Path
 import pytest
 
 from kws.app.build import Assembly
+from kws.app.mqtt_observer import MqttObserver
 from kws.config import read_config
 from kws.errors import KwsError
 from kws.publishers import PublisherWorker
-from kws.service import Plan
+from kws.publishers.mqtt import MqttPublisher
+from kws.service import Plan, Setup
 
 #: A port at which nobody is; nothing connects before a service runs.
 MQTT = '[mqtt]\nurl = "mqtt://127.0.0.1:1"\n'
@@ -19,6 +21,12 @@ KITCHEN = '[[source]]\nsite = "kitchen"\ninput = "a"\nrate = 16000\n'
 HALL = '[[source]]\nsite = "hall"\ninput = "b"\nrate = 16000\nkeyword.on.threshold = 0.9\n'
 
 Read = Callable[..., Plan]
+
+
+def mqtt(setup: Setup) -> MqttPublisher:
+    """The publisher that a setup tells its state to."""
+    assert isinstance(setup.observer, MqttObserver)
+    return setup.observer.publisher
 
 
 @pytest.fixture
@@ -44,9 +52,9 @@ def test_several_sources_have_one_model_and_settings_and_a_connection_of_their_o
     kitchen, hall = (place.setup for place in plan.places)
     assert (kitchen.site, hall.site) == ("kitchen", "hall")
     assert kitchen.pipeline.model is hall.pipeline.model
-    assert hall.pipeline.decider.settings.keywords["on"].threshold == 0.9
-    assert kitchen.pipeline.decider.settings.keywords["on"].threshold != 0.9
-    assert kitchen.mqtt is not hall.mqtt
+    assert hall.pipeline.settings.keywords["on"].threshold == 0.9
+    assert kitchen.pipeline.settings.keywords["on"].threshold != 0.9
+    assert mqtt(kitchen) is not mqtt(hall)
     shared = set(kitchen.dispatcher.workers) & set(hall.dispatcher.workers)
     assert [worker.publisher.name for worker in shared] == ["standard output"]
     assert len(plan.workers) == 3
@@ -60,17 +68,17 @@ def test_a_publisher_whose_settings_are_the_same_goes_on(read: Read) -> None:
     assert second.retired == []
     assert second.places[0].key == first.places[0].key
     assert second.places[0].setup.inbox is first.places[0].setup.inbox
-    assert second.places[0].setup.pipeline.decider.settings.keywords["on"].refractory == 1.0
+    assert second.places[0].setup.pipeline.settings.keywords["on"].refractory == 1.0
 
 
 def test_one_whose_settings_are_others_is_made_anew(read: Read) -> None:
     first = read(KITCHEN, MQTT, "[stdout]")
     second = read(KITCHEN, f"{MQTT}keepalive = 60", "[stdout]")
     (retired,) = second.retired
-    assert retired.publisher is first.places[0].setup.mqtt
-    assert second.places[0].setup.mqtt is not first.places[0].setup.mqtt
+    assert retired.publisher is mqtt(first.places[0].setup)
+    assert mqtt(second.places[0].setup) is not mqtt(first.places[0].setup)
     third = read(KITCHEN, "[stdout]")
-    assert [worker.publisher for worker in third.retired] == [second.places[0].setup.mqtt]
+    assert [worker.publisher for worker in third.retired] == [mqtt(second.places[0].setup)]
 
 
 def test_a_source_is_the_same_where_its_own_settings_are(read: Read) -> None:

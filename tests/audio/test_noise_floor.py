@@ -2,14 +2,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kws.audio.noise_floor import LIMIT, MARGIN, REST, Floor, unhurried
-from kws.types import AudioBlock
-from tests.support.paced_source import RATE, Recorder
+from kws.audio.noise_floor import LIMIT, MARGIN, Floor
 
 
 def silent(levels: Iterable[float], *, hops: int = 3, memory: int = 8) -> str:
@@ -68,54 +64,3 @@ def test_a_silent_window_is_never_louder_than_the_quietest_hops_around_it(
             window = levels[max(0, place - hops) : place + 1]
             assert max(window) <= LIMIT
             assert max(window) <= min(levels[max(0, place + 1 - max(memory, hops + 1)) : place + 1]) + MARGIN
-
-
-def hear(recorder: Recorder, seconds: float, silent: Iterable[tuple[float, float]] = ((0.0, 1e9),)) -> list[AudioBlock]:
-    """All blocks, where it is silent from one of the seconds to another."""
-    heard: list[AudioBlock] = []
-
-    def quiet() -> bool:
-        return any(first <= heard[-1].end / RATE < last for first, last in silent)
-
-    sound = recorder.blocks(np.zeros(round(seconds * RATE), np.float32))
-    for block in unhurried(sound, RATE, quiet, clock=recorder.clock, sleep=recorder.sleep):
-        heard.append(block)  # noqa: PERF402 - before the next is asked for
-    return heard
-
-
-@pytest.mark.parametrize("whole", [True, False])
-@pytest.mark.parametrize("block", [0.02, 0.06, 0.1])
-def test_in_silence_there_is_a_rest_after_each_rest(block: float, whole: bool) -> None:
-    recorder = Recorder(block, whole=whole)
-    heard = hear(recorder, 60)
-    assert [one.position for one in heard[1:]] == [one.end for one in heard[:-1]]  # nothing lost, nothing twice
-    assert heard[-1].end / RATE == pytest.approx(60, abs=0.4)
-    assert max(recorder.late) <= REST + 1e-6  # it never falls behind
-    # A quarter of a second sleeps through ten windows of 20 ms.
-    assert recorder.wakes == pytest.approx(60 / REST, rel=0.1)
-
-
-def test_sound_is_taken_as_it_comes() -> None:
-    recorder = Recorder(0.1)
-    hear(recorder, 60, silent=[(20.0, 40.0)])
-    assert recorder.rests
-    assert all(20.0 - 1e-6 <= rest < 40.0 + REST for rest in recorder.rests)
-    heard_late = [i * 0.1 for i, late in enumerate(recorder.late) if late > 1e-6]
-    assert min(heard_late) >= 20.0 - 0.1
-    assert max(heard_late) <= 40.0 + REST  # what waited during the last rest
-
-
-@pytest.mark.parametrize("whole", [True, False])
-def test_sound_that_comes_sooner_than_it_is_made_never_waits(whole: bool) -> None:
-    for pace in (3.0, 50.0, 1e6):
-        recorder = Recorder(0.1, pace, whole)
-        hear(recorder, 60)
-        assert not recorder.rests
-
-
-@pytest.mark.parametrize("pace", [1.0005, 0.9995])
-def test_the_clock_of_a_microphone_may_run_apart_from_ours(pace: float) -> None:
-    recorder = Recorder(0.06, pace)
-    hear(recorder, 3600)
-    assert max(recorder.late) <= REST + 0.01
-    assert recorder.wakes < 1.25 * 3600 / REST

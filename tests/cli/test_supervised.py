@@ -156,7 +156,7 @@ def test_without_a_microphone_it_is_not_ready(supervised: Supervised, model_fold
             lambda: any(
                 "nothing is heard in kitchen" in message.get("STATUS", "") for message in manager.messages[before:]
             ),
-            "deaf",
+            "lost",
         )
         assert not any("READY" in message or "WATCHDOG" in message for message in manager.messages[before:])
         again.process.send_signal(signal.SIGHUP)  # that must not make it ready either

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from kws.audio.noise_floor import Floor
 from kws.decision import (
     Decider,
     Decision,
@@ -55,11 +56,18 @@ def settings(
     return resolve(LABELS, {"test": layer})
 
 
+def silences(loudness: list[float]) -> list[bool]:
+    """Whether each window of a segment held nothing but the noise floor, as the pipeline finds it."""
+    floor = Floor.under(WINDOW, HOP, 16000)
+    return [window > 0 and floor.step(level) for window, level in enumerate(loudness)]
+
+
 def step_all(decider: Decider, heard: str, sound: str = "", first_end: int = WINDOW) -> Iterator[Decision]:
-    """What each window leads to."""
+    """Yield the decision on each window."""
     loudness: list[float] | list[None] = levels(sound) if sound else [None] * len(heard)
+    silent = silences(levels(sound)) if sound else [False] * len(heard)
     for window, (row, level) in enumerate(zip(posteriors(heard), loudness, strict=True)):
-        yield decider.step(row, first_end + window * HOP, level)
+        yield decider.step(row, first_end + window * HOP, level, silent=silent[window])
 
 
 def fires(heard: str, chosen: DecisionSettings, sound: str = "") -> str:

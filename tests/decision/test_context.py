@@ -10,14 +10,13 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from kws.audio.noise_floor import Floor
 from kws.decision import Decider, DecisionSettings, Fired, GateOptions, KeywordOptions, Reason, Stretch
 from kws.decision.context import Context, speech_before
 from kws.decision.spotter import Grid
 from kws.errors import UsageError
 from kws.types import SILENCE, UNKNOWN
 
-from .spoken import HOP, LABELS, WINDOW, levels, posteriors, settings, step_all
+from .spoken import HOP, LABELS, WINDOW, levels, posteriors, settings, silences, step_all
 
 LAG, ASKED = 20, 30  # windows of 50 ms under a second, and in the second and a half before it
 GRID = Grid(sample_rate=16000, hop=HOP, window=WINDOW)
@@ -143,19 +142,17 @@ def test_window_by_window_and_all_at_once_are_the_mean_by_definition(
     heard, sound = spelled(runs)
     unknown = posteriors(heard)[:, LABELS.index(UNKNOWN)] * np.float32(scale)
     loudness = levels(sound)
-    floor = Floor(20, 100)
     spoken = [Fraction(round(float(value) * 2**30), 2**30) for value in unknown]
-    for window in range(1, len(spoken)):
-        if floor.step(loudness[window]):
-            spoken[window] = Fraction(0)
+    silent = silences(loudness)
+    spoken = [Fraction(0) if quiet else value for quiet, value in zip(silent, spoken, strict=True)]
     expected = [
         float(sum(spoken[max(0, window - LAG - ASKED + 1) : max(0, window - LAG + 1)], Fraction(0)) / ASKED)
         for window in range(len(spoken))
     ]
-    assert speech_before(unknown, loudness, GRID).tolist() == expected
+    assert speech_before(unknown, silent, GRID).tolist() == expected
     context, streamed = Context(GRID), []
-    for value, level in zip(unknown.tolist(), loudness, strict=True):
-        context.push(value, level)
+    for value, quiet in zip(unknown.tolist(), silent, strict=True):
+        context.push(value, silent=quiet)
         streamed.append(context.speech)
     assert streamed == expected
 

@@ -70,7 +70,7 @@ def test_one_that_is_not_there_at_the_start_is_waited_for(
     home = start()
     home.microphone.say_on()
     home.recorder.wait_for(1)
-    assert home.observer.told[:3] == ["deaf: no microphone is called so", "opened 16000", "heard"]
+    assert home.observer.told[:3] == ["lost: no microphone is called so", "opened 16000", "recovered"]
 
 
 def test_a_setting_that_can_never_be_ends_the_service(
@@ -103,7 +103,7 @@ def test_a_defect_of_ours_is_no_reason_to_be_deaf_for_ever(
     home.microphone.sound.put(RuntimeError("a defect"))
     home.microphone.say_on()
     home.recorder.wait_for(2)
-    assert "deaf: a defect" in home.observer.told
+    assert "lost: a defect" in home.observer.told
     assert any(record.exc_info for record in caplog.records)
 
 
@@ -134,11 +134,11 @@ def test_that_nothing_comes_is_noticed_from_outside(online: Callable[..., Home],
     wait_until(lambda: status(subscriber) == "online")
 
 
-def test_switched_off_it_is_not_deaf_but_resting(online: Callable[..., Home], subscriber: Subscriber) -> None:
+def test_switched_off_it_is_not_lost_but_muted(online: Callable[..., Home], subscriber: Subscriber) -> None:
     home = online(stall=0.5)
     home.inbox.put(SetListening(on=False))
     home.microphone.hear(QUIET)
-    wait_until(lambda: "resting" in home.observer.told)
+    wait_until(lambda: "muted" in home.observer.told)
     wait_until(lambda: home.service.health(home.listener).source is None)
     assert home.listener.hearing.trouble is None
     home.service._note()  # it looks again
@@ -168,7 +168,7 @@ def test_zeros_from_the_beginning_are_no_sound(
     wait_until(lambda: home.microphone.opened == 2)
     wait_until(home.microphone.sound.empty)
     assert home.listener.hearing.trouble == ZEROS
-    assert home.observer.told == ["opened 16000", f"deaf: {ZEROS}", "opened 16000"]  # neither scored nor heard
+    assert home.observer.told == ["opened 16000", f"lost: {ZEROS}", "opened 16000"]  # neither scored nor heard
     subscriber.wait("kws/kitchen/health")
     assert {heard.payload for heard in subscriber.on("kws/kitchen/status")} == {"offline"}
     # Nor does it end because it may no longer be opened: it once was.
@@ -191,7 +191,7 @@ def test_one_that_is_back_and_delivers_zeros_is_not_heard_again(
     assert home.listener.hearing.trouble == "gone"
     home.microphone.hear(MUTED, MUTED)
     wait_until(lambda: home.listener.hearing.trouble == ZEROS)
-    assert home.observer.told == ["opened 16000", "heard", "scored", "deaf: gone", "opened 16000"]
+    assert home.observer.told == ["opened 16000", "recovered", "scored", "lost: gone", "opened 16000"]
     assert status(subscriber) == "offline"
     home.microphone.hear(QUIET)
     wait_until(lambda: status(subscriber) == "online")
@@ -217,14 +217,14 @@ def test_switched_on_again_zeros_are_no_sound_either(online: Callable[..., Home]
 def test_a_microphone_that_may_be_silent_is_heard_in_zeros(start: Callable[..., Home]) -> None:
     home = start(watch=WatchOptions(silence=0, retry=0.1))
     home.microphone.hear(MUTED)
-    wait_until(lambda: "heard" in home.observer.told)
+    wait_until(lambda: "recovered" in home.observer.told)
     assert home.listener.hearing.trouble is None
 
 
 def test_a_pipe_that_delivers_zeros_is_heard(start: Callable[..., Home]) -> None:
     home = start(reopens=False)
     home.microphone.hear(MUTED)
-    wait_until(lambda: "heard" in home.observer.told)
+    wait_until(lambda: "recovered" in home.observer.told)
     assert home.listener.hearing.trouble is None
 
 

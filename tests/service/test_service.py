@@ -57,8 +57,8 @@ def test_a_microphone_that_fails_is_opened_again_and_again(
     assert home.microphone.opened == 2
     assert home.listener.counters.reconnects == 1
     told = home.observer.told
-    assert told[:5] == ["opened 16000", "heard", "scored", "on", "scored"]
-    assert told[5:10] == ["deaf: it is gone", "opened 16000", "heard", "scored", "on"]
+    assert told[:5] == ["opened 16000", "recovered", "scored", "on", "scored"]
+    assert told[5:10] == ["lost: it is gone", "opened 16000", "recovered", "scored", "on"]
     assert "stopping" in told
     assert [record.message for record in caplog.records if record.name.startswith("kws.service")] == [
         "listening to the test's microphone for on, off",
@@ -106,7 +106,7 @@ def test_a_threshold_changes_while_it_listens(start: Callable[..., Home]) -> Non
     home.inbox.put(SetThreshold("nothing", 0.5))
     home.microphone.say_on()
     wait_until(home.microphone.sound.empty)
-    assert home.pipeline.decider.settings.keywords["on"].threshold == 0.95
+    assert home.pipeline.settings.keywords["on"].threshold == 0.95
     home.inbox.put(SetThreshold("on", 0.8))
     home.microphone.say_on()
     home.microphone.sound.put(None)

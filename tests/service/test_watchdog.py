@@ -62,9 +62,9 @@ def test_a_sign_of_life_four_times_within_the_time_and_only_for_sound(tmp_path: 
             supervision.scored("kitchen", WINDOW)
             clock.now += 0.05
         clock.now += 600  # deaf
-        supervision.deaf("kitchen", "unplugged")
+        supervision.lost("kitchen", "unplugged")
         supervision.opened("kitchen", "USB", 16000)
-        supervision.heard("kitchen")
+        supervision.recovered("kitchen")
         assert finish(manager, supervision) == ["READY"] + 4 * ["WATCHDOG"]
 
 
@@ -83,7 +83,7 @@ def test_switched_off_it_is_alive(tmp_path: Path) -> None:
         supervision = supervise(manager, clock, source("kitchen", wanted=False))
         supervision.ready()
         for _ in range(31):
-            supervision.resting("kitchen")
+            supervision.muted("kitchen")
             clock.now += 1
         assert finish(manager, supervision) == ["READY", "WATCHDOG", "WATCHDOG", "WATCHDOG"]
     assert manager.messages[0]["STATUS"] == "kitchen is switched off"
@@ -127,8 +127,8 @@ def test_what_is_not_ready_is_not_made_so_by_a_reload(tmp_path: Path) -> None:
 def test_the_status_is_the_truth_in_one_line(tmp_path: Path, sources: list[Any], status: str) -> None:
     with Manager(tmp_path / "notify") as manager:
         supervision = supervise(manager, Clock(), *sources)
-        supervision.heard("kitchen")
-        supervision.heard("kitchen")  # no news
+        supervision.recovered("kitchen")
+        supervision.recovered("kitchen")  # no news
         finish(manager, supervision)
     assert manager.statuses == [status, "ending"]
 

@@ -10,6 +10,7 @@ from typing import Any, Self
 
 import numpy as np
 
+from kws.app.mqtt_observer import MqttObserver
 from kws.common.backoff import Backoff
 from kws.config.watch import WatchOptions
 from kws.decision import read_options, resolve
@@ -120,14 +121,14 @@ class Diary(Observer):
     def detected(self, site: str, detection: Detection) -> None:
         self._note(detection.keyword)
 
-    def deaf(self, site: str, reason: str) -> None:
-        self._note(f"deaf: {reason}")
+    def lost(self, site: str, reason: str) -> None:
+        self._note(f"lost: {reason}")
 
-    def heard(self, site: str) -> None:
-        self._note("heard")
+    def recovered(self, site: str) -> None:
+        self._note("recovered")
 
-    def resting(self, site: str) -> None:
-        self._note("resting")
+    def muted(self, site: str) -> None:
+        self._note("muted")
 
     def reloading(self) -> None:
         self._note("reloading")
@@ -197,7 +198,7 @@ class Home:
         if site == "kitchen":
             self.pipeline = pipeline
         setup = Setup(
-            site=site, pipeline=pipeline, dispatcher=self.dispatcher, mqtt=mqtt, inbox=inbox, watch=self.watch,
+            site=site, pipeline=pipeline, dispatcher=self.dispatcher, observer=MqttObserver(mqtt) if mqtt else Observer(), inbox=inbox, watch=self.watch,
             label=f"{site}: " if self.others else "",
         )  # fmt: skip
         return Place(key=site, make_source=lambda: microphone, reopens=self.reopens, setup=setup)

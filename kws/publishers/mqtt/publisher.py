@@ -16,8 +16,8 @@ from kws.common.backoff import Backoff
 from kws.pipeline.requests import Request, SetListening
 from kws.publishers.base import PublishError, UnconfirmedError, UnreachableError
 from kws.publishers.formats import as_json
+from kws.publishers.health import HealthReport
 from kws.publishers.mqtt import control, hermes, homeassistant, topics
-from kws.publishers.mqtt.health import Health
 from kws.publishers.mqtt.hermes import HermesOptions
 from kws.publishers.mqtt.homeassistant import HomeAssistantOptions
 from kws.publishers.mqtt.link import Link
@@ -84,6 +84,7 @@ class MqttPublisher:
         if hermes_options and hermes_options.enabled:
             self._hermes_site = hermes_options.site or self.topics.site
         self._available = True
+        self._health: HealthReport | None = None
         self._thresholds: dict[str, float] = {}
         self._instance = secrets.token_hex(4)
         self._lock = threading.Lock()
@@ -148,8 +149,9 @@ class MqttPublisher:
             self._available = available
         self._send(self._status())
 
-    def show_health(self, health: Health) -> None:
+    def show_health(self, health: HealthReport) -> None:
         """Tell how the service is."""
+        self._health = health
         payload = health.as_json(other_instances=self.others)
         self._show(Message(self.topics.health, payload, qos=0, retain=True))
 
@@ -284,6 +286,8 @@ class MqttPublisher:
             self.name, where, self.topics.site,
         )  # fmt: skip
         self._send(self._hello())
+        if self._health:
+            self.show_health(self._health)  # with the other instance
 
 
 def _printable(text: str) -> str:

@@ -81,11 +81,11 @@ class ClipObserver(Observer):
                 keyword=miss.keyword, score=miss.score, time=datetime.now(UTC), reason=miss.reason.value,
             )  # fmt: skip
 
-    def deaf(self, site: str, reason: str) -> None:  # noqa: ARG002
+    def lost(self, site: str, reason: str) -> None:  # noqa: ARG002
         with self._lock:
             self._flush(site)
 
-    def resting(self, site: str) -> None:
+    def muted(self, site: str) -> None:
         with self._lock:
             self._flush(site)
 

@@ -59,7 +59,7 @@ class MetricsObserver(Observer):
         self.registry.register(_Readings(listeners, clips))
 
     def scored(self, site: str, scored: Scored) -> None:
-        if not scored.passed:
+        if not scored.skipped:
             self._inference.labels(site).observe(scored.seconds)
 
     def detected(self, site: str, detection: Detection) -> None:
@@ -127,6 +127,7 @@ def _publishers(listeners: Sequence[Listener]) -> Iterator[Metric]:
         for family, value in zip((published, dropped, unconfirmed), values, strict=True):
             family.add_metric((name,), value)
     for listener in listeners:
-        if mqtt := listener.setup.mqtt:
-            connected.add_metric((listener.setup.site,), float(mqtt.connected))
+        for worker in listener.setup.dispatcher.workers:
+            if (there := getattr(worker.publisher, "connected", None)) is not None:
+                connected.add_metric((listener.setup.site,), float(there))
     yield from (published, dropped, unconfirmed, connected)

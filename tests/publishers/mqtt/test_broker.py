@@ -15,7 +15,7 @@ import pytest
 
 from kws.publishers.dispatcher import Counts
 from kws.publishers.formats import as_json
-from kws.publishers.mqtt import Health
+from kws.publishers.health import HealthReport
 from tests.support.broker import Broker, Subscriber
 from tests.support.mqtt_publisher import running
 from tests.support.publishers import detection, past
@@ -66,7 +66,7 @@ def test_state_and_health_are_retained_and_come_back_with_the_broker(broker: Bro
     with running(broker) as service:
         service.publisher.show_listening(on=True)
         service.publisher.show_threshold("on", 0.855)
-        service.publisher.show_health(Health(listening=True, windows=7, counts=Counts(1, 2, 3)))
+        service.publisher.show_health(HealthReport(listening=True, windows=7, counts=Counts(1, 2, 3)))
         for _ in range(2):
             with Subscriber(broker) as subscriber:
                 assert subscriber.wait("kws/kitchen/state/listening").payload == "ON"

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from kws.config import read_config
-from kws.publishers.mqtt import Health, HomeAssistantOptions, MqttOptions
+from kws.publishers.health import HealthReport
+from kws.publishers.mqtt import HomeAssistantOptions, MqttOptions
 from kws.publishers.mqtt.forget import forget
 from tests.support.broker import Broker, Subscriber
 from tests.support.mqtt_publisher import running
@@ -37,9 +38,9 @@ def test_the_payloads_have_the_fields_that_are_sent() -> None:
     shown_detection, shown_health, flow = (json.loads(text) for text in blocks("json"))
     assert (
         shown_detection
-        == json.loads(Health(listening=True, last_detection=detection("on")).as_json())["last_detection"]
+        == json.loads(HealthReport(listening=True, last_detection=detection("on")).as_json())["last_detection"]
     )
-    assert list(shown_health) == list(json.loads(Health(listening=True).as_json(other_instances=[])))
+    assert list(shown_health) == list(json.loads(HealthReport(listening=True).as_json(other_instances=[])))
     nodes = {node["id"]: node for node in flow}
     for node in flow:
         assert all(target in nodes for output in node.get("wires", []) for target in output)
@@ -68,7 +69,7 @@ def test_the_rights_are_enough_and_no_more(
         with running(stopped_broker, url=url, home_assistant=HomeAssistantOptions()) as service:
             service.publisher.show_listening(on=True)
             service.publisher.show_threshold("on", 0.5)
-            service.publisher.show_health(Health(listening=True))
+            service.publisher.show_health(HealthReport(listening=True))
             service.worker.put(detection("on"))
             assert service.wait_settled(1).published == 1
             subscriber.wait("kws/kitchen/detection/on")

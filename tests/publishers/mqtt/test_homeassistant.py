@@ -18,7 +18,8 @@ from hypothesis import strategies as st
 
 from kws.pipeline.requests import SetListening, SetThreshold
 from kws.publishers.formats import as_dict, as_json
-from kws.publishers.mqtt import Health, HomeAssistantOptions, MqttOptions
+from kws.publishers.health import HealthReport
+from kws.publishers.mqtt import HomeAssistantOptions, MqttOptions
 from kws.publishers.mqtt.forget import forget
 from kws.publishers.mqtt.homeassistant import discovery
 from kws.publishers.mqtt.topics import Message, Topics
@@ -102,7 +103,7 @@ def test_the_keywords_are_events_triggers_and_sliders() -> None:
 
 def test_diagnostics_are_fields_of_the_health() -> None:
     (message,) = messages()
-    fields = Health(listening=True).as_dict()
+    fields = HealthReport(listening=True).as_dict()
     for part in payload(message)["components"].values():
         if part["platform"] == "sensor":
             names = re.findall(r"value_json\.(\w+)", part["value_template"])
@@ -161,7 +162,7 @@ def test_a_home_assistant_takes_it(home_assistant: str) -> None:
         for part in described["components"].values()
     ]
     components += [[message.topic.split("/")[1], payload(message)] for message in messages("components")]
-    health = Health(listening=True, level=-43.21, windows=7, last_detection=detection("on")).as_json()
+    health = HealthReport(listening=True, level=-43.21, windows=7, last_detection=detection("on")).as_json()
     parts = payload(whole)["components"]
     template = parts["keyword"]["value_template"]
     last = parts["last_detection"]["value_template"]
@@ -187,7 +188,7 @@ def test_a_home_assistant_finds_it_hears_it_and_controls_it(home_assistant: str,
         publisher = service.publisher
         publisher.show_listening(on=True)
         publisher.show_threshold("on", 0.8)
-        publisher.show_health(Health(listening=True, level=-40.04))
+        publisher.show_health(HealthReport(listening=True, level=-40.04))
         instance = subprocess.Popen(
             [home_assistant, Path(__file__).with_name("ha_instance.py"), str(broker.port)],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,

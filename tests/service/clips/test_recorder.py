@@ -86,16 +86,16 @@ def test_a_gap_ends_a_recording(tmp_path: Path) -> None:
     assert soundfile.info(tmp_path / name).frames == round(1.8 * RATE)
 
 
-@pytest.mark.parametrize("end", ["close", "deaf", "resting", "opened"])
+@pytest.mark.parametrize("end", ["close", "lost", "muted", "opened"])
 def test_the_end_keeps_what_is_under_way(tmp_path: Path, end: str) -> None:
     clips = clipper(tmp_path)
     clips.sound("kitchen", block(0, 4))
     clips.detected("kitchen", said(3.2, 3.9))
     match end:
-        case "deaf":
-            clips.deaf("kitchen", "unplugged")
-        case "resting":
-            clips.resting("kitchen")
+        case "lost":
+            clips.lost("kitchen", "unplugged")
+        case "muted":
+            clips.muted("kitchen")
         case "opened":
             clips.opened("kitchen", "USB", 48000)
     if end != "close":

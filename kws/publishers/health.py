@@ -1,4 +1,4 @@
-"""How the service is, as its subscribers see it."""
+"""The health of one source, as subscribers see it."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kws.types import Detection
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Health:
+class HealthReport:
     """One moment's health.
 
     Attributes:

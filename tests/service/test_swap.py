@@ -1,0 +1,93 @@
+"""A setup that takes over loses no block, and hears none of them twice but the newest."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+
+from kws.publishers import Dispatcher
+from kws.service import Listener, Observer, Setup
+from kws.types import AudioBlock
+
+RATE = 10
+
+
+class Script:
+    """A source of ten samples at each position; calls what stands between them instead."""
+
+    name, rate, live, length, overruns, drops = "script", RATE, False, None, 0, 0
+
+    def __init__(self, *steps: int | Callable[[], None]) -> None:
+        self._steps = steps
+
+    def __enter__(self) -> Script:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def interrupt(self) -> None:
+        pass
+
+    def blocks(self) -> Iterator[AudioBlock]:
+        for step in self._steps:
+            if callable(step):
+                step()
+            else:
+                yield AudioBlock(np.zeros(10, np.float32), step)
+
+
+class Tape:
+    """Stands for a pipeline: the positions of the blocks pushed since each was opened."""
+
+    pause_seconds = 0.0
+    settings = SimpleNamespace(keywords={})
+    model = SimpleNamespace(front_end=SimpleNamespace(sample_rate=RATE, window=RATE))
+
+    def __init__(self) -> None:
+        self.pushed: list[int] = []
+        self.finished = False
+
+    def open(self, rate: int) -> None:
+        assert rate == RATE
+
+    def push(self, block: AudioBlock) -> Iterator[Any]:
+        self.pushed.append(block.position)
+        return iter(())
+
+    def finish(self) -> Iterator[Any]:
+        self.finished = True
+        return iter(())
+
+
+class Sound(Observer):
+    """The positions of the sound that an observer gets."""
+
+    def __init__(self) -> None:
+        self.positions: list[int] = []
+
+    def sound(self, site: str, block: AudioBlock) -> None:  # noqa: ARG002 - the interface
+        self.positions.append(block.position)
+
+
+def setup(tape: Tape, observer: Observer | None = None) -> Setup:
+    pipeline: Any = tape
+    return Setup(site="kitchen", pipeline=pipeline, dispatcher=Dispatcher(), observer=observer or Observer())
+
+
+def test_the_newest_sound_is_heard_once_more_and_no_block_is_lost() -> None:
+    first, second, sound = Tape(), Tape(), Sound()
+    # Two blocks are a second each, and a second and a half is remembered.
+    source = Script(0, 10, 20, lambda: listener.take_over(setup(second), timeout=0), 35, 45)
+    listener = Listener(lambda: source, setup(first), reopens=False, observer=sound)
+    listener.start()
+    listener.join(20)
+    assert listener.failure is None
+    assert first.pushed == [0, 10, 20]
+    assert second.pushed == [10, 20, 35, 45]
+    assert sound.positions == [0, 10, 20, 35, 45]  # an observer hears nothing twice
+    assert (first.finished, second.finished) == (False, True)
+    assert (listener.counters.gaps, listener.counters.lost_samples) == (1, 5)
