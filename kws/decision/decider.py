@@ -93,9 +93,7 @@ class Decider:
         """Whether nothing is under way, and no posterior that the averages know comes near any keyword's release."""
         return self.idle and self._calm >= self.longest
 
-    def step(
-        self, posteriors: Float32Array, end: int, level: float | None = None, *, silent: bool = False
-    ) -> Decision:
+    def step(self, posteriors: Float32Array, end: int, level: float | None = None, *, silent: bool = False) -> Decision:
         """Take the next window.
 
         Args:

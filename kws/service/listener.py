@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 from kws.audio.portaudio.devices import AbsentError
 from kws.common.backoff import Backoff
 from kws.errors import AudioError, UsageError
-from kws.pipeline.requests import Request, SetListening, SetThreshold
+from kws.pipeline.requests import SetListening, SetThreshold
 from kws.service.counters import Counters
 from kws.service.hearing import Hearing
 from kws.service.liveness import Liveness

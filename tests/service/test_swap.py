@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -18,12 +18,16 @@ RATE = 10
 class Script:
     """A source of ten samples at each position; calls what stands between them instead."""
 
-    name, rate, live, length, overruns, drops = "script", RATE, False, None, 0, 0
+    name = "script"
+    rate = RATE
+    live = False
+    length: float | None = None
+    overruns = drops = 0
 
     def __init__(self, *steps: int | Callable[[], None]) -> None:
         self._steps = steps
 
-    def __enter__(self) -> Script:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -198,7 +198,8 @@ class Home:
         if site == "kitchen":
             self.pipeline = pipeline
         setup = Setup(
-            site=site, pipeline=pipeline, dispatcher=self.dispatcher, observer=MqttObserver(mqtt) if mqtt else Observer(), inbox=inbox, watch=self.watch,
+            site=site, pipeline=pipeline, dispatcher=self.dispatcher, inbox=inbox, watch=self.watch,
+            observer=MqttObserver(mqtt) if mqtt else Observer(),
             label=f"{site}: " if self.others else "",
         )  # fmt: skip
         return Place(key=site, make_source=lambda: microphone, reopens=self.reopens, setup=setup)
