@@ -17,7 +17,7 @@ PACKAGES = (
 
 #: To be put right: each entry here goes with the change that makes it true.
 DEBTS: set[str] = set()
-SHARED_NAMES = {"Listener", "Plan", "Source"}
+SHARED_NAMES = {"Plan", "Source"}
 
 #: Packages that measure and train; the service must run without them.
 OFFLINE = {"corpus", "evaluation", "training"}

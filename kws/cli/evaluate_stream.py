@@ -15,7 +15,7 @@ from kws.errors import UsageError
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from kws.evaluation.heard import Heard, Listener
+    from kws.evaluation.posterior_cache import ScoredStream, StreamScorer
     from kws.evaluation.stream import Evaluation
     from kws.inference.model import Model
 
@@ -93,13 +93,13 @@ def run(options: argparse.Namespace) -> int:
     from rich.console import Console  # noqa: PLC0415
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn  # noqa: PLC0415
 
-    from kws.evaluation.heard import Listener  # noqa: PLC0415
+    from kws.evaluation.posterior_cache import StreamScorer  # noqa: PLC0415
     from kws.evaluation.stream import evaluate  # noqa: PLC0415
 
     _check(options)
     model = load_model(options)
     settings = decision_settings(options, model)
-    listener = Listener(model, settings.hop, cache=options.cache)
+    listener = StreamScorer(model, settings.hop, cache=options.cache)
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     console = Console(stderr=True)
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
@@ -137,7 +137,9 @@ def _check(options: argparse.Namespace) -> None:
             raise UsageError(f"--hold-out {unknown}: shares recordings with --negative {known}, and must not")
 
 
-def _hear(listener: Listener, options: argparse.Namespace, progress: Progress) -> tuple[list[Heard], list[Heard]]:
+def _hear(
+    listener: StreamScorer, options: argparse.Namespace, progress: Progress
+) -> tuple[list[ScoredStream], list[ScoredStream]]:
     pairs = list(zip(options.recordings[::2], options.recordings[1::2], strict=True))
     folders = [*options.negative, *options.hold_out]
     whole = progress.add_task("Listening", total=len(pairs) + len(folders))

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 
 from kws.decision import DecisionSettings
-from kws.evaluation.heard import Heard
 from kws.evaluation.matching import Fire, Judge, Kind
+from kws.evaluation.posterior_cache import ScoredStream
 from kws.evaluation.sweep import THRESHOLDS, Track
 from kws.types import Float64Array
 
@@ -25,14 +25,14 @@ class Curve:
         thresholds: float64 ``(n,)``, rising.
         said: labelled words.
         hours: of sound.
-        misses, doubles, wrong, false: int64 ``(n,)``, as :class:`kws.evaluation.measure.Figures` has them.
+        misses, duplicates, wrong, false: int64 ``(n,)``, as :class:`kws.evaluation.measure.Figures` has them.
     """
 
     thresholds: Float64Array
     said: int
     hours: float
     misses: Counts
-    doubles: Counts
+    duplicates: Counts
     wrong: Counts
     false: Counts
 
@@ -48,7 +48,7 @@ class Curve:
 
 
 def sweep(
-    streams: Sequence[Heard],
+    streams: Sequence[ScoredStream],
     settings: DecisionSettings,
     tolerance: dict[str, float],
     *,
@@ -68,20 +68,20 @@ def sweep(
         progress: is told how many keywords are done, of how many.
     """
     curves = {}
-    hours = sum(heard.seconds for heard in streams) / 3600
-    judges = [Judge(heard, settings.keywords, tolerance) for heard in streams]
+    hours = sum(stream.seconds for stream in streams) / 3600
+    judges = [Judge(stream, settings.keywords, tolerance) for stream in streams]
     for done, keyword in enumerate(settings.keywords, 1):
         counts = dict.fromkeys(Kind, np.zeros(len(thresholds), np.int64))
-        for heard, judge in zip(streams, judges, strict=True):
-            found = _count(keyword, heard, judge, settings, thresholds)
+        for stream, judge in zip(streams, judges, strict=True):
+            found = _count(keyword, stream, judge, settings, thresholds)
             counts = {kind: counts[kind] + found[kind] for kind in Kind}
-        said = sum(label.word == keyword for heard in streams for label in heard.labels)
+        said = sum(label.word == keyword for stream in streams for label in stream.labels)
         curves[keyword] = Curve(
             np.array(thresholds),
             said,
             hours,
             misses=said - counts[Kind.HIT],
-            doubles=counts[Kind.DOUBLE],
+            duplicates=counts[Kind.DUPLICATE],
             wrong=counts[Kind.WRONG],
             false=counts[Kind.FALSE],
         )
@@ -91,11 +91,11 @@ def sweep(
 
 
 def _count(
-    keyword: str, heard: Heard, judge: Judge, settings: DecisionSettings, thresholds: Sequence[float]
+    keyword: str, stream: ScoredStream, judge: Judge, settings: DecisionSettings, thresholds: Sequence[float]
 ) -> dict[Kind, Counts]:
     """How often each kind of verdict falls in one stream at each threshold."""
     counts = {kind: np.zeros(len(thresholds), np.int64) for kind in Kind}
-    track = Track(heard.stretch, keyword, settings, lowest=thresholds[0])
+    track = Track(stream.stretch, keyword, settings, lowest=thresholds[0])
     before: list[Fire] | None = None
     for place, threshold in enumerate(thresholds):
         fires = track.fires(threshold)
@@ -121,7 +121,7 @@ def together(curves: Sequence[Curve]) -> Curve:
         sum(curve.said for curve in curves),
         curves[0].hours,
         misses=np.sum([curve.misses for curve in curves], axis=0),
-        doubles=np.sum([curve.doubles for curve in curves], axis=0),
+        duplicates=np.sum([curve.duplicates for curve in curves], axis=0),
         wrong=np.sum([curve.wrong for curve in curves], axis=0),
         false=np.sum([curve.false for curve in curves], axis=0),
     )

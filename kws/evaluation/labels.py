@@ -17,7 +17,7 @@ HEADER = ("start", "end", "word")
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class Label:
+class LabelledWord:
     """A word that was said.
 
     Attributes:
@@ -30,7 +30,7 @@ class Label:
     word: str
 
 
-def read_labels(path: Path) -> tuple[Label, ...]:
+def read_labels(path: Path) -> tuple[LabelledWord, ...]:
     """The labels of a file, by start.
 
     Raises:
@@ -52,7 +52,7 @@ def read_labels(path: Path) -> tuple[Label, ...]:
     return tuple(sorted(labels))
 
 
-def _label(fields: tuple[str, ...], place: str) -> Label:
+def _label(fields: tuple[str, ...], place: str) -> LabelledWord:
     if len(fields) != len(HEADER):
         raise UsageError(f"{place}: has {len(fields)} columns; start, end and word, separated by tabs, are expected")
     seconds = []
@@ -66,10 +66,10 @@ def _label(fields: tuple[str, ...], place: str) -> Label:
         raise UsageError(f"{place}: from {start:g} s to {end:g} s is no stretch of time; start must lie before end")
     if not fields[2]:
         raise UsageError(f"{place}: names no word")
-    return Label(start, end, fields[2])
+    return LabelledWord(start, end, fields[2])
 
 
-def write_labels(path: Path, labels: Iterable[Label]) -> None:
+def write_labels(path: Path, labels: Iterable[LabelledWord]) -> None:
     """Write labels with a header; seconds to a tenth of a millisecond.
 
     Raises:

@@ -6,7 +6,7 @@ itself, its detections in order:
 
 1. It is a *hit* of a label of its own word that has none yet; where several would do, of the one that would be the
    first to be too late, which makes as many hits as there can be.
-2. Otherwise the label whose end is nearest, of those that it may be of, says what it is: a *double* where its own
+2. Otherwise the label whose end is nearest, of those that it may be of, says what it is: a *duplicate* where its own
    word was said (and hit already), a *wrong word* where another keyword was, a *false accept* where it was a word
    that is no keyword.
 3. A detection that can be of no label is a *false accept*.
@@ -27,8 +27,8 @@ from typing import NamedTuple
 
 from kws.decision import DecisionSettings
 from kws.decision.isolation import SLACK
-from kws.evaluation.heard import Heard, Utterance
-from kws.evaluation.labels import Label
+from kws.evaluation.labels import LabelledWord
+from kws.evaluation.posterior_cache import ScoredStream, Utterance
 
 #: Seconds after a word's end in which its detection may come.
 TOLERANCE = 0.75
@@ -38,7 +38,7 @@ class Kind(StrEnum):
     """What a detection turned out to be."""
 
     HIT = "hit"
-    DOUBLE = "double"
+    DUPLICATE = "duplicate"
     WRONG = "wrong word"
     FALSE = "false accept"
     EXCUSED = "excused"
@@ -68,7 +68,7 @@ class Verdict:
     time: float
     score: float
     kind: Kind
-    label: Label | None = None
+    label: LabelledWord | None = None
     utterance: Utterance | None = None
 
     @property
@@ -81,25 +81,25 @@ class Judge:
     """Judges the detections of one stream.
 
     Args:
-        heard: the stream.
+        stream: whose detections these are.
         keywords: of the model.
         tolerance: seconds after a word's end for each keyword, see :func:`tolerances`.
     """
 
-    def __init__(self, heard: Heard, keywords: Iterable[str], tolerance: Mapping[str, float]) -> None:
-        self._heard = heard
+    def __init__(self, stream: ScoredStream, keywords: Iterable[str], tolerance: Mapping[str, float]) -> None:
+        self._stream = stream
         self._keywords = frozenset(keywords)
         self._tolerance = tolerance
-        self._starts = [label.start for label in heard.labels]
-        self._longest = max((label.end - label.start for label in heard.labels), default=0.0)
+        self._starts = [label.start for label in stream.labels]
+        self._longest = max((label.end - label.start for label in stream.labels), default=0.0)
 
     def __call__(self, keyword: str, fires: Sequence[Fire]) -> list[Verdict]:
         """What each detection of a keyword is, in order of time."""
-        if self._heard.utterances:
+        if self._stream.utterances:
             return self._excuse(keyword, fires)
         verdicts = []
         hit: set[int] = set()
-        labels = self._heard.labels
+        labels = self._stream.labels
         for fire in sorted(fires):
             places = self._within_reach(keyword, fire.time)
             own = [i for i in places if labels[i].word == keyword and i not in hit]
@@ -117,12 +117,12 @@ class Judge:
 
     def _kind(self, keyword: str, said: str) -> Kind:
         if said == keyword:
-            return Kind.DOUBLE
+            return Kind.DUPLICATE
         return Kind.WRONG if said in self._keywords else Kind.FALSE
 
     def _within_reach(self, keyword: str, time: float) -> list[int]:
         """The labels that a detection at a time may be of."""
-        labels, tolerance = self._heard.labels, self._tolerance[keyword]
+        labels, tolerance = self._stream.labels, self._tolerance[keyword]
         reached = []
         place = bisect_right(self._starts, time) - 1
         while place >= 0 and self._starts[place] + self._longest + tolerance >= time:
@@ -135,7 +135,7 @@ class Judge:
         spent: dict[Utterance | None, int] = {}
         verdicts = []
         for fire in sorted(fires, key=lambda fire: fire.score, reverse=True):
-            utterance = self._heard.utterance(fire.time)
+            utterance = self._stream.utterance(fire.time)
             said = utterance.said.get(keyword, 0) if utterance else 0
             used = spent.get(utterance, 0)
             kind = Kind.EXCUSED if used < said else Kind.FALSE

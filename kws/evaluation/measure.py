@@ -8,9 +8,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from kws.decision import DecisionSettings
-from kws.evaluation.heard import Heard
-from kws.evaluation.labels import Label
+from kws.evaluation.labels import LabelledWord
 from kws.evaluation.matching import Fire, Judge, Kind, Verdict
+from kws.evaluation.posterior_cache import ScoredStream
 
 _Z = 1.959964  # 95 % of a normal distribution lie within so many deviations
 
@@ -22,7 +22,7 @@ class Figures:
     Attributes:
         said: labelled words that are the keyword.
         hits: of these, the detected ones.
-        doubles: further detections of a word that was hit.
+        duplicates: further detections of a word that was hit.
         wrong: detections of the keyword where another keyword was said.
         false: detections of the keyword where no keyword was said.
         excused: detections in plain speech that its transcript has.
@@ -32,7 +32,7 @@ class Figures:
 
     said: int
     hits: int
-    doubles: int
+    duplicates: int
     wrong: int
     false: int
     excused: int
@@ -74,36 +74,36 @@ class Judged:
     """One stream with everything that was detected in it.
 
     Attributes:
-        heard: the stream.
+        stream: whose detections these are.
         verdicts: on each detection, by time.
         missed: the labelled keywords that were not detected.
     """
 
-    heard: Heard
+    stream: ScoredStream
     verdicts: tuple[Verdict, ...]
-    missed: tuple[Label, ...]
+    missed: tuple[LabelledWord, ...]
 
 
 def judge(
-    heard: Heard, keywords: Iterable[str], fires: Mapping[str, Sequence[Fire]], tolerance: Mapping[str, float]
+    stream: ScoredStream, keywords: Iterable[str], fires: Mapping[str, Sequence[Fire]], tolerance: Mapping[str, float]
 ) -> Judged:
     """Judge what fired in a stream: ``fires`` for each keyword, ``tolerance`` in seconds after the word."""
     keywords = tuple(keywords)
-    ask = Judge(heard, keywords, tolerance)
+    ask = Judge(stream, keywords, tolerance)
     verdicts = [verdict for keyword in keywords for verdict in ask(keyword, fires.get(keyword, ()))]
     hit = [verdict.label for verdict in verdicts if verdict.kind is Kind.HIT]
-    missed = [label for label in heard.labels if label.word in keywords]
+    missed = [label for label in stream.labels if label.word in keywords]
     for label in hit:
         if label:
             missed.remove(label)
-    return Judged(heard, tuple(sorted(verdicts, key=lambda verdict: verdict.time)), tuple(missed))
+    return Judged(stream, tuple(sorted(verdicts, key=lambda verdict: verdict.time)), tuple(missed))
 
 
-def decide(heard: Heard, settings: DecisionSettings) -> dict[str, list[Fire]]:
+def decide(stream: ScoredStream, settings: DecisionSettings) -> dict[str, list[Fire]]:
     """What the decision layer makes of a stream, by keyword."""
-    rate = heard.stretch.sample_rate
+    rate = stream.stretch.sample_rate
     fires: dict[str, list[Fire]] = {keyword: [] for keyword in settings.keywords}
-    for decision in heard.stretch.decide(settings):
+    for decision in stream.stretch.decide(settings):
         for fired in decision.fired:
             fires[fired.keyword].append(Fire(fired.end / rate, fired.score))
     return fires
@@ -123,11 +123,11 @@ def figures(judged: Iterable[Judged], keywords: Collection[str]) -> Figures:
     return Figures(
         said=count[Kind.HIT] + len(missed),
         hits=count[Kind.HIT],
-        doubles=count[Kind.DOUBLE],
+        duplicates=count[Kind.DUPLICATE],
         wrong=count[Kind.WRONG],
         false=count[Kind.FALSE],
         excused=count[Kind.EXCUSED],
-        hours=sum(each.heard.seconds for each in judged) / 3600,
+        hours=sum(each.stream.seconds for each in judged) / 3600,
         latencies=tuple(verdict.latency for verdict in verdicts if verdict.kind is Kind.HIT),
     )
 

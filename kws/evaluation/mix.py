@@ -19,7 +19,7 @@ import numpy.typing as npt
 from kws.corpus.recordings import audio_files, read_audio
 from kws.corpus.word_extent import levels, word_extent
 from kws.errors import AudioError, UsageError
-from kws.evaluation.labels import Label
+from kws.evaluation.labels import LabelledWord
 from kws.types import Float32Array
 
 RATE = 16000
@@ -53,7 +53,7 @@ class Stream:
     """
 
     samples: npt.NDArray[np.int16]
-    labels: tuple[Label, ...]
+    labels: tuple[LabelledWord, ...]
 
 
 def find_clips(folders: Iterable[Path], words: Sequence[str] | None = None) -> list[Clip]:
@@ -138,7 +138,7 @@ def mix(
         position += gaps[i]
         sound, start, end = _cut(read_audio(clip.path), gaps[i] // 2, gaps[i + 1] // 2, clip.path)
         words.append((sound, start, position, position + end - start))
-        labels.append(Label(position / RATE, (position + end - start) / RATE, clip.word))
+        labels.append(LabelledWord(position / RATE, (position + end - start) / RATE, clip.word))
         position += end - start
         if progress:
             progress(i + 1, len(chosen))

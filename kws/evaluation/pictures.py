@@ -11,7 +11,7 @@ from kws.decision import DecisionSettings
 from kws.evaluation.curves import Curve
 from kws.evaluation.markup import el
 from kws.evaluation.measure import percent
-from kws.evaluation.moments import Moment, Timeline, timeline
+from kws.evaluation.mistakes import Mistake, Timeline, timeline
 from kws.types import Float64Array
 
 
@@ -49,7 +49,7 @@ class LogAxis:
         return decades / (math.log10(self.high / self.low) + self._ZERO)
 
     def ticks(self, *, fine: bool) -> list[float]:
-        """Zero, the powers of ten, and if wanted their double and fivefold."""
+        """Zero, the powers of ten, and if wanted their duplicate and fivefold."""
         first, last = math.ceil(math.log10(self.low) - 1e-9), math.floor(math.log10(self.high) + 1e-9)
         every = [factor * 10.0**power for power in range(first, last + 1) for factor in ((1, 2, 5) if fine else (1,))]
         return [0.0, *(value for value in every if value <= self.high * (1 + 1e-9))]
@@ -172,13 +172,13 @@ class DetPlane:
         return el("g", title, shape, text, class_=f"mark {mark.style}")
 
 
-def scores(moment: Moment, settings: DecisionSettings) -> Element:
-    """A keyword's scores about a moment: the words said, the threshold, the posterior and its average."""
-    line = timeline(moment, settings)
-    chosen = settings.keywords[moment.keyword]
+def scores(mistake: Mistake, settings: DecisionSettings) -> Element:
+    """A keyword's scores about a mistake: the words said, the threshold, the posterior and its average."""
+    line = timeline(mistake, settings)
+    chosen = settings.keywords[mistake.keyword]
     frame = Frame(30, 22, 440, 110)
-    begin, end = moment.time - 1.25, moment.time + 1.0
-    utterance = moment.heard.utterance(moment.time)
+    begin, end = mistake.time - 1.25, mistake.time + 1.0
+    utterance = mistake.stream.utterance(mistake.time)
     origin = utterance.start if utterance else 0.0
 
     def x(time: float) -> float:
@@ -188,10 +188,10 @@ def scores(moment: Moment, settings: DecisionSettings) -> Element:
         return frame.bottom - frame.height * score
 
     words = []
-    for label in moment.heard.labels:
+    for label in mistake.stream.labels:
         if label.end <= begin or label.start >= end:
             continue
-        style = "word mine" if label is moment.label or label.word == moment.keyword else "word"
+        style = "word mine" if label is mistake.label or label.word == mistake.keyword else "word"
         left, right = x(label.start), x(label.end)
         words.append(el("rect", x=left, y=frame.top, width=right - left, height=frame.height, class_=style))
         words.append(el("text", label.word, x=(left + right) / 2, y=frame.top - 6, class_="said middle"))
@@ -206,11 +206,11 @@ def scores(moment: Moment, settings: DecisionSettings) -> Element:
         for level, style in ((chosen.threshold, "threshold"), (chosen.release, "release"))
     ]
     fired = None
-    if moment.verdict:
+    if mistake.verdict:
         fired = el(
             "g",
-            el("line", x1=x(moment.time), x2=x(moment.time), y1=frame.top, y2=frame.bottom),
-            el("circle", cx=x(moment.time), cy=y(moment.verdict.score), r=4),
+            el("line", x1=x(mistake.time), x2=x(mistake.time), y1=frame.top, y2=frame.bottom),
+            el("circle", cx=x(mistake.time), cy=y(mistake.verdict.score), r=4),
             class_="fired",
         )
     return el(
@@ -228,7 +228,7 @@ def scores(moment: Moment, settings: DecisionSettings) -> Element:
         fired,
         viewBox="0 0 480 152",
         role="img",
-        aria_label=f"Scores of {moment.keyword} around {moment.time:.2f} s",
+        aria_label=f"Scores of {mistake.keyword} around {mistake.time:.2f} s",
     )
 
 

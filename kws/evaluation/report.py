@@ -63,13 +63,13 @@ def _title(evaluation: Evaluation) -> str:
 
 
 def _header(evaluation: Evaluation, about: Mapping[str, str]) -> Element:
-    heard = [judged.heard for judged in evaluation.as_set.streams]
+    streams = [judged.stream for judged in evaluation.as_set.streams]
     model = f"{about['model']} {about['version']}, {about['network']}, by {about['interpreter']}"
     return el(
         "header",
         el("h1", f"{about['model']}: {_title(evaluation)}"),
         el("p", f"{model}, a window every {1000 * evaluation.as_set.settings.hop:g} ms", class_="soft"),
-        [el("p", line, class_="soft", style="margin: 0") for line in summary(heard)],
+        [el("p", line, class_="soft", style="margin: 0") for line in summary(streams)],
     )
 
 
@@ -89,7 +89,7 @@ def _tiles(total: Figures) -> Element:
             "false accepts", f"{total.false_rate:.2f}", "an hour", f"{total.false} heard; {spread(total.false_range)}"
         ),
         _tile("wrong words", str(total.wrong), "", "taken for another keyword"),
-        _tile("doubles", str(total.doubles), "", "one word, detected again"),
+        _tile("duplicates", str(total.duplicates), "", "one word, detected again"),
         _tile(
             "latency",
             "" if median is None else f"{median:z.2f}",
@@ -111,25 +111,39 @@ def _tile(name: str, value: str, unit: str, under: str) -> Element:
 
 
 def _keywords(evaluation: Evaluation) -> Element:
-    operation = evaluation.as_set
-    worst_false = max((figures.false_rate for figures in operation.keywords.values()), default=0.0) or 1.0
-    worst_miss = max((figures.miss_rate or 0.0 for figures in operation.keywords.values()), default=0.0) or 1.0
+    point = evaluation.as_set
+    worst_false = max((figures.false_rate for figures in point.keywords.values()), default=0.0) or 1.0
+    worst_miss = max((figures.miss_rate or 0.0 for figures in point.keywords.values()), default=0.0) or 1.0
     rows = [
         _row(
             keyword,
-            operation.settings.keywords[keyword].threshold,
+            point.settings.keywords[keyword].threshold,
             figures,
             (figures.miss_rate or 0.0) / worst_miss,
             figures.false_rate / worst_false,
         )
-        for keyword, figures in operation.keywords.items()
+        for keyword, figures in point.keywords.items()
     ]
-    heads = ("", "threshold", "said", "missed", "", "", "false", "an hour", "", "wrong", "doubles", "latency", "95 %")
+    heads = (
+        "",
+        "threshold",
+        "said",
+        "missed",
+        "",
+        "",
+        "false",
+        "an hour",
+        "",
+        "wrong",
+        "duplicates",
+        "latency",
+        "95 %",
+    )
     table = el(
         "table",
         el("thead", el("tr", [el("th", head) for head in heads])),
         el("tbody", rows),
-        el("tfoot", _row("in all", None, operation.total, None, None)),
+        el("tfoot", _row("in all", None, point.total, None, None)),
     )
     return section(
         "Keywords, as they are set",
@@ -154,7 +168,7 @@ def _row(
         el("td", f"{figures.false_rate:.2f}"),
         _bar(false_bar, "bar false"),
         _count(figures.wrong),
-        _count(figures.doubles),
+        _count(figures.duplicates),
         el("td", seconds(figures.latency(50))),
         el("td", seconds(figures.latency(95))),
     )
@@ -218,12 +232,12 @@ def _mark(figures: Figures, name: str, style: str) -> Mark:
 
 
 def _thresholds(evaluation: Evaluation) -> Element | None:
-    choice, operation = evaluation.choice, evaluation.recommended
+    choice, point = evaluation.choice, evaluation.recommended
     if not choice.picks:
         return None
     rows = []
     for keyword, pick in choice.picks.items():
-        before, after = evaluation.as_set.keywords[keyword], operation.keywords[keyword]
+        before, after = evaluation.as_set.keywords[keyword], point.keywords[keyword]
         rows.append(
             el(
                 "tr",
@@ -236,7 +250,7 @@ def _thresholds(evaluation: Evaluation) -> Element | None:
                 el("td", f"{pick.false_rate:.2f}"),
             )
         )
-    before, after = evaluation.as_set.of(choice.picks), operation.of(choice.picks)
+    before, after = evaluation.as_set.of(choice.picks), point.of(choice.picks)
     foot = ["in all", "", "", f"{before.misses} → {after.misses}", f"{before.wrong} → {after.wrong}"]
     foot += [f"{before.false} → {after.false}", f"{choice.false_rate:.2f}"]
     heads = ("", "as set", "recommended", "missed", "wrong", "false", "expected an hour")

@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from xml.etree.ElementTree import Element
 
 from kws.evaluation.markup import el
-from kws.evaluation.moments import MISSED, Moment, confusion, moments
+from kws.evaluation.mistakes import MISSED, Mistake, confusion, find_mistakes
 from kws.evaluation.pictures import scores
 from kws.evaluation.report_parts import key, section
 from kws.evaluation.stream import Evaluation
 
 #: Pictures of what went wrong, at most.
-MOMENTS = 60
+MOST_MISTAKES = 60
 
 
 def matrix(evaluation: Evaluation) -> Element:
@@ -52,13 +52,13 @@ def _cell(said: str, detected: str, row: Mapping[str, int]) -> Element:
 
 
 def mistakes(evaluation: Evaluation) -> Element:
-    every = moments(evaluation.as_set, evaluation.tolerance)
-    shown = every[:MOMENTS]
+    every = find_mistakes(evaluation.as_set, evaluation.tolerance)
+    shown = every[:MOST_MISTAKES]
     if not every:
-        return section("What went wrong", "Nothing: no miss, no double, no wrong word and no false accept.")
+        return section("What went wrong", "Nothing: no miss, no duplicate, no wrong word and no false accept.")
     kinds: dict[str, int] = {}
-    for moment in every:
-        kinds[moment.kind] = kinds.get(moment.kind, 0) + 1
+    for mistake in every:
+        kinds[mistake.kind] = kinds.get(mistake.kind, 0) + 1
     many = ", ".join(_many(kind, count) for kind, count in kinds.items())
     which = "All of them" if len(shown) == len(every) else f"The worst {len(shown)} of {len(every)}"
     legend = [
@@ -70,7 +70,7 @@ def mistakes(evaluation: Evaluation) -> Element:
         key("decision", el("g", el("circle", cx=13, cy=6, r=4), class_="fired")),
         key("labelled word", el("rect", x=3, y=0, width=20, height=12, class_="word mine")),
     ]
-    cards = [_card(moment, evaluation) for moment in shown]
+    cards = [_card(mistake, evaluation) for mistake in shown]
     return section(
         "What went wrong",
         f"{which}, surest first: {many}. Scores stand at the end of the second of sound that they are of.",
@@ -83,21 +83,21 @@ def _many(kind: str, count: int) -> str:
     return f"{count} {kind}" if count == 1 else f"{count} {kind}{'es' if kind == 'miss' else 's'}"
 
 
-def _card(moment: Moment, evaluation: Evaluation) -> Element:
+def _card(mistake: Mistake, evaluation: Evaluation) -> Element:
     settings = evaluation.as_set.settings
-    threshold = settings.keywords[moment.keyword].threshold
-    detail = f"{moment.peak:.2f}" if moment.verdict else f"came to {moment.peak:.2f} of {threshold:g}"
-    said = moment.label.word if moment.verdict and moment.label and moment.label.word != moment.keyword else None
+    threshold = settings.keywords[mistake.keyword].threshold
+    detail = f"{mistake.peak:.2f}" if mistake.verdict else f"came to {mistake.peak:.2f} of {threshold:g}"
+    said = mistake.label.word if mistake.verdict and mistake.label and mistake.label.word != mistake.keyword else None
     return el(
         "div",
         el(
             "h3",
-            moment.keyword,
-            el("span", moment.kind, class_=f"kind {moment.kind.split()[0]}"),
+            mistake.keyword,
+            el("span", mistake.kind, class_=f"kind {mistake.kind.split()[0]}"),
             el("span", detail, class_="soft", style="font-weight: 400"),
             el("span", f"said: {said}", class_="soft", style="font-weight: 400") if said else None,
         ),
-        el("p", moment.place, class_="place"),
-        scores(moment, settings),
+        el("p", mistake.place, class_="place"),
+        scores(mistake, settings),
         class_="card",
     )

@@ -90,7 +90,7 @@ pre, code { font: 13px/1.5 ui-monospace, "DejaVu Sans Mono", Menlo, monospace; }
 .moments h3 .kind { font-size: 12px; font-weight: 600; padding: 1px 8px; border-radius: 9px; border: 1px solid; }
 .moments .place { color: var(--soft); font-size: 12.5px; margin: 0 0 6px; overflow-wrap: anywhere; }
 .kind.miss { color: var(--amber); } .kind.false { color: var(--red); }
-.kind.wrong { color: var(--violet); } .kind.double { color: var(--teal); }
+.kind.wrong { color: var(--violet); } .kind.duplicate { color: var(--teal); }
 svg .word { fill: var(--soft); fill-opacity: 0.13; }
 svg .word.mine { fill: var(--blue); fill-opacity: 0.16; }
 svg .said { fill: var(--ink); font-weight: 600; }

@@ -1,4 +1,4 @@
-"""The evaluation of streams as a whole: heard, judged as set, swept, and thresholds recommended and checked."""
+"""The evaluation of streams as a whole: stream, judged as set, swept, and thresholds recommended and checked."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from dataclasses import dataclass, replace
 from kws.decision import DecisionSettings
 from kws.evaluation.choose import Choice, choose
 from kws.evaluation.curves import Curve, sweep
-from kws.evaluation.heard import Heard, Progress
 from kws.evaluation.matching import TOLERANCE, tolerances
 from kws.evaluation.measure import Figures, Judged, decide, figures, judge
+from kws.evaluation.posterior_cache import Progress, ScoredStream
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Operation:
+class OperatingPoint:
     """What some settings come to.
 
     Attributes:
@@ -48,24 +48,24 @@ class Evaluation:
             None without such sound.
     """
 
-    as_set: Operation
+    as_set: OperatingPoint
     tolerance: dict[str, float]
     curves: dict[str, Curve]
     choice: Choice
-    recommended: Operation
-    held_out: tuple[Operation, Operation] | None
+    recommended: OperatingPoint
+    held_out: tuple[OperatingPoint, OperatingPoint] | None
 
 
 def evaluate(
-    streams: Sequence[Heard],
+    streams: Sequence[ScoredStream],
     settings: DecisionSettings,
     *,
-    held_out: Sequence[Heard] = (),
+    held_out: Sequence[ScoredStream] = (),
     budget: float = 1.0,
     tolerance: float = TOLERANCE,
     progress: Progress | None = None,
 ) -> Evaluation:
-    """Judge what was heard.
+    """Judge what was stream.
 
     Args:
         streams: to measure and to choose thresholds on.
@@ -93,7 +93,9 @@ def evaluate(
     )
 
 
-def _operate(streams: Sequence[Heard], settings: DecisionSettings, tolerance: dict[str, float]) -> Operation:
-    judged = tuple(judge(heard, settings.keywords, decide(heard, settings), tolerance) for heard in streams)
+def _operate(
+    streams: Sequence[ScoredStream], settings: DecisionSettings, tolerance: dict[str, float]
+) -> OperatingPoint:
+    judged = tuple(judge(stream, settings.keywords, decide(stream, settings), tolerance) for stream in streams)
     each = {keyword: figures(judged, (keyword,)) for keyword in settings.keywords}
-    return Operation(settings, judged, figures(judged, settings.keywords), each)
+    return OperatingPoint(settings, judged, figures(judged, settings.keywords), each)

@@ -8,8 +8,8 @@ from kws.evaluation.choose import frontier
 from kws.evaluation.curves import Curve
 from kws.evaluation.matching import Kind, Verdict
 from kws.evaluation.measure import Figures, Judged
-from kws.evaluation.moments import confusion
-from kws.evaluation.stream import Evaluation, Operation
+from kws.evaluation.mistakes import confusion
+from kws.evaluation.stream import Evaluation, OperatingPoint
 
 
 def as_dict(evaluation: Evaluation) -> dict[str, Any]:
@@ -45,12 +45,12 @@ def as_dict(evaluation: Evaluation) -> dict[str, Any]:
     }
 
 
-def _operation(operation: Operation) -> dict[str, Any]:
+def _operation(point: OperatingPoint) -> dict[str, Any]:
     return {
-        "total": _figures(operation.total),
+        "total": _figures(point.total),
         "keywords": {
-            keyword: {"threshold": operation.settings.keywords[keyword].threshold, **_figures(figures)}
-            for keyword, figures in operation.keywords.items()
+            keyword: {"threshold": point.settings.keywords[keyword].threshold, **_figures(figures)}
+            for keyword, figures in point.keywords.items()
         },
     }
 
@@ -62,7 +62,7 @@ def _figures(figures: Figures) -> dict[str, Any]:
         "misses": figures.misses,
         "miss_rate": _round(figures.miss_rate),
         "miss_rate_95": figures.miss_range and [_round(bound) for bound in figures.miss_range],
-        "doubles": figures.doubles,
+        "duplicates": figures.duplicates,
         "wrong_words": figures.wrong,
         "false_accepts": figures.false,
         "excused": figures.excused,
@@ -75,13 +75,13 @@ def _figures(figures: Figures) -> dict[str, Any]:
 
 
 def _stream(judged: Judged) -> dict[str, Any]:
-    heard = judged.heard
+    stream = judged.stream
     return {
-        "name": heard.name,
-        "seconds": _round(heard.seconds),
-        "words": len(heard.labels),
-        "recordings": len(heard.utterances),
-        "with_transcript": sum(bool(utterance.said) for utterance in heard.utterances),
+        "name": stream.name,
+        "seconds": _round(stream.seconds),
+        "words": len(stream.labels),
+        "recordings": len(stream.utterances),
+        "with_transcript": sum(bool(utterance.said) for utterance in stream.utterances),
         "detections": [_verdict(verdict) for verdict in judged.verdicts],
         "missed": [{"start": label.start, "end": label.end, "word": label.word} for label in judged.missed],
     }
@@ -109,7 +109,7 @@ def _curve(curve: Curve) -> dict[str, Any]:
         "thresholds": curve.thresholds.tolist(),
         "said": curve.said,
         "misses": curve.misses.tolist(),
-        "doubles": curve.doubles.tolist(),
+        "duplicates": curve.duplicates.tolist(),
         "wrong_words": curve.wrong.tolist(),
         "false_accepts": curve.false.tolist(),
     }

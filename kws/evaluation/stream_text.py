@@ -11,9 +11,9 @@ from rich.console import Console
 from rich.table import Table
 
 from kws.evaluation.curves import compared, together
-from kws.evaluation.heard import Heard
 from kws.evaluation.measure import Figures, percent, seconds
-from kws.evaluation.stream import Evaluation, Operation
+from kws.evaluation.posterior_cache import ScoredStream
+from kws.evaluation.stream import Evaluation, OperatingPoint
 from kws.evaluation.thresholds import as_toml, describe
 
 #: False accepts an hour of the short table's rows, at most; the report and --json have every threshold.
@@ -26,11 +26,11 @@ _OFF = 0.9
 
 def print_evaluation(evaluation: Evaluation, console: Console) -> None:
     """Everything, in the order in which it is asked for."""
-    operation = evaluation.as_set
-    heard = [judged.heard for judged in operation.streams]
-    for line in summary(heard):
+    point = evaluation.as_set
+    streams = [judged.stream for judged in point.streams]
+    for line in summary(streams):
         console.print(line, soft_wrap=True, highlight=False)
-    console.print(_figures_table(operation))
+    console.print(_figures_table(point))
     for line in remarks(evaluation):
         console.print(line, soft_wrap=True, highlight=False)
     console.print("\nOne threshold for all keywords, for fewer and fewer false accepts", highlight=False)
@@ -40,16 +40,16 @@ def print_evaluation(evaluation: Evaluation, console: Console) -> None:
         console.print(_choice_table(evaluation))
         for line in choice_remarks(evaluation):
             console.print(line, soft_wrap=True, highlight=False)
-        toml = as_toml(evaluation.choice, describe(evaluation.choice, operation.total.hours))
+        toml = as_toml(evaluation.choice, describe(evaluation.choice, point.total.hours))
         console.print(f"\n{toml}", soft_wrap=True, highlight=False, markup=False, end="")
 
 
-def summary(heard: Sequence[Heard]) -> list[str]:
-    """What was heard, a line for each labelled recording and one for all plain sound."""
+def summary(streams: Sequence[ScoredStream]) -> list[str]:
+    """What was stream, a line for each labelled recording and one for all plain sound."""
     lines = [
-        f"{each.name}: {each.seconds / 60:.1f} min, {len(each.labels)} words" for each in heard if not each.utterances
+        f"{each.name}: {each.seconds / 60:.1f} min, {len(each.labels)} words" for each in streams if not each.utterances
     ]
-    plain = [each for each in heard if each.utterances]
+    plain = [each for each in streams if each.utterances]
     if plain:
         recordings = [utterance for each in plain for utterance in each.utterances]
         folders = plain[0].name if len(plain) == 1 else f"{len(plain)} folders"
@@ -62,8 +62,8 @@ def summary(heard: Sequence[Heard]) -> list[str]:
 
 def remarks(evaluation: Evaluation) -> list[str]:
     """What the table of figures cannot say."""
-    operation = evaluation.as_set
-    total = operation.total
+    point = evaluation.as_set
+    total = point.total
     lines = []
     if total.miss_range:
         share, (least, most) = percent(total.miss_rate or 0.0), map(percent, total.miss_range)
@@ -71,8 +71,8 @@ def remarks(evaluation: Evaluation) -> list[str]:
     lines.append(f"{false_accepts(total.false_rate)} an hour ({spread(total.false_range)} at 95 % confidence)")
     if total.excused:
         lines.append(f"{total.excused} detections in plain speech are excused: its transcripts have the words")
-    keywords = operation.keywords
-    others = Counter(label.word for each in operation.streams for label in each.heard.labels)
+    keywords = point.keywords
+    others = Counter(label.word for each in point.streams for label in each.stream.labels)
     others = Counter({word: count for word, count in others.items() if word not in keywords})
     if others:
         words = ", ".join(f"{word} {count}" for word, count in others.most_common(10))
@@ -97,7 +97,7 @@ def choice_remarks(evaluation: Evaluation) -> list[str]:
             f"{_ENOUGH / choice.budget:.2g} h or more would"
         )
     if evaluation.held_out:
-        before, after = (operation.of(choice.picks) for operation in evaluation.held_out)
+        before, after = (point.of(choice.picks) for point in evaluation.held_out)
         lines.append(
             f"checked on {after.hours:.2f} h of other sound: {false_accepts(after.false_rate)} an hour "
             f"({spread(after.false_range)} at 95 % confidence); {rough(before.false_rate)} as set"
@@ -118,11 +118,11 @@ def rough(number: float) -> str:
     return f"{number:.0f}" if number >= 10 else f"{number:.2g}"
 
 
-def _figures_table(operation: Operation) -> Table:
+def _figures_table(point: OperatingPoint) -> Table:
     table = Table(box=box.SIMPLE, header_style="", show_footer=True)
-    total = operation.total
-    rows = [(keyword, *_row(figures)) for keyword, figures in operation.keywords.items()]
-    heads = ("", "said", "hits", "missed", "", "wrong", "doubles", "false", "an hour", "latency", "95 %")
+    total = point.total
+    rows = [(keyword, *_row(figures)) for keyword, figures in point.keywords.items()]
+    heads = ("", "said", "hits", "missed", "", "wrong", "duplicates", "false", "an hour", "latency", "95 %")
     for head, foot in zip(heads, ("in all", *_row(total)), strict=True):
         table.add_column(head, foot, justify="left" if not head and not table.columns else "right")
     for row in rows:
@@ -137,7 +137,7 @@ def _row(figures: Figures) -> tuple[str, ...]:
         str(figures.misses),
         "" if figures.miss_rate is None else percent(figures.miss_rate),
         str(figures.wrong),
-        str(figures.doubles),
+        str(figures.duplicates),
         str(figures.false),
         f"{figures.false_rate:.2f}",
         seconds(figures.latency(50)),
@@ -147,7 +147,7 @@ def _row(figures: Figures) -> tuple[str, ...]:
 
 def _sweep_table(evaluation: Evaluation) -> Table:
     curve = together(list(compared(evaluation.curves).values()))
-    table = _table("threshold", "missed", "", "wrong", "doubles", "false", "an hour")
+    table = _table("threshold", "missed", "", "wrong", "duplicates", "false", "an hour")
     within = (np.flatnonzero(curve.false_rate <= most) for most in _ROWS)
     for place in dict.fromkeys(int(places[0]) for places in within if len(places)):
         table.add_row(
@@ -155,7 +155,7 @@ def _sweep_table(evaluation: Evaluation) -> Table:
             str(curve.misses[place]),
             percent(curve.miss_rate[place]) if curve.said else "",
             str(curve.wrong[place]),
-            str(curve.doubles[place]),
+            str(curve.duplicates[place]),
             str(curve.false[place]),
             f"{curve.false_rate[place]:.2f}",
         )
@@ -165,9 +165,9 @@ def _sweep_table(evaluation: Evaluation) -> Table:
 def _choice_table(evaluation: Evaluation) -> Table:
     columns = ["", "as set", "recommended", "missed", "", "wrong", "false", "expected an hour"]
     table = _table(*columns)
-    operation = evaluation.recommended
+    point = evaluation.recommended
     for keyword, pick in evaluation.choice.picks.items():
-        figures = operation.keywords[keyword]
+        figures = point.keywords[keyword]
         table.add_row(
             keyword,
             f"{evaluation.as_set.settings.keywords[keyword].threshold:g}",
@@ -179,7 +179,7 @@ def _choice_table(evaluation: Evaluation) -> Table:
             f"{pick.false_rate:.2f}",
         )
     table.add_section()
-    total = operation.of(evaluation.choice.picks)
+    total = point.of(evaluation.choice.picks)
     table.add_row(
         "in all",
         "",

@@ -24,7 +24,7 @@ def curve(false: object, misses: object, *, said: int = 100, hours: float = 10.0
         said,
         hours,
         misses=np.asarray(misses, np.int64),
-        doubles=none,
+        duplicates=none,
         wrong=none,
         false=np.asarray(false, np.int64),
     )

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from kws.corpus.transcripts import transcripts
 from kws.errors import UsageError
-from kws.evaluation.labels import Label, read_labels, write_labels
+from kws.evaluation.labels import LabelledWord, read_labels, write_labels
 
 
 def write(tmp_path: Path, text: str) -> Path:
@@ -27,7 +27,7 @@ def write(tmp_path: Path, text: str) -> Path:
     ],
 )
 def test_labels_are_read_by_start(tmp_path: Path, text: str) -> None:
-    assert read_labels(write(tmp_path, text)) == (Label(0.25, 1, "off"), Label(1.5, 2, "on"))
+    assert read_labels(write(tmp_path, text)) == (LabelledWord(0.25, 1, "off"), LabelledWord(1.5, 2, "on"))
 
 
 def test_a_recording_may_have_no_words(tmp_path: Path) -> None:
@@ -36,7 +36,7 @@ def test_a_recording_may_have_no_words(tmp_path: Path) -> None:
 
 
 def test_a_word_may_have_spaces_and_accents(tmp_path: Path) -> None:
-    assert read_labels(write(tmp_path, "1\t2\thé là\n")) == (Label(1, 2, "hé là"),)
+    assert read_labels(write(tmp_path, "1\t2\thé là\n")) == (LabelledWord(1, 2, "hé là"),)
 
 
 @pytest.mark.parametrize(
@@ -80,7 +80,7 @@ def test_what_is_written_is_read(
     tmp_path_factory: pytest.TempPathFactory, times: list[tuple[int, int]], word: str
 ) -> None:
     path = tmp_path_factory.mktemp("labels") / "labels.tsv"
-    labels = sorted(Label(start / 10000, (start + length) / 10000, word) for start, length in times)
+    labels = sorted(LabelledWord(start / 10000, (start + length) / 10000, word) for start, length in times)
     write_labels(path, labels)
     assert list(read_labels(path)) == labels
 

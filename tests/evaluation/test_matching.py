@@ -8,17 +8,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kws.evaluation.heard import Utterance
-from kws.evaluation.labels import Label
+from kws.evaluation.labels import LabelledWord
 from kws.evaluation.matching import Fire, Judge, Kind, tolerances
+from kws.evaluation.posterior_cache import Utterance
 from tests.support.posteriors import KEYWORDS, heard, settings
 
-LETTERS = {Kind.HIT: "h", Kind.DOUBLE: "d", Kind.WRONG: "w", Kind.FALSE: "f", Kind.EXCUSED: "e"}
-ON, OFF = Label(1.0, 1.5, "on"), Label(1.9, 2.4, "off")
+LETTERS = {Kind.HIT: "h", Kind.DUPLICATE: "d", Kind.WRONG: "w", Kind.FALSE: "f", Kind.EXCUSED: "e"}
+ON, OFF = LabelledWord(1.0, 1.5, "on"), LabelledWord(1.9, 2.4, "off")
 TOLERANCE = dict.fromkeys(KEYWORDS, 0.75)
 
 
-def judged(keyword: str, times: list[float], *labels: Label) -> str:
+def judged(keyword: str, times: list[float], *labels: LabelledWord) -> str:
     """A letter for each detection, in order of time."""
     ask = Judge(heard([], labels), KEYWORDS, TOLERANCE)
     return "".join(LETTERS[verdict.kind] for verdict in ask(keyword, [Fire(time, 0.9) for time in times]))
@@ -50,7 +50,7 @@ def test_where_nobody_spoke_it_is_false() -> None:
 
 
 def test_a_word_that_is_no_keyword_makes_it_false() -> None:
-    assert judged("on", [1.6], Label(1.0, 1.5, "own")) == "f"
+    assert judged("on", [1.6], LabelledWord(1.0, 1.5, "own")) == "f"
 
 
 def test_neighbouring_words_each_have_their_own() -> None:
@@ -67,7 +67,7 @@ def test_what_is_too_much_belongs_to_the_word_that_ended_nearest() -> None:
 
 
 def test_the_same_word_twice_in_a_row() -> None:
-    again = Label(1.9, 2.4, "on")
+    again = LabelledWord(1.9, 2.4, "on")
     assert judged("on", [1.6, 2.5], ON, again) == "hh"
     assert judged("on", [1.6, 1.8, 2.5], ON, again) == "hdh"
     # One detection is one hit, and the other word is missed.
@@ -95,18 +95,18 @@ def test_a_keyword_that_waits_for_quiet_may_come_later() -> None:
 
 
 @st.composite
-def scenes(draw: st.DrawFn) -> tuple[list[Label], list[float]]:
+def scenes(draw: st.DrawFn) -> tuple[list[LabelledWord], list[float]]:
     """Words one after the other, some close, and detections anywhere; all in tenths of a second."""
     labels, time = [], 0
     for _ in range(draw(st.integers(0, 6))):
         time += draw(st.integers(0, 8))
         length = draw(st.integers(1, 6))
-        labels.append(Label(time / 10, (time + length) / 10, draw(st.sampled_from(["on", "off"]))))
+        labels.append(LabelledWord(time / 10, (time + length) / 10, draw(st.sampled_from(["on", "off"]))))
         time += length
     return labels, [tenth / 10 for tenth in draw(st.lists(st.integers(0, 90), max_size=8, unique=True))]
 
 
-def most_hits(labels: list[Label], times: list[float]) -> int:
+def most_hits(labels: list[LabelledWord], times: list[float]) -> int:
     """The largest number of labels that detections can be given to, by trying all."""
     if not times:
         return 0
@@ -119,7 +119,7 @@ def most_hits(labels: list[Label], times: list[float]) -> int:
 
 
 @given(scenes())
-def test_there_are_as_many_hits_as_there_can_be(scene: tuple[list[Label], list[float]]) -> None:
+def test_there_are_as_many_hits_as_there_can_be(scene: tuple[list[LabelledWord], list[float]]) -> None:
     labels, times = scene
     letters = judged("on", times, *labels)
     assert len(letters) == len(times)

@@ -10,42 +10,42 @@ from hypothesis import strategies as st
 
 from kws.decision import GateSettings
 from kws.evaluation.curves import compared, sweep, together
-from kws.evaluation.heard import Heard
-from kws.evaluation.labels import Label
+from kws.evaluation.labels import LabelledWord
 from kws.evaluation.matching import tolerances
 from kws.evaluation.measure import Figures, decide, figures, judge, percent, poisson, seconds, wilson
-from kws.evaluation.moments import MISSED, NO_WORD, OTHER_WORD, confusion, moments, timeline
-from kws.evaluation.stream import Operation, evaluate
-from tests.support.posteriors import KEYWORDS, Hump, heard, settings
+from kws.evaluation.mistakes import MISSED, NO_WORD, OTHER_WORD, confusion, find_mistakes, timeline
+from kws.evaluation.posterior_cache import ScoredStream
+from kws.evaluation.stream import OperatingPoint, evaluate
+from tests.support.posteriors import KEYWORDS, Activation, heard, settings
 
-#: Six words and what became of them: a late hit and its double, a miss that came close, a word taken for another, a
-#: hit that was early, a word that is none of the model's and was taken for one, and a word that left no trace.
+#: Six words and their outcomes: a late hit and its duplicate; a near miss; a wrong word; an early hit; a false accept
+#: on a word that is no keyword; and a miss without a trace.
 LABELS = (
-    Label(2, 2.5, "on"), Label(6, 6.5, "on"), Label(10, 10.5, "off"), Label(14, 14.5, "stop"), Label(18, 18.5, "own"),
-    Label(22, 22.5, "off"),
+    LabelledWord(2, 2.5, "on"), LabelledWord(6, 6.5, "on"), LabelledWord(10, 10.5, "off"),
+    LabelledWord(14, 14.5, "stop"), LabelledWord(18, 18.5, "own"), LabelledWord(22, 22.5, "off"),
 )  # fmt: skip
-HUMPS = (
-    Hump("on", 2.7), Hump("on", 3.1), Hump("on", 6.6, 0.7), Hump("stop", 10.6, 0.9), Hump("stop", 14.4),
-    Hump("on", 18.6, 0.85), Hump("off", 40, 0.99), Hump("off", 50, 0.83),
+ACTIVATIONS = (
+    Activation("on", 2.7), Activation("on", 3.1), Activation("on", 6.6, 0.7), Activation("stop", 10.6, 0.9),
+    Activation("stop", 14.4), Activation("on", 18.6, 0.85), Activation("off", 40, 0.99), Activation("off", 50, 0.83),
 )  # fmt: skip
 
 
-def scene() -> Heard:
-    return heard(HUMPS, LABELS, seconds=360.0)
+def scene() -> ScoredStream:
+    return heard(ACTIVATIONS, LABELS, seconds=360.0)
 
 
-def operation(stream: Heard) -> Operation:
+def operation(stream: ScoredStream) -> OperatingPoint:
     return evaluate([stream], settings()).as_set
 
 
 def test_every_figure_of_a_scene() -> None:
     measured = operation(scene())
     assert {
-        keyword: (each.said, each.hits, each.misses, each.doubles, each.wrong, each.false)
+        keyword: (each.said, each.hits, each.misses, each.duplicates, each.wrong, each.false)
         for keyword, each in measured.keywords.items()
     } == {"on": (2, 1, 1, 1, 0, 1), "off": (2, 0, 2, 0, 0, 2), "stop": (1, 1, 0, 0, 1, 0)}
     total = measured.total
-    assert (total.said, total.hits, total.misses, total.doubles, total.wrong, total.false) == (5, 2, 3, 1, 1, 3)
+    assert (total.said, total.hits, total.misses, total.duplicates, total.wrong, total.false) == (5, 2, 3, 1, 1, 3)
     assert total.hours == 0.1
     assert total.miss_rate == 0.6
     assert total.false_rate == pytest.approx(30)
@@ -66,11 +66,11 @@ def test_who_was_taken_for_whom() -> None:
 
 def test_what_went_wrong_comes_worst_first_and_by_turns() -> None:
     measured = operation(scene())
-    wrong = moments(measured, tolerances(measured.settings))
+    wrong = find_mistakes(measured, tolerances(measured.settings))
     assert [(each.keyword, each.kind, round(each.peak, 2)) for each in wrong] == [
         ("off", "false accept", 0.99),
         ("off", "miss", 0.0),
-        ("on", "double", 0.95),
+        ("on", "duplicate", 0.95),
         ("off", "miss", 0.0),
         ("stop", "wrong word", 0.9),
         ("on", "miss", 0.7),
@@ -83,7 +83,7 @@ def test_what_went_wrong_comes_worst_first_and_by_turns() -> None:
 def test_the_scores_about_a_miss() -> None:
     measured = operation(scene())
     near = next(
-        each for each in moments(measured, tolerances(measured.settings)) if each.peak > 0.5 and not each.verdict
+        each for each in find_mistakes(measured, tolerances(measured.settings)) if each.peak > 0.5 and not each.verdict
     )
     line = timeline(near, measured.settings)
     assert line.times[0] == pytest.approx(6.5 - 1.25)
@@ -97,15 +97,18 @@ def test_the_scores_about_a_miss() -> None:
 
 def test_scores_at_the_edges_of_a_stream() -> None:
     # The word is over before the first window ends, and another is cut off by the end.
-    measured = operation(heard([], [Label(0.1, 0.4, "on"), Label(9.8, 10, "off")], seconds=10.0))
-    first, last = moments(measured, tolerances(measured.settings))
+    measured = operation(heard([], [LabelledWord(0.1, 0.4, "on"), LabelledWord(9.8, 10, "off")], seconds=10.0))
+    first, last = find_mistakes(measured, tolerances(measured.settings))
     assert timeline(first, measured.settings).times.tolist() == pytest.approx([1 + 0.05 * i for i in range(9)])
     assert timeline(last, measured.settings).times[-1] == pytest.approx(11)
 
 
 def test_the_gate_counts_as_it_is_set_and_the_sweep_leaves_it_open() -> None:
     gated = replace(settings(), gate=GateSettings(wake_words=("stop",), seconds=2.0))
-    stream = heard([Hump("on", 2.7), Hump("stop", 8.5), Hump("on", 9.5)], [Label(2, 2.5, "on"), Label(9, 9.4, "on")])
+    stream = heard(
+        [Activation("on", 2.7), Activation("stop", 8.5), Activation("on", 9.5)],
+        [LabelledWord(2, 2.5, "on"), LabelledWord(9, 9.4, "on")],
+    )
     evaluation = evaluate([stream], gated)
     assert evaluation.as_set.keywords["on"].hits == 1
     assert evaluation.recommended.keywords["on"].hits == 2
@@ -113,7 +116,7 @@ def test_the_gate_counts_as_it_is_set_and_the_sweep_leaves_it_open() -> None:
 
 
 def test_each_threshold_of_the_sweep_is_what_the_decision_layer_makes_of_it() -> None:
-    streams, chosen = [scene(), heard([Hump("off", 5.0, 0.6), Hump("on", 9.0, 0.97)])], settings()
+    streams, chosen = [scene(), heard([Activation("off", 5.0, 0.6), Activation("on", 9.0, 0.97)])], settings()
     allowed = tolerances(chosen)
     thresholds = (0.1, 0.5, 0.69, 0.71, 0.84, 0.86, 0.96, 0.99)
     curves = sweep(streams, chosen, allowed, thresholds=thresholds)
@@ -122,8 +125,8 @@ def test_each_threshold_of_the_sweep_is_what_the_decision_layer_makes_of_it() ->
             at = chosen.with_threshold(keyword, threshold)
             judged = [judge(stream, KEYWORDS, decide(stream, at), allowed) for stream in streams]
             figure = figures(judged, [keyword])
-            found = (curve.misses[place], curve.doubles[place], curve.wrong[place], curve.false[place])
-            assert found == (figure.misses, figure.doubles, figure.wrong, figure.false)
+            found = (curve.misses[place], curve.duplicates[place], curve.wrong[place], curve.false[place])
+            assert found == (figure.misses, figure.duplicates, figure.wrong, figure.false)
             assert curve.false_rate[place] == figure.false_rate
     whole = together(list(curves.values()))
     np.testing.assert_array_equal(whole.false, sum(curve.false for curve in curves.values()))
@@ -131,14 +134,14 @@ def test_each_threshold_of_the_sweep_is_what_the_decision_layer_makes_of_it() ->
 
 
 def test_keywords_that_nobody_said_are_left_out_of_comparisons() -> None:
-    curves = sweep([heard([], [Label(2, 2.5, "on")])], settings(), tolerances(settings()))
+    curves = sweep([heard([], [LabelledWord(2, 2.5, "on")])], settings(), tolerances(settings()))
     assert list(compared(curves)) == ["on"]
     curves = sweep([heard([])], settings(), tolerances(settings()))
     assert list(compared(curves)) == list(KEYWORDS)
 
 
 def test_nothing_said_and_nothing_heard() -> None:
-    none = Figures(said=0, hits=0, doubles=0, wrong=0, false=0, excused=0, hours=2.0)
+    none = Figures(said=0, hits=0, duplicates=0, wrong=0, false=0, excused=0, hours=2.0)
     assert (none.miss_rate, none.miss_range, none.latency(50), none.false_rate) == (None, None, None, 0.0)
     assert none.false_range[0] == 0
     assert none.false_range[1] == pytest.approx(3.69 / 2, rel=0.02)

@@ -7,16 +7,16 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from kws.evaluation.heard import Heard, Utterance
-from kws.evaluation.labels import Label
+from kws.evaluation.labels import LabelledWord
 from kws.evaluation.markup import el, render
 from kws.evaluation.pictures import LogAxis
+from kws.evaluation.posterior_cache import ScoredStream, Utterance
 from kws.evaluation.report import page
-from kws.evaluation.report_mistakes import MOMENTS
+from kws.evaluation.report_mistakes import MOST_MISTAKES
 from kws.evaluation.stream import Evaluation, evaluate
 from kws.evaluation.stream_json import as_dict
 from kws.evaluation.stream_text import print_evaluation, rough
-from tests.support.posteriors import Hump, heard, settings
+from tests.support.posteriors import Activation, heard, settings
 
 from .test_measure import scene
 
@@ -51,10 +51,10 @@ class Reader(HTMLParser):
             self.text += data
 
 
-def speech() -> Heard:
+def speech() -> ScoredStream:
     """Two recordings of plain speech; the second has a false accept, and one that its transcript excuses."""
     said = [Utterance(Path("a/1.flac"), 1, 20, {}), Utterance(Path("a/2 & 3.flac"), 21, 40, {"on": 1})]
-    return heard([Hump("on", 25.0), Hump("stop", 30.0, 0.93)], utterances=said, name="a")
+    return heard([Activation("on", 25.0), Activation("stop", 30.0, 0.93)], utterances=said, name="a")
 
 
 def evaluation() -> Evaluation:
@@ -94,22 +94,22 @@ def test_a_page_without_words() -> None:
 
 
 def test_a_page_without_mistakes() -> None:
-    stream = heard([Hump("on", 2.6)], [Label(2, 2.5, "on")])
+    stream = heard([Activation("on", 2.6)], [LabelledWord(2, 2.5, "on")])
     assert "Nothing: no miss" in Reader(page(evaluate([stream], settings()), ABOUT)).text
 
 
 def test_a_page_shows_no_more_than_the_worst() -> None:
-    labels = [Label(2.0 * i, 2.0 * i + 0.5, "on") for i in range(1, 100)]
+    labels = [LabelledWord(2.0 * i, 2.0 * i + 0.5, "on") for i in range(1, 100)]
     reader = Reader(page(evaluate([heard([], labels, seconds=210.0)], settings()), ABOUT))
-    assert f"The worst {MOMENTS} of 99" in reader.text
-    assert sum(value == "img" for name, value in reader.attributes if name == "role") == 1 + 1 + MOMENTS
+    assert f"The worst {MOST_MISTAKES} of 99" in reader.text
+    assert sum(value == "img" for name, value in reader.attributes if name == "role") == 1 + 1 + MOST_MISTAKES
 
 
 def test_the_json_has_every_figure() -> None:
     report = json.loads(json.dumps(as_dict(evaluation())))
     assert report["as_set"]["keywords"]["on"] == {
         "threshold": 0.8, "said": 2, "hits": 1, "misses": 1, "miss_rate": 0.5, "miss_rate_95": [0.0945, 0.9055],
-        "doubles": 1, "wrong_words": 0, "false_accepts": 1, "excused": 1, "hours": 0.1167, "false_rate": 8.5714,
+        "duplicates": 1, "wrong_words": 0, "false_accepts": 1, "excused": 1, "hours": 0.1167, "false_rate": 8.5714,
         "false_rate_95": [0.112, 47.6893], "latency_median": 0.2, "latency_95": 0.2,
     }  # fmt: skip
     assert [len(stream["detections"]) for stream in report["streams"]] == [8 - 1, 2]

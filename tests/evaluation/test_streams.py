@@ -13,7 +13,7 @@ import soundfile
 
 from kws.cli import main
 from kws.errors import UsageError
-from kws.evaluation.heard import Listener
+from kws.evaluation.posterior_cache import StreamScorer
 from kws.inference.model import Model
 from tests.support.toy_model import PITCHES, RATE, tone, write_clips, write_model
 
@@ -51,7 +51,7 @@ def report(capsys: pytest.CaptureFixture[str]) -> dict[str, Any]:
 def test_every_tone_is_heard_once(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert evaluate(folder / "s.wav", folder / "s.tsv", "--model", folder / "model", "--json") == 0
     total = report(capsys)["as_set"]["total"]
-    assert (total["said"], total["hits"], total["doubles"], total["wrong_words"], total["false_accepts"]) == (
+    assert (total["said"], total["hits"], total["duplicates"], total["wrong_words"], total["false_accepts"]) == (
         12,
         12,
         0,
@@ -104,8 +104,8 @@ def test_thresholds_are_written_and_taken_back(
 
 
 def test_what_the_model_said_is_remembered(folder: Path, tmp_path: Path) -> None:
-    def listener(hop: float = 0.05) -> Listener:
-        return Listener(Model(folder / "model"), hop, cache=tmp_path / "cache")
+    def listener(hop: float = 0.05) -> StreamScorer:
+        return StreamScorer(Model(folder / "model"), hop, cache=tmp_path / "cache")
 
     fresh = listener().plain(folder / "speech")
     calls: list[float] = []
@@ -122,7 +122,7 @@ def test_what_the_model_said_is_remembered(folder: Path, tmp_path: Path) -> None
 
 
 def test_recordings_of_speech_are_one_stream_with_silence_round_each(folder: Path) -> None:
-    heard = Listener(Model(folder / "model"), 0.05).plain(folder / "speech")
+    heard = StreamScorer(Model(folder / "model"), 0.05).plain(folder / "speech")
     assert [(each.path.name, each.start, each.end, dict(each.said)) for each in heard.utterances] == [
         ("1-0.flac", 1.0, 3.5, {"turn": 1, "it": 1, "on": 1}),
         ("1-1.flac", 4.5, 6.0, {"halt": 1}),
@@ -138,7 +138,7 @@ def test_recordings_of_speech_are_one_stream_with_silence_round_each(folder: Pat
 def test_labels_must_belong_to_their_recording(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "long.tsv").write_text("999\t1000\ton\n")
     with pytest.raises(UsageError, match=r"long\.tsv: a word ends at 1000\.00 s, but .*s\.wav is .* s long"):
-        Listener(Model(folder / "model"), 0.05).labelled(folder / "s.wav", tmp_path / "long.tsv")
+        StreamScorer(Model(folder / "model"), 0.05).labelled(folder / "s.wav", tmp_path / "long.tsv")
 
 
 @pytest.mark.parametrize(
@@ -195,6 +195,6 @@ def test_the_model_that_ships_on_a_stream_of_clips(
     assert evaluate(tmp_path / "s.wav", tmp_path / "s.tsv", "--model", model_folder, "--json") == 0
     total = report(capsys)["as_set"]["total"]
     assert total["said"] == 100
-    assert total["doubles"] == 0
+    assert total["duplicates"] == 0
     assert total["miss_rate"] <= 0.25
     assert total["latency_median"] <= 0.15

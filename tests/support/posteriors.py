@@ -8,15 +8,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from kws.decision import DecisionOptions, DecisionSettings, Options, Stretch, resolve
-from kws.evaluation.heard import Heard, Utterance
-from kws.evaluation.labels import Label
+from kws.evaluation.labels import LabelledWord
+from kws.evaluation.posterior_cache import ScoredStream, Utterance
 from kws.types import SILENCE, UNKNOWN
 
 KEYWORDS = ("on", "off", "stop")
 HOP = 0.05
 
 
-class Hump(NamedTuple):
+class Activation(NamedTuple):
     """A keyword's posterior is high: in the windows that end from ``time`` on, for ``seconds``."""
 
     keyword: str
@@ -32,19 +32,19 @@ def settings(keywords: Sequence[str] = KEYWORDS, **options: Any) -> DecisionSett
 
 
 def heard(
-    humps: Iterable[Hump],
-    labels: Iterable[Label] = (),
+    activations: Iterable[Activation],
+    labels: Iterable[LabelledWord] = (),
     *,
     seconds: float = 60.0,
     name: str = "made.wav",
     utterances: Iterable[Utterance] = (),
     keywords: Sequence[str] = KEYWORDS,
-) -> Heard:
-    """A stream of silence with these humps in it, the first window after a second."""
+) -> ScoredStream:
+    """A stream of silence with these activations in it, the first window after a second."""
     names = (SILENCE, UNKNOWN, *keywords)
     posteriors = np.zeros((round(seconds / HOP) + 1, len(names)), np.float32)
-    for keyword, time, score, length in humps:
+    for keyword, time, score, length in activations:
         first = round((time - 1) / HOP)
         posteriors[first : first + round(length / HOP), names.index(keyword)] = score
     posteriors[:, 0] = 1 - posteriors[:, 1:].sum(axis=1)
-    return Heard(name, seconds, Stretch(names, posteriors), tuple(sorted(labels)), tuple(utterances))
+    return ScoredStream(name, seconds, Stretch(names, posteriors), tuple(sorted(labels)), tuple(utterances))

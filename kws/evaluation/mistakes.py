@@ -1,4 +1,4 @@
-"""What went wrong, moment by moment: for looking at, and for counting who was taken for whom."""
+"""What went wrong, one by one: for looking at, and for counting who was taken for whom."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 
 from kws.decision import DecisionSettings
-from kws.evaluation.heard import Heard
-from kws.evaluation.labels import Label
+from kws.evaluation.labels import LabelledWord
 from kws.evaluation.matching import Kind, Verdict
-from kws.evaluation.stream import Operation
+from kws.evaluation.posterior_cache import ScoredStream
+from kws.evaluation.stream import OperatingPoint
 from kws.types import Float64Array
 
 MISSED = "missed"
@@ -18,17 +18,17 @@ OTHER_WORD = "another word"
 NO_WORD = "no word"
 
 
-def confusion(operation: Operation) -> dict[str, dict[str, int]]:
+def confusion(point: OperatingPoint) -> dict[str, dict[str, int]]:
     """How often each keyword was detected where each was said, and how often each was missed.
 
     Returns:
         Counts by what was said (each keyword, :data:`OTHER_WORD` for labelled words that are none, :data:`NO_WORD`)
-        and by what was detected (each keyword, :data:`MISSED`). Doubles and excused detections are left out, so that
+        and by what was detected (each keyword, :data:`MISSED`). Duplicates and excused detections are left out, so that
         a keyword's own hits and misses are as many as it was said.
     """
-    keywords = tuple(operation.keywords)
+    keywords = tuple(point.keywords)
     counts = {said: dict.fromkeys((*keywords, MISSED), 0) for said in (*keywords, OTHER_WORD, NO_WORD)}
-    for judged in operation.streams:
+    for judged in point.streams:
         for verdict in judged.verdicts:
             if verdict.kind in (Kind.HIT, Kind.WRONG, Kind.FALSE):
                 said = verdict.label.word if verdict.label else NO_WORD
@@ -39,12 +39,12 @@ def confusion(operation: Operation) -> dict[str, dict[str, int]]:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Moment:
+class Mistake:
     """A miss, or a detection that should not have been.
 
     Attributes:
         keyword: that was missed or detected.
-        heard: the stream.
+        stream: whose detections these are.
         time: of the decision, or the end of the word that was missed, in seconds.
         verdict: on the detection; None for a miss.
         label: the word that was missed, or that was said where it was detected.
@@ -52,10 +52,10 @@ class Moment:
     """
 
     keyword: str
-    heard: Heard
+    stream: ScoredStream
     time: float
     verdict: Verdict | None
-    label: Label | None
+    label: LabelledWord | None
     peak: float
 
     @property
@@ -68,7 +68,7 @@ class Moment:
         utterance = self.verdict.utterance if self.verdict else None
         if utterance:
             return f"{utterance.path.name} at {max(0.0, self.time - utterance.start):.2f} s"
-        return f"{self.heard.name} at {self.time:.2f} s"
+        return f"{self.stream.name} at {self.time:.2f} s"
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -89,44 +89,44 @@ class Timeline:
     rivals: Float64Array
 
 
-def moments(operation: Operation, tolerance: dict[str, float]) -> list[Moment]:
+def find_mistakes(point: OperatingPoint, tolerance: dict[str, float]) -> list[Mistake]:
     """All that went wrong, the worst first.
 
     Surest false accepts and wrong words come first, and misses by how far they stayed below their threshold; one
     kind takes turns with the other, so that a few show both.
     """
     fired = [
-        Moment(verdict.keyword, judged.heard, verdict.time, verdict, verdict.label, verdict.score)
-        for judged in operation.streams
+        Mistake(verdict.keyword, judged.stream, verdict.time, verdict, verdict.label, verdict.score)
+        for judged in point.streams
         for verdict in judged.verdicts
         if verdict.kind not in (Kind.HIT, Kind.EXCUSED)
     ]
     missed = [
-        Moment(label.word, judged.heard, label.end, None, label, _peak(judged.heard, label, operation, tolerance))
-        for judged in operation.streams
+        Mistake(label.word, judged.stream, label.end, None, label, _peak(judged.stream, label, point, tolerance))
+        for judged in point.streams
         for label in judged.missed
     ]
-    thresholds = {keyword: chosen.threshold for keyword, chosen in operation.settings.keywords.items()}
-    fired.sort(key=lambda moment: thresholds[moment.keyword] - moment.peak)
-    missed.sort(key=lambda moment: moment.peak - thresholds[moment.keyword])
+    thresholds = {keyword: chosen.threshold for keyword, chosen in point.settings.keywords.items()}
+    fired.sort(key=lambda mistake: thresholds[mistake.keyword] - mistake.peak)
+    missed.sort(key=lambda mistake: mistake.peak - thresholds[mistake.keyword])
     alternating = []
     for place in range(max(len(fired), len(missed))):
         alternating += fired[place : place + 1] + missed[place : place + 1]
     return alternating
 
 
-def timeline(moment: Moment, settings: DecisionSettings, *, before: float = 1.25, after: float = 1.0) -> Timeline:
+def timeline(mistake: Mistake, settings: DecisionSettings, *, before: float = 1.25, after: float = 1.0) -> Timeline:
     """The scores around a moment, ``before`` to ``after`` it in seconds."""
-    stretch = moment.heard.stretch
-    rows = _rows(moment.heard, settings, moment.time - before, moment.time + after)
-    averages = stretch.averages(settings.windows(moment.keyword))[rows]
-    column = stretch.labels.index(moment.keyword)
+    stretch = mistake.stream.stretch
+    rows = _rows(mistake.stream, settings, mistake.time - before, mistake.time + after)
+    averages = stretch.averages(settings.windows(mistake.keyword))[rows]
+    column = stretch.labels.index(mistake.keyword)
     others = averages.copy()
     others[:, column] = -1.0
     peak = int(averages[:, column].argmax()) if len(averages) else 0
     rival = int(others[peak].argmax()) if len(others) else 0
     return Timeline(
-        times=_ends(moment.heard, settings)[rows],
+        times=_ends(mistake.stream, settings)[rows],
         posteriors=stretch.posteriors[rows, column].astype(np.float64),
         averages=averages[:, column],
         rival=stretch.labels[rival],
@@ -134,18 +134,18 @@ def timeline(moment: Moment, settings: DecisionSettings, *, before: float = 1.25
     )
 
 
-def _peak(heard: Heard, label: Label, operation: Operation, tolerance: dict[str, float]) -> float:
+def _peak(stream: ScoredStream, label: LabelledWord, point: OperatingPoint, tolerance: dict[str, float]) -> float:
     """The highest score while a detection could have been of a label."""
-    settings = operation.settings
-    rows = _rows(heard, settings, label.start, label.end + tolerance[label.word])
-    return float(heard.stretch.scores(label.word, settings)[rows].max(initial=0.0))
+    settings = point.settings
+    rows = _rows(stream, settings, label.start, label.end + tolerance[label.word])
+    return float(stream.stretch.scores(label.word, settings)[rows].max(initial=0.0))
 
 
-def _ends(heard: Heard, settings: DecisionSettings) -> Float64Array:
-    stretch = heard.stretch
+def _ends(stream: ScoredStream, settings: DecisionSettings) -> Float64Array:
+    stretch = stream.stretch
     return stretch.first_end / stretch.sample_rate + np.arange(len(stretch.posteriors), dtype=np.float64) * settings.hop
 
 
-def _rows(heard: Heard, settings: DecisionSettings, begin: float, end: float) -> slice:
-    first, last = np.searchsorted(_ends(heard, settings), [begin - 1e-9, end + 1e-9])
+def _rows(stream: ScoredStream, settings: DecisionSettings, begin: float, end: float) -> slice:
+    first, last = np.searchsorted(_ends(stream, settings), [begin - 1e-9, end + 1e-9])
     return slice(int(first), int(last))

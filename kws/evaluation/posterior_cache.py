@@ -23,7 +23,7 @@ from kws.corpus.recordings import audio_files, read_audio
 from kws.corpus.transcripts import transcripts
 from kws.decision import Stretch
 from kws.errors import UsageError
-from kws.evaluation.labels import Label, read_labels
+from kws.evaluation.labels import LabelledWord, read_labels
 from kws.inference.model import Model
 from kws.pipeline.pipeline import hear, score
 from kws.types import AudioBlock
@@ -49,7 +49,7 @@ class Utterance:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Heard:
+class ScoredStream:
     """A stream, heard to its end.
 
     Attributes:
@@ -63,7 +63,7 @@ class Heard:
     name: str
     seconds: float
     stretch: Stretch
-    labels: tuple[Label, ...] = ()
+    labels: tuple[LabelledWord, ...] = ()
     utterances: tuple[Utterance, ...] = ()
 
     def utterance(self, time: float) -> Utterance | None:
@@ -73,7 +73,7 @@ class Heard:
         return self.utterances[max(0, bisect_right(self.utterances, time, key=lambda each: each.start) - 1)]
 
 
-class Listener:
+class StreamScorer:
     """Asks a model about every window of recordings.
 
     Args:
@@ -88,7 +88,7 @@ class Listener:
         self._hop = round(hop * self._rate)
         self._cache = cache
 
-    def labelled(self, audio: Path, labels: Path, progress: Progress | None = None) -> Heard:
+    def labelled(self, audio: Path, labels: Path, progress: Progress | None = None) -> ScoredStream:
         """Hear a recording whose words are labelled.
 
         Raises:
@@ -105,9 +105,9 @@ class Listener:
                 )
             blocks = _reporting(hear(source, self._model), seconds * self._rate, progress)
             arrays = self._remember([audio], lambda: self._score(blocks))
-        return Heard(str(audio), seconds, self._stretch(arrays), labels=said)
+        return ScoredStream(str(audio), seconds, self._stretch(arrays), labels=said)
 
-    def plain(self, folder: Path, progress: Progress | None = None) -> Heard:
+    def plain(self, folder: Path, progress: Progress | None = None) -> ScoredStream:
         """Hear a folder of plain speech, or of anything else in which a keyword is false unless a transcript has it.
 
         Raises:
@@ -124,7 +124,7 @@ class Listener:
             for path, (start, end) in zip(files, arrays["extents"].tolist(), strict=True)
         )
         seconds = sum(utterance.end - utterance.start for utterance in utterances)
-        return Heard(str(folder), seconds, self._stretch(arrays), utterances=utterances)
+        return ScoredStream(str(folder), seconds, self._stretch(arrays), utterances=utterances)
 
     def _hear_all(self, files: Sequence[Path], progress: Progress | None) -> Arrays:
         """Hear recordings as one stream; adds their extents, int64 ``(files, 2)``, in samples."""
