@@ -1,4 +1,4 @@
-"""What others may ask for over MQTT, and nothing else."""
+"""The requests that others may send over MQTT."""
 
 from __future__ import annotations
 
@@ -12,27 +12,27 @@ from kws.publishers.mqtt.topics import LISTENING, level
 
 ON, OFF = "ON", "OFF"
 
-#: Bytes in a payload that is looked at; the longest number that means anything is far shorter.
+#: The longest payload in bytes; no meaningful number is longer.
 _LONGEST = 32
 
-_NUMBER = re.compile(r"[0-9]{0,20}\.?[0-9]{0,20}(?:[eE][+-]?[0-9]{1,3})?")
+#: float() would also accept "nan", "1_0" and the digits of every script.
+_NUMBER = re.compile(r"(?=.*[0-9])[0-9]{0,20}\.?[0-9]{0,20}(?:[eE][+-]?[0-9]{1,3})?", re.ASCII)
 
 
 class ControlError(KwsError):
-    """A request that is refused; nothing has changed."""
+    """A refused request. The message is one short line and quotes at most the beginning of the request."""
 
 
 def parse(path: str, payload: bytes, keywords: Iterable[str]) -> Request:
-    """A request.
+    """Return a request.
 
     Args:
         path: the topic after ``set/``.
-        payload: as it came.
+        payload: as received.
         keywords: of the model.
 
     Raises:
-        ControlError: it asks for what there is not, or is not what it must be; one short line that quotes no more
-            than the beginning of what came.
+        ControlError: the setting does not exist, or the payload is not a value of it.
     """
     if path == LISTENING:
         text = _text(payload)
@@ -50,13 +50,12 @@ def parse(path: str, payload: bytes, keywords: Iterable[str]) -> Request:
 
 def _threshold(payload: bytes) -> float:
     text = _text(payload)
-    # float() would also take "nan", "1_0" and the digits of every script.
-    if not _NUMBER.fullmatch(text) or not any(character.isdigit() for character in text):
-        raise ControlError(f"{text!r} is not a number")
     try:
-        value = float(text)
+        value = float(text) if _NUMBER.fullmatch(text) else None
     except ValueError:
-        raise ControlError(f"{text!r} is not a number") from None
+        value = None
+    if value is None:
+        raise ControlError(f"{text!r} is not a number")
     low, high = RANGES["threshold"]
     if not low <= value <= high:
         raise ControlError(f"{value:g} is not within {low:g} to {high:g}")

@@ -1,4 +1,4 @@
-"""Taking back what the broker retains of a site: the service then is unknown to Home Assistant and to everybody."""
+"""Clears everything that the broker retains of a site."""
 
 from __future__ import annotations
 
@@ -14,17 +14,18 @@ from kws.publishers.mqtt.tls import make_tls
 from kws.publishers.mqtt.topics import Message, Topics
 
 #: Seconds for each step.
-_PATIENCE = 5.0
+_STEP_SECONDS = 5.0
 
-#: Seconds in which retained messages come, where their end is not to be seen.
-_SETTLE = 1.0
+#: Seconds for retained messages to arrive if their end cannot be seen.
+_SETTLE_SECONDS = 1.0
 
 
 def open_session(options: MqttOptions, hear: Hear = lambda _topic, _payload, _retained: None) -> Session:
-    """A connection for a single errand: without a will, and under a name of its own.
+    """Open a connection without a will.
 
     Raises:
-        UsageError, ConnectError: see :class:`~kws.publishers.mqtt.session.Session`.
+        UsageError: an option is wrong.
+        ConnectError: the broker cannot be reached or refuses the login.
     """
     broker = parse_broker(options)
     return Session(
@@ -38,14 +39,14 @@ def open_session(options: MqttOptions, hear: Hear = lambda _topic, _payload, _re
 
 
 def forget(options: MqttOptions, home_assistant: HomeAssistantOptions) -> list[str]:
-    """Clear every retained message of a site, discovery in either form and of every model included.
+    """Clear every retained message of a site, and discovery in both forms and of earlier models.
 
     Returns:
         The topics that were cleared.
 
     Raises:
-        UsageError: an option that cannot be.
-        ConnectError: the broker cannot be reached or does not let us in.
+        UsageError: an option is wrong.
+        ConnectError: the broker cannot be reached or refuses the login.
         PublishError: the connection was lost, or the broker refuses.
     """
     topics = Topics(options.prefix, site_name(options))
@@ -62,13 +63,13 @@ def forget(options: MqttOptions, home_assistant: HomeAssistantOptions) -> list[s
     session = open_session(options, hear)
     try:
         filters = [*homeassistant.discovery_filters(home_assistant, topics.site), f"{topics.base}/#"]
-        session.subscribe(filters, deadline=time.monotonic() + _PATIENCE)
-        # What is retained comes before what is published later, here on a topic where a running service passes it over.
-        session.publish([Message(topics.instance, mark)], deadline=time.monotonic() + _PATIENCE)
-        done.wait(_SETTLE)
-        messages = [Message(topic, "", retain=True) for topic in found]
-        if messages:
-            session.publish(messages, deadline=time.monotonic() + _PATIENCE)
+        session.subscribe(filters, deadline=time.monotonic() + _STEP_SECONDS)
+        # Retained messages arrive before this mark. A running service ignores it.
+        session.publish([Message(topics.instance, mark)], deadline=time.monotonic() + _STEP_SECONDS)
+        done.wait(_SETTLE_SECONDS)
+        if found:
+            messages = [Message(topic, "", retain=True) for topic in found]
+            session.publish(messages, deadline=time.monotonic() + _STEP_SECONDS)
     finally:
         session.close()
     return list(found)

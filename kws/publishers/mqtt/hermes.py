@@ -1,4 +1,4 @@
-"""Rhasspy's Hermes protocol: what its hotword service says and hears.
+"""Rhasspy's Hermes protocol: the messages of its hotword service.
 
 https://rhasspy.readthedocs.io/en/latest/reference/#mqtt-api
 """
@@ -18,25 +18,20 @@ _LONGEST = 4096
 
 
 class HermesOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The table ``hermes``.
-
-    Attributes:
-        enabled: whether to speak it at all.
-        site: ``siteId``; None for the site of MQTT.
-    """
+    """The table ``hermes``. ``site`` is the ``siteId``; None for the site of MQTT."""
 
     enabled: bool = False
     site: str | None = None
 
 
 def detected(detection: Detection, *, site: str, version: str, threshold: float) -> Message:
-    """``hotwordDetected`` for a detection.
+    """Return ``hotwordDetected`` for a detection.
 
     Args:
-        detection: what was heard.
-        site: ``siteId``.
+        detection: of a keyword.
+        site: the ``siteId``.
         version: of the model.
-        threshold: of the keyword; what Hermes calls sensitivity grows as it falls.
+        threshold: of the keyword; the sensitivity of Hermes is 1 less the threshold.
     """
     payload = {
         "modelId": detection.model,
@@ -53,7 +48,7 @@ def detected(detection: Detection, *, site: str, version: str, threshold: float)
 
 
 def toggled(topic: str, payload: bytes, *, site: str) -> bool | None:
-    """Whether to listen from now on; None where the message means nothing or another site."""
+    """Return whether to listen from now on, or None if the message is invalid or for another site."""
     if topic not in (TOGGLE_ON, TOGGLE_OFF) or len(payload) > _LONGEST:
         return None
     try:

@@ -1,7 +1,7 @@
-"""Home Assistant's MQTT discovery: the microphone with its keywords appears by itself.
+"""Home Assistant's MQTT discovery: the microphone and its keywords appear by themselves.
 
 https://www.home-assistant.io/integrations/mqtt/#mqtt-discovery. In the form ``device`` (Home Assistant 2024.11 and
-later) one message describes all; in the form ``components`` each entity has a message of its own.
+later) one message describes everything; in the form ``components`` each entity has a message of its own.
 """
 
 from __future__ import annotations
@@ -24,11 +24,11 @@ class HomeAssistantOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unk
     """The table ``home_assistant``.
 
     Attributes:
-        discovery: whether to make oneself known at all.
+        discovery: whether to announce the device.
         prefix: of Home Assistant's discovery topics and of its birth message.
         form: one message for the device, or one for each component.
         name: of the device; None for ``kws SITE``.
-        area: that Home Assistant suggests for it.
+        area: that Home Assistant suggests for the device.
     """
 
     discovery: bool = True
@@ -39,60 +39,52 @@ class HomeAssistantOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unk
 
 
 def birth_topic(options: HomeAssistantOptions) -> str:
-    """Where Home Assistant says that it has started."""
+    """Return the topic on which Home Assistant says that it has started."""
     return f"{options.prefix}/status"
+
+
+def discovery_filters(options: HomeAssistantOptions, site: str) -> list[str]:
+    """Return filters for every message that :func:`discovery` ever sent for a site, in either form."""
+    return [_device_topic(options, site), f"{options.prefix}/+/kws_{site}/+/config"]
 
 
 def discovery(
     options: HomeAssistantOptions, topics: Topics, keywords: Sequence[str], *, model: str, version: str
 ) -> list[Message]:
-    """The messages that make the service known, retained.
+    """Return the retained messages that announce the service.
 
     Args:
-        options: as configured.
+        options: of the user.
         topics: of the site.
         keywords: of the model, in its order.
         model: its name.
         version: of kws.
     """
     device = {
-        "identifiers": [device_id(topics.site)],
+        "identifiers": [f"kws_{topics.site}"],
         "name": options.name or f"kws {topics.site}",
         "manufacturer": "kws",
         "model": model,
         "sw_version": version,
+        **({"suggested_area": options.area} if options.area else {}),
     }
-    if options.area:
-        device["suggested_area"] = options.area
     common = {"device": device, "origin": {"name": "kws", "sw_version": version}}
     availability = {"availability": [{"topic": topics.status}]}
     parts = components(topics, keywords)
     if options.form == "device":
-        payload = {**common, **availability, "components": parts}
-        return [_retained(_device_topic(options, topics.site), payload)]
+        return [_retained(_device_topic(options, topics.site), {**common, **availability, "components": parts})]
     messages = []
     for key, part in parts.items():
-        rest = dict(part)
-        platform = rest.pop("platform")
-        # A trigger is no entity and has no availability.
+        platform = part.pop("platform")
+        # A device trigger is not an entity and has no availability.
         shared = common if platform == "device_automation" else {**common, **availability}
-        topic = f"{options.prefix}/{platform}/{device_id(topics.site)}/{key}/config"
-        messages.append(_retained(topic, {**shared, **rest}))
+        topic = f"{options.prefix}/{platform}/kws_{topics.site}/{key}/config"
+        messages.append(_retained(topic, {**shared, **part}))
     return messages
 
 
-def discovery_filters(options: HomeAssistantOptions, site: str) -> list[str]:
-    """Filters for every message that :func:`discovery` ever sent for a site, in either form."""
-    return [_device_topic(options, site), f"{options.prefix}/+/{device_id(site)}/+/config"]
-
-
-def device_id(site: str) -> str:
-    return f"kws_{site}"
-
-
 def components(topics: Topics, keywords: Sequence[str]) -> dict[str, dict[str, Any]]:
-    """Each entity and trigger by its key, with the platform that it is of."""
-    unique = device_id(topics.site)
+    """Return the entities and triggers by key, each with its platform."""
     parts: dict[str, dict[str, Any]] = {
         "keyword": {
             "platform": "event",
@@ -100,7 +92,7 @@ def components(topics: Topics, keywords: Sequence[str]) -> dict[str, dict[str, A
             "icon": "mdi:account-voice",
             "event_types": list(keywords),
             "state_topic": topics.detection(),
-            # An event needs its type under this name; the rest of the detection become attributes.
+            # An event entity reads its type from this field; the other fields become attributes.
             "value_template": "{{ dict(value_json, event_type=value_json.keyword) | tojson }}",
         },
         "listening": {
@@ -129,17 +121,18 @@ def components(topics: Topics, keywords: Sequence[str]) -> dict[str, dict[str, A
             "mode": "slider",
             "qos": 1,
         }
-    for key, name, icon, more in _DIAGNOSTICS:
+    for key, (name, icon, more) in _DIAGNOSTICS.items():
         parts[key] = {
             "platform": "sensor",
             "name": name,
-            "icon": icon,
+            "icon": f"mdi:{icon}",
             "entity_category": "diagnostic",
             "state_topic": topics.health,
+            "value_template": f"{{{{ value_json.{key} }}}}",
             **more,
         }
     for key, part in parts.items():
-        part["unique_id"] = f"{unique}_{key}"
+        part["unique_id"] = f"kws_{topics.site}_{key}"
     for keyword in keywords:
         parts[f"heard_{identifier(keyword)}"] = {
             "platform": "device_automation",
@@ -152,42 +145,24 @@ def components(topics: Topics, keywords: Sequence[str]) -> dict[str, dict[str, A
     return parts
 
 
-_DIAGNOSTICS: tuple[tuple[str, str, str, dict[str, str]], ...] = (
-    (
-        "level",
-        "Level",
-        "mdi:waveform",
-        {"value_template": "{{ value_json.level }}", "unit_of_measurement": "dB", "state_class": "measurement"},
-    ),
-    (
-        "windows",
-        "Windows",
-        "mdi:counter",
-        {"value_template": "{{ value_json.windows }}", "state_class": "total_increasing"},
-    ),
-    (
-        "dropped_samples",
-        "Dropped samples",
-        "mdi:content-cut",
-        {"value_template": "{{ value_json.dropped_samples }}", "state_class": "total_increasing"},
-    ),
-    (
-        "dropped_detections",
-        "Dropped detections",
-        "mdi:timer-alert-outline",
-        {"value_template": "{{ value_json.dropped_detections }}", "state_class": "total_increasing"},
-    ),
-    (
-        "last_detection",
+_COUNTER = {"state_class": "total_increasing"}
+
+#: Sensors by the field of the health that they show: name, icon and other settings.
+_DIAGNOSTICS: dict[str, tuple[str, str, dict[str, str]]] = {
+    "level": ("Level", "waveform", {"unit_of_measurement": "dB", "state_class": "measurement"}),
+    "windows": ("Windows", "counter", _COUNTER),
+    "dropped_samples": ("Dropped samples", "content-cut", _COUNTER),
+    "dropped_detections": ("Dropped detections", "timer-alert-outline", _COUNTER),
+    "last_detection": (
         "Last keyword",
-        "mdi:history",
+        "history",
         {"value_template": "{{ value_json.last_detection.keyword if value_json.last_detection else 'none' }}"},
     ),
-)
+}
 
 
 def _device_topic(options: HomeAssistantOptions, site: str) -> str:
-    return f"{options.prefix}/device/{device_id(site)}/config"
+    return f"{options.prefix}/device/kws_{site}/config"
 
 
 def _retained(topic: str, payload: dict[str, Any]) -> Message:

@@ -1,4 +1,4 @@
-"""Which broker, as whom, and how long a detection waits for it."""
+"""The table ``mqtt``: the broker, the login and the limits."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ import msgspec
 from kws.errors import OptionError, UsageError
 
 PASSWORD_VARIABLE = "KWS_MQTT_PASSWORD"  # noqa: S105 - its name
-CREDENTIAL = "mqtt-password"
+_CREDENTIAL = "mqtt-password"
 
-#: Scheme to (TLS, websockets, port).
+#: URL scheme to (TLS, websockets, port).
 _SCHEMES = {
     "mqtt": (False, False, 1883),
     "mqtts": (True, False, 8883),
@@ -30,7 +30,7 @@ _SCHEMES = {
 
 _SITE = "1 to 64 letters, digits, - or _ (A to Z)"
 
-#: The place that a microphone hears: one level of a topic, and a part of an identifier.
+#: The place that a microphone hears: one level of a topic, and part of an identifier.
 Site = Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9_-]{1,64}\\Z", description=_SITE)]
 
 
@@ -38,17 +38,17 @@ class MqttOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """The table ``mqtt``.
 
     Attributes:
-        url: ``mqtt://``, ``mqtts://`` (TLS), ``ws://`` or ``wss://`` (websockets), then ``[user@]host[:port]``; for
-            websockets a path too.
+        url: ``mqtt://``, ``mqtts://`` (TLS), ``ws://`` or ``wss://`` (websockets), then ``[user@]host[:port]``, and a
+            path for websockets.
         site: the place that this microphone hears, one level of every topic; None for the name of the host.
-        prefix: what every topic begins with.
-        user: to log in as; None for the one in the URL.
-        password_file: a file that holds the password and nothing else. Without it the password is systemd's
-            credential ``mqtt-password``, else the variable ``KWS_MQTT_PASSWORD``.
-        ca: a file of certificates to trust instead of the system's.
-        certificate, key: of this client, where the broker wants to see one; the key may be in the same file.
-        protocol: MQTT's version.
-        keepalive: seconds after which a broker that has gone silent is taken for gone.
+        prefix: begins every topic.
+        user: for the login; None for the one in the URL.
+        password_file: holds the password and nothing else. Without it the password is the systemd credential
+            ``mqtt-password``, else the variable ``KWS_MQTT_PASSWORD``.
+        ca: certificates to trust instead of the system's.
+        certificate, key: of this client, if the broker asks for them; the key may be in the same file.
+        protocol: the version of MQTT.
+        keepalive: seconds after which a silent broker counts as lost.
         max_age: seconds that a detection waits for the broker at most.
         queue: detections that wait at most.
     """
@@ -69,16 +69,7 @@ class MqttOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Broker:
-    """What a URL says.
-
-    Attributes:
-        scheme: one of the four.
-        host, port: where.
-        tls: whether the connection is encrypted.
-        websockets: whether MQTT travels inside HTTP.
-        path: for websockets.
-        user: None for nobody.
-    """
+    """What a URL says. ``path`` is for websockets; ``user`` is None for a login without a user."""
 
     scheme: str
     host: str
@@ -94,10 +85,10 @@ class Broker:
 
 
 def parse_broker(options: MqttOptions) -> Broker:
-    """The broker that the options name.
+    """Return the broker that the options name.
 
     Raises:
-        UsageError: the URL cannot be, or holds a password; or the other options do not go with it.
+        OptionError: the URL is wrong or holds a password, or other options do not go with it.
     """
     parts = _split(options.url)
     tls, websockets, port = _SCHEMES[parts.scheme]
@@ -120,91 +111,29 @@ def parse_broker(options: MqttOptions) -> Broker:
 
 
 def _split(url: str) -> SplitResult:
-    """The parts of a URL; no error repeats what may be a password."""
+    """Return the parts of a URL. No error repeats what may be a password."""
     shown = url.rpartition("@")[2]
     try:
         parts = urlsplit(url)
         if parts.password is not None:
-            raise OptionError(
-                "url",
-                f"takes no password; write it to a file and name that in password_file, "
-                f"or put it into ${PASSWORD_VARIABLE}",
-            )
+            problem = "takes no password; write it to a file and name that in password_file, or put it into "
+            raise OptionError("url", f"{problem}${PASSWORD_VARIABLE}")
         if parts.scheme not in _SCHEMES or "://" not in url:
             raise OptionError("url", f"{shown!r} must begin with {', '.join(f'{name}://' for name in _SCHEMES)}")
         if not parts.hostname or parts.port == 0:
-            raise OptionError("url", f"{shown!r} needs a host and, where it is not the usual one, a port")
+            raise OptionError("url", f"{shown!r} needs a host, and a port if it is not the usual one")
     except ValueError:
-        raise OptionError("url", f"{shown!r} has no host or port that can be") from None
+        raise OptionError("url", f"{shown!r} has no valid host or port") from None
     if parts.query or parts.fragment or (parts.path not in ("", "/") and not parts.scheme.startswith("ws")):
-        raise OptionError("url", f"{shown!r} goes on after the host; the site is a setting of its own")
+        raise OptionError("url", f"{shown!r} continues after the host; the site is a setting of its own")
     return parts
 
 
-def read_password(options: MqttOptions, environment: Mapping[str, str] | None = None) -> str | None:
-    """The password, from the file that the options name, systemd's credentials or the environment; None for none.
-
-    Raises:
-        UsageError: a file cannot be read.
-    """
-    environment = os.environ if environment is None else environment
-    if found := _password_file(options, environment):
-        path, what = found
-        try:
-            return _read(path)
-        except ValueError as error:
-            if options.password_file is not None:
-                raise OptionError("password_file", str(error)) from None
-            raise UsageError(f"{what}: {error}") from None
-    return environment.get(PASSWORD_VARIABLE)
-
-
-def password_origin(options: MqttOptions, environment: Mapping[str, str] | None = None) -> str | None:
-    """Where the password would come from, without a look at it; None for nowhere."""
-    environment = os.environ if environment is None else environment
-    if found := _password_file(options, environment):
-        path, what = found
-        return f"{what} {path}"
-    return f"${PASSWORD_VARIABLE}" if PASSWORD_VARIABLE in environment else None
-
-
-def exposed_files(options: MqttOptions) -> list[str]:
-    """What is wrong with files that hold secrets and that everybody on this machine can read, by setting."""
-    problems = []
-    for setting in ("password_file", "key"):
-        path = getattr(options, setting)
-        with suppress(OSError):  # whoever reads it says so
-            if path is not None and Path(path).stat().st_mode & stat.S_IROTH:
-                problems.append(f"mqtt.{setting}: everybody on this machine can read {path}; chmod o= {path}")
-    return problems
-
-
-def _password_file(options: MqttOptions, environment: Mapping[str, str]) -> tuple[Path, str] | None:
-    if options.password_file is not None:
-        return Path(options.password_file), "mqtt.password_file"
-    folder = environment.get("CREDENTIALS_DIRECTORY")
-    if folder and (path := Path(folder, CREDENTIAL)).exists():
-        return path, "systemd's credential"
-    return None
-
-
-def _read(path: Path) -> str:
-    try:
-        password = path.read_text(encoding="utf-8").removesuffix("\n").removesuffix("\r")
-    except UnicodeDecodeError:
-        raise ValueError(f"{path} is not text in UTF-8") from None
-    except OSError as error:
-        raise ValueError(f"{path}: {error.strerror}") from None
-    if not password:
-        raise ValueError(f"{path} is empty")
-    return password
-
-
 def site_name(options: MqttOptions) -> str:
-    """The site: as configured, else the name of the host.
+    """Return the site of the options, or else the name of the host.
 
     Raises:
-        UsageError: it cannot be a level of a topic and a part of an identifier.
+        OptionError: it cannot be a level of a topic and a part of an identifier.
     """
     if options.site is None:
         return re.sub(r"[^A-Za-z0-9_-]", "_", socket.gethostname().partition(".")[0])[:64] or "kws"
@@ -212,3 +141,52 @@ def site_name(options: MqttOptions) -> str:
         return msgspec.convert(options.site, Site)
     except msgspec.ValidationError:
         raise OptionError("site", f"must be {_SITE}, not {options.site!r}") from None
+
+
+def read_password(options: MqttOptions, environment: Mapping[str, str] = os.environ) -> str | None:
+    """Return the password from the file of the options, a systemd credential or the environment; None without one.
+
+    Raises:
+        OptionError: ``password_file`` cannot be read.
+        UsageError: the credential cannot be read.
+    """
+    path = _password_path(options, environment)
+    if path is None:
+        return environment.get(PASSWORD_VARIABLE)
+    try:
+        password = path.read_text(encoding="utf-8").removesuffix("\n").removesuffix("\r")
+        problem = "" if password else f"{path} is empty"
+    except UnicodeDecodeError:
+        problem = f"{path} is not text in UTF-8"
+    except OSError as error:
+        problem = f"{path}: {error.strerror}"
+    if not problem:
+        return password
+    if options.password_file is None:
+        raise UsageError(f"systemd's credential: {problem}")
+    raise OptionError("password_file", problem)
+
+
+def password_origin(options: MqttOptions, environment: Mapping[str, str] = os.environ) -> str | None:
+    """Say where the password comes from, without reading it; None without one."""
+    if path := _password_path(options, environment):
+        return f"{'mqtt.password_file' if options.password_file else 'systemd credential'} {path}"
+    return f"${PASSWORD_VARIABLE}" if PASSWORD_VARIABLE in environment else None
+
+
+def _password_path(options: MqttOptions, environment: Mapping[str, str]) -> Path | None:
+    if options.password_file is not None:
+        return Path(options.password_file)
+    folder = environment.get("CREDENTIALS_DIRECTORY")
+    return path if folder and (path := Path(folder, _CREDENTIAL)).exists() else None
+
+
+def exposed_files(options: MqttOptions) -> list[str]:
+    """Return a warning for each file with secrets that every user of this machine can read; it begins with the setting."""
+    problems = []
+    for setting in ("password_file", "key"):
+        path = getattr(options, setting)
+        with suppress(OSError):  # reported by the reader of the file
+            if path is not None and Path(path).stat().st_mode & stat.S_IROTH:
+                problems.append(f"mqtt.{setting}: every user of this machine can read {path}; chmod o= {path}")
+    return problems

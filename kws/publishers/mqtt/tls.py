@@ -1,4 +1,4 @@
-"""What an encrypted connection trusts, and what it shows of itself."""
+"""The TLS context of a connection: which certificates it trusts and which it shows."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from kws.publishers.mqtt.settings import Broker, MqttOptions
 
 
 def make_tls(options: MqttOptions, broker: Broker) -> ssl.SSLContext | None:
-    """The context of a connection; None for one that is not encrypted.
+    """Return the context, or None without TLS.
 
     Raises:
-        UsageError: a file is missing or is not what it should be.
+        OptionError: a file is missing or is not in PEM format.
     """
     if not broker.tls:
         return None
@@ -23,7 +23,7 @@ def make_tls(options: MqttOptions, broker: Broker) -> ssl.SSLContext | None:
     context.sslsocket_class = _Socket
     if options.certificate:
         try:
-            # Without a function for it, OpenSSL would ask for the key's passphrase on the terminal.
+            # Without a password function OpenSSL would ask for the key's passphrase on the terminal.
             context.load_cert_chain(options.certificate, options.key, password=lambda: "")
         except (OSError, ValueError) as error:
             names = " and ".join(filter(None, (options.certificate, options.key)))
@@ -32,7 +32,7 @@ def make_tls(options: MqttOptions, broker: Broker) -> ssl.SSLContext | None:
 
 
 class _Socket(ssl.SSLSocket):
-    """Closes itself when there is no agreement; paho-mqtt would leave that to the garbage collector."""
+    """Closes itself when the handshake fails; paho-mqtt would leave that to the garbage collector."""
 
     def do_handshake(self, block: bool = False) -> None:
         try:
@@ -44,5 +44,5 @@ class _Socket(ssl.SSLSocket):
 
 def _reason(error: Exception) -> str:
     if isinstance(error, ssl.SSLError):
-        return f"not what it should be in PEM ({error.reason or 'unreadable'})"
+        return f"not valid PEM ({error.reason or 'unreadable'})"
     return (error.strerror if isinstance(error, OSError) else None) or str(error)

@@ -1,4 +1,4 @@
-"""Every topic, in one place."""
+"""All topics of a site."""
 
 from __future__ import annotations
 
@@ -10,19 +10,15 @@ from kws.errors import OptionError
 
 ONLINE, OFFLINE = "online", "offline"
 
+#: The end of the topics that set and report whether the service listens.
+LISTENING = "listening"
+
 _UNSAFE = re.compile(r"[\x00-\x1f\x7f/+#\ud800-\udfff]")
 
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What is published.
-
-    Attributes:
-        topic: where.
-        payload: what; nothing at all makes the broker forget what it retained.
-        qos: 0 is forgotten where it gets lost, 1 is confirmed by the broker.
-        retain: whether the broker keeps it for subscribers to come.
-    """
+    """A message to publish. An empty retained payload makes the broker forget what it retains."""
 
     topic: str
     payload: str
@@ -32,14 +28,10 @@ class Message:
 
 @dataclass(frozen=True, slots=True)
 class Topics:
-    """The topics of one site.
-
-    Attributes:
-        prefix: what all begin with; may have several levels.
-        site: the level after it.
+    """The topics of one site; all begin with the levels of the prefix and the site.
 
     Raises:
-        UsageError: the prefix cannot be the beginning of a topic.
+        OptionError: the prefix cannot begin a topic.
     """
 
     prefix: str
@@ -65,11 +57,11 @@ class Topics:
 
     @property
     def instance(self) -> str:
-        """Where services of one site get to know of each other."""
+        """The topic on which services of one site find each other."""
         return f"{self.base}/instance"
 
     def detection(self, keyword: str | None = None) -> str:
-        """Of every keyword, or of one."""
+        """Return the topic of every keyword, or of one."""
         return f"{self.base}/detection" + (f"/{level(keyword)}" if keyword is not None else "")
 
     def set(self, path: str) -> str:
@@ -79,16 +71,13 @@ class Topics:
         return f"{self.base}/state/{path}"
 
 
-LISTENING = "listening"
-
-
 def threshold(keyword: str) -> str:
-    """The end of the topics that set and tell a keyword's threshold."""
+    """Return the end of the topics that set and report the threshold of a keyword."""
     return f"threshold/{level(keyword)}"
 
 
 def level(text: str) -> str:
-    """A text as one level of a topic: what separates levels, matches them or cannot be sent becomes ``_``."""
+    """Return a text as one level of a topic: separators, wildcards and what cannot be sent become ``_``."""
     return _UNSAFE.sub("_", text)
 
 
