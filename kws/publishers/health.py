@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,19 +12,19 @@ from kws.types import Detection
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HealthReport:
-    """One moment's health.
+    """The health at one moment.
 
     Attributes:
-        listening: whether sound is heard at all.
-        source: what is heard; None where nothing is.
-        level: mean of the windows since the health before, in decibels re full scale; None where there were none.
-        windows: decided upon since the service began.
-        trouble: why nothing is heard although it should be; None where all is well.
+        listening: False while muted.
+        source: the name of the open source; None without one.
+        trouble: why no sound is scored although it should be; None without trouble.
+        level: mean of the windows since the report before, in decibels re full scale; None without windows.
+        windows: scored since the service began.
         dropped_samples: lost between the microphone and the service.
-        gaps: places where they are missing.
-        reconnects: how often the microphone was opened again after it had failed.
-        counts: what became of detections.
-        last_detection: None where there was none yet.
+        gaps: places where samples are missing.
+        reconnects: how often the microphone was opened again after a failure.
+        counts: of detections.
+        last_detection: None before the first.
         uptime: seconds since the service began.
         model: its name.
         version: of kws.
@@ -46,6 +45,7 @@ class HealthReport:
     version: str = ""
 
     def as_dict(self) -> dict[str, Any]:
+        """Return the fields that are published."""
         return {
             "listening": self.listening,
             "source": self.source,
@@ -58,12 +58,8 @@ class HealthReport:
             "published": self.counts.published,
             "dropped_detections": self.counts.dropped,
             "unconfirmed_detections": self.counts.unconfirmed,
-            "last_detection": None if self.last_detection is None else as_dict(self.last_detection),
+            "last_detection": self.last_detection and as_dict(self.last_detection),
             "uptime": round(self.uptime),
             "model": self.model,
             "version": self.version,
         }
-
-    def as_json(self, **more: object) -> str:
-        """One JSON object on one line."""
-        return json.dumps({**self.as_dict(), **more}, ensure_ascii=False)

@@ -98,7 +98,7 @@ def test_a_login_that_is_refused(stopped_broker: Broker, configure: Path, tmp_pa
     )
     assert (parts["password"]["detail"], parts["password"]["warning"]) == (
         f"from mqtt.password_file {secret}",
-        f"mqtt.password_file: everybody on this machine can read {secret}; chmod o= {secret}",
+        f"mqtt.password_file: every user of this machine can read {secret}; chmod o= {secret}",
     )
     secret.write_text("right")
     secret.chmod(0o600)

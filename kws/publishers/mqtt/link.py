@@ -1,4 +1,4 @@
-"""A connection that is kept up: made, lost, and made again, for as long as the service runs."""
+"""Keeps a connection up for as long as the service runs."""
 
 from __future__ import annotations
 
@@ -14,20 +14,20 @@ from kws.publishers.mqtt.session import ConnectError, Session
 _log = logging.getLogger(__name__)
 
 #: Seconds between attempts at least, however urgent.
-_GAP = 0.25
+_GAP_SECONDS = 0.25
 
-#: Seconds after which a connection is a good one, and the next attempts begin without much waiting again.
-_GOOD = 10.0
+#: A connection that lasted this many seconds was good: the attempts after it start without much waiting.
+_GOOD_SECONDS = 10.0
 
 
 class Link:
-    """Keeps a session open, in a thread of its own.
+    """Opens a session, serves it until it is lost, and opens the next, in a thread of its own.
 
     Args:
         name: of the broker, for the log.
-        connect: makes a session; raises :class:`ConnectError`.
-        serve: called with each new session, and again whenever :meth:`wake` was; may publish and wait.
-        farewell: called with the session before a clean end.
+        connect: opens a session; raises :class:`ConnectError`.
+        serve: called with each session and True, and again with False after each :meth:`wake`. It may block.
+        farewell: called with the session before an orderly end.
         backoff: between attempts.
     """
 
@@ -38,13 +38,13 @@ class Link:
         connect: Callable[[], Session],
         serve: Callable[[Session, bool], None],
         farewell: Callable[[Session], None],
-        backoff: Backoff | None = None,
+        backoff: Backoff,
     ) -> None:
         self._name = name
         self._connect = connect
         self._serve = serve
         self._farewell = farewell
-        self._backoff = backoff or Backoff()
+        self._backoff = backoff
         self._changed = threading.Condition()
         self._session: Session | None = None
         self._awake = False
@@ -54,20 +54,20 @@ class Link:
         self._thread = threading.Thread(target=self._run, name=f"link to {name}", daemon=True)
 
     def start(self) -> None:
-        """Begin to connect; a second time does nothing."""
+        """Begin to connect; calling it again does nothing."""
         if self._thread.ident is None:
             self._thread.start()
 
     def wake(self) -> None:
-        """Have the session served; any thread may ask, and never waits."""
+        """Have the session served again; any thread may call this, and never waits."""
         with self._changed:
             self._awake = True
             self._changed.notify_all()
 
     def session(self, deadline: float) -> Session | None:
-        """The session, waited for; None if there is none until the deadline, or the end has come.
+        """Wait for a session until the deadline; None without one, or at the end.
 
-        That somebody waits is reason enough to try again at once, long before a patient back-off would.
+        While a caller waits, attempts to connect ignore the back-off.
         """
         with self._changed:
             self._urgent = True
@@ -85,7 +85,7 @@ class Link:
             return self._usable()
 
     def close(self, *, timeout: float = 5.0) -> None:
-        """Say farewell and end; a connection that hangs is left behind. A second time does nothing."""
+        """Say farewell and end; a connection that hangs is abandoned. Calling it again does nothing."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()
@@ -101,9 +101,10 @@ class Link:
             try:
                 self._hold(self._connect())
             except ConnectError as error:
-                self._tell(str(error))
-            except Exception:  # noqa: BLE001
-                # A defect of ours or of a library; the next connection may fare better, no connection never does.
+                repeated = str(error) == self._trouble
+                _log.log(logging.DEBUG if repeated else logging.WARNING, "%s: %s; retrying", self._name, error)
+                self._trouble = str(error)
+            except Exception:  # noqa: BLE001 - a defect must not end the thread: the next connection may succeed
                 _log.exception("%s: the connection failed", self._name)
             self._pause(begun)
 
@@ -118,10 +119,9 @@ class Link:
                 with self._changed:
                     self._awake = False
                 self._serve(session, fresh)
+                fresh = False
                 with self._changed:
-                    # Known to those who publish only now: what must come first has gone first.
-                    self._session = session
-                    fresh = False
+                    self._session = session  # for publishers only now: discovery and state go first
                     self._changed.notify_all()
                     self._changed.wait_for(lambda: self._awake or self._closing or session.lost)
             if self._closing and not session.lost:
@@ -134,7 +134,7 @@ class Link:
             with self._changed:
                 self._session = None
             session.abort()
-            if time.monotonic() - begun > _GOOD:
+            if time.monotonic() - begun > _GOOD_SECONDS:
                 self._backoff.reset()
         if not self._closing:
             _log.warning("%s: the connection is lost", self._name)
@@ -144,14 +144,6 @@ class Link:
         with self._changed:
             while not self._closing and (left := end - time.monotonic()) > 0:
                 since = time.monotonic() - begun
-                if self._urgent and since >= _GAP:
+                if self._urgent and since >= _GAP_SECONDS:
                     return
-                self._changed.wait(min(left, _GAP - since) if self._urgent else left)
-
-    def _tell(self, trouble: str) -> None:
-        """Say what keeps us away: once, until it is something else."""
-        if trouble != self._trouble:
-            _log.warning("%s: %s; trying again and again", self._name, trouble)
-        else:
-            _log.debug("%s: %s", self._name, trouble)
-        self._trouble = trouble
+                self._changed.wait(min(left, _GAP_SECONDS - since) if self._urgent else left)

@@ -1,4 +1,4 @@
-"""Detections over MQTT, with everything around them: status, state, health, discovery and control."""
+"""Detections over MQTT, and with them status, state, health, discovery and control."""
 
 from __future__ import annotations
 
@@ -29,30 +29,30 @@ from kws.types import Detection
 
 _log = logging.getLogger(__name__)
 
-#: Seconds that the broker has to confirm what is not a detection.
-_PATIENCE = 10.0
+#: Seconds that the broker has to confirm messages other than detections.
+_CONFIRM_SECONDS = 10.0
 
-#: Seconds that are kept for the confirmation of a detection, if it may be so old.
-_CONFIRM = 1.0
+#: Seconds of a detection's maximum age that are kept for its confirmation.
+_RESERVE_SECONDS = 1.0
 
-#: Seconds for the last words.
-_FAREWELL = 1.0
+#: Seconds for the last message.
+_FAREWELL_SECONDS = 1.0
 
 
 class MqttPublisher:
-    """Keeps a connection up and tells over it what is heard and how the service is.
+    """Publishes detections, and the state of the service, over a connection that it keeps up.
 
     Args:
         options: the broker, the site and the limits.
         keywords: of the model.
-        model, model_version: its name and version.
-        on_command: gets what others ask for, in a thread of the connection; must not wait. None takes no requests.
+        model, model_version: the name and the version of the model.
+        on_command: gets the requests of others, in the connection's thread; must not block. None takes no requests.
         home_assistant: None for no discovery.
         hermes_options: None for no Hermes.
         backoff: between attempts to connect.
 
     Raises:
-        UsageError: an option that cannot be, a file that cannot be read.
+        OptionError: an option is wrong, or a file that it names cannot be read.
     """
 
     def __init__(
@@ -84,22 +84,23 @@ class MqttPublisher:
         if hermes_options and hermes_options.enabled:
             self._hermes_site = hermes_options.site or self.topics.site
         self._available = True
-        self._health: HealthReport | None = None
         self._thresholds: dict[str, float] = {}
         self._instance = secrets.token_hex(4)
         self._lock = threading.Lock()
-        self._state: dict[str, Message] = {}  # what the broker shall retain, besides status and discovery
-        self._pending: dict[str, Message] = {}  # to be sent, the newest of each topic
-        self._others: dict[str, str] = {}  # services of the same site, by instance: where they run
+        self._state: dict[str, Message] = {}  # retained messages by topic, without status and discovery
+        self._pending: dict[str, Message] = {}  # to be sent: the newest message of each topic
+        self._others: dict[str, str] = {}  # other services of this site: where they run, by instance
+        self._health: HealthReport | None = None
         self._link = Link(
-            self.name, connect=self._connect, serve=self._serve, farewell=self._say_farewell, backoff=backoff
+            self.name,
+            connect=self._connect,
+            serve=self._serve,
+            farewell=self._say_farewell,
+            backoff=backoff or Backoff(),
         )
 
     def start(self) -> None:
-        """Begin to connect, in the background; a broker that is not there yet is waited for.
-
-        A second time does nothing.
-        """
+        """Begin to connect in the background; calling it again does nothing."""
         self._link.start()
 
     @property
@@ -113,7 +114,7 @@ class MqttPublisher:
             return tuple(self._others.values())
 
     def publish(self, detection: Detection, deadline: float) -> None:
-        """See :class:`~kws.publishers.base.Publisher`; returns when the broker has confirmed it."""
+        """Publish a detection and wait until the broker has confirmed it."""
         payload = as_json(detection)
         messages = [
             Message(self.topics.detection(), payload),
@@ -124,53 +125,55 @@ class MqttPublisher:
             messages.append(
                 hermes.detected(detection, site=self._hermes_site, version=self._model_version, threshold=threshold)
             )
-        # Sent at the last moment, it could not be confirmed any more, and the connection would be given up for that.
-        last = deadline - min(_CONFIRM, self._options.max_age / 4)
+        # A detection without time for its confirmation would cost the connection.
+        last = deadline - min(_RESERVE_SECONDS, self._options.max_age / 4)
         while (session := self._link.session(last)) is not None and time.monotonic() < last:
             try:
                 session.publish(messages, deadline=deadline, expire=True)
             except NotSentError:
                 continue
             return
-        raise UnreachableError("the broker was not there in time")
+        raise UnreachableError("the broker could not be reached in time")
 
     def show_listening(self, *, on: bool) -> None:
-        """Tell whether sound is heard."""
-        self._show(Message(self.topics.state(topics.LISTENING), control.ON if on else control.OFF, retain=True))
+        """Publish whether the service listens."""
+        self._show(self.topics.state(topics.LISTENING), control.ON if on else control.OFF)
 
     def show_threshold(self, keyword: str, threshold: float) -> None:
-        """Tell a keyword's threshold."""
+        """Publish the threshold of a keyword."""
         self._thresholds[keyword] = threshold
-        self._show(Message(self.topics.state(topics.threshold(keyword)), f"{threshold:.4g}", retain=True))
+        self._show(self.topics.state(topics.threshold(keyword)), f"{threshold:.4g}")
 
     def show_available(self, *, available: bool) -> None:
-        """Tell whether what is said would be heard; until this is called it is taken to be."""
+        """Publish whether sound is scored, or would be if it were not muted; True until the first call."""
         with self._lock:
             self._available = available
         self._send(self._status())
 
     def show_health(self, health: HealthReport) -> None:
-        """Tell how the service is."""
+        """Publish the health."""
         self._health = health
-        payload = health.as_json(other_instances=self.others)
-        self._show(Message(self.topics.health, payload, qos=0, retain=True))
+        payload = {**health.as_dict(), "other_instances": self.others}
+        self._show(self.topics.health, json.dumps(payload, ensure_ascii=False), qos=0)
 
     def close(self) -> None:
-        """Say that the site is offline, and disconnect."""
+        """Publish that the site is offline, and disconnect."""
         self._link.close()
 
-    def _show(self, message: Message) -> None:
+    def _show(self, topic: str, payload: str, *, qos: int = 1) -> None:
+        """Publish a retained message now, and again with each new connection."""
+        message = Message(topic, payload, qos, retain=True)
         with self._lock:
-            self._state[message.topic] = message
+            self._state[topic] = message
         self._send(message)
 
     def _send(self, *messages: Message) -> None:
-        """Have messages sent by the link's thread; without a connection only what is retained outlives the wait."""
+        """Have the link's thread send messages. Without a connection only those in ``_state`` are sent later."""
         with self._lock:
             self._pending.update((message.topic, message) for message in messages)
         self._link.wake()
 
-    # The link's thread.
+    # Called in the link's thread.
 
     def _connect(self) -> Session:
         return Session(
@@ -178,7 +181,7 @@ class MqttPublisher:
             self._broker,
             password=self._password,
             tls=self._tls,
-            # Of its own for every process: two of one name would throw each other out for ever.
+            # Unique for each process: two clients of one name would disconnect each other for ever.
             client_id=f"kws-{self.topics.site[:10]}-{self._instance}",
             will=Message(self.topics.status, OFFLINE, retain=True),
             hear=self._hear,
@@ -187,26 +190,25 @@ class MqttPublisher:
 
     def _serve(self, session: Session, fresh: bool) -> None:
         if fresh:
-            session.subscribe(self._filters(), deadline=time.monotonic() + _PATIENCE)
+            session.subscribe(self._filters(), deadline=time.monotonic() + _CONFIRM_SECONDS)
             for refusal in session.refused:
                 _log.warning("%s: the broker refuses us %s", self.name, refusal)
-            with self._lock:
-                state = list(self._state.values())
-                self._pending.clear()
+        with self._lock:
+            messages = list(self._pending.values())
+            state = list(self._state.values())
+            self._pending.clear()
+        if fresh:
             messages = [*self._discovery(), *state, self._hello(), self._status()]
-        else:
-            with self._lock:
-                messages = list(self._pending.values())
-                self._pending.clear()
         try:
-            session.publish(messages, deadline=time.monotonic() + _PATIENCE)
+            session.publish(messages, deadline=time.monotonic() + _CONFIRM_SECONDS)
         except (NotSentError, UnconfirmedError):
             raise
         except PublishError as error:
             _log.warning("%s: %s", self.name, error)
 
     def _say_farewell(self, session: Session) -> None:
-        session.publish([Message(self.topics.status, OFFLINE, retain=True)], deadline=time.monotonic() + _FAREWELL)
+        message = Message(self.topics.status, OFFLINE, retain=True)
+        session.publish([message], deadline=time.monotonic() + _FAREWELL_SECONDS)
 
     def _filters(self) -> list[str]:
         filters = [self.topics.status, self.topics.instance]
@@ -232,11 +234,11 @@ class MqttPublisher:
             self._home_assistant, self.topics, self._keywords, model=self._model, version=__version__
         )
 
-    # The connection's thread: nothing here waits.
+    # Called in the connection's thread; nothing here may block.
 
     def _hear(self, topic: str, payload: bytes, retained: bool) -> None:
         if topic == self.topics.status:
-            # The last will of a connection of ours that the broker held for alive, or another service that ended.
+            # Another service of this site ended, or the broker published the will of an earlier connection.
             if payload == OFFLINE.encode() and not retained and self.connected and self._available:
                 self._send(self._status())
         elif topic == self.topics.instance:
@@ -256,22 +258,15 @@ class MqttPublisher:
     def _control(self, topic: str, payload: bytes, *, retained: bool) -> None:
         if self._on_command is None:
             return
-        if retained:
-            _log.warning(
-                "%s: refused on %s: a retained request; it would be obeyed anew with each connection",
-                self.name,
-                _printable(topic),
-            )
-            return
         try:
-            command = control.parse(topic.removeprefix(self.topics.set("")), payload, self._keywords)
+            command = control.parse(topic.removeprefix(self.topics.set("")), payload, self._keywords, retained=retained)
         except control.ControlError as error:
             _log.warning("%s: refused on %s: %s", self.name, _printable(topic), error)
         else:
             self._on_command(command)
 
     def _meet(self, payload: bytes) -> None:
-        """Another service of this site says hello: that is told, and it is told of us, once each."""
+        """Note another service of this site that says hello, and answer it once."""
         try:
             fields = json.loads(payload[:1000])
             instance, where = str(fields["instance"])[:40], _printable(str(fields["where"]))
@@ -286,10 +281,10 @@ class MqttPublisher:
             self.name, where, self.topics.site,
         )  # fmt: skip
         self._send(self._hello())
-        if self._health:
-            self.show_health(self._health)  # with the other instance
+        if self._health is not None:
+            self.show_health(self._health)
 
 
 def _printable(text: str) -> str:
-    """The beginning of a text from outside, fit for a line of a log."""
+    """Return the beginning of a text from outside, safe for one line of the log."""
     return "".join(character if character.isprintable() else "?" for character in text[:80])

@@ -1,8 +1,8 @@
-"""One connection to the broker, from its beginning to its end, and never used again.
+"""One connection to the broker, never used again after it is lost.
 
-paho-mqtt would by itself connect anew and send again whatever was not confirmed: a detection minutes late, or twice.
-So each connection has a client of its own, which is thrown away with all that it holds when the connection is lost;
-what is not confirmed in time ends the connection in a way that the system too forgets what it has not sent yet.
+By itself paho-mqtt would reconnect and send again what was not confirmed: a detection minutes late, or twice. So each
+connection has a client of its own. A connection that does not confirm in time is reset, so that the operating system
+forgets what it has not sent.
 """
 
 from __future__ import annotations
@@ -31,43 +31,43 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-#: Seconds that a broker has for each step of letting us in.
+#: Seconds that the broker has for each step of a login.
 CONNECT_SECONDS = 5.0
 
-#: Bytes in the largest message that we want to see (MQTT 5 lets us say so): all that we hear is short.
+#: The longest message in bytes that the broker may send us (MQTT 5); all that we subscribe to is short.
 LARGEST = 65536
 
-#: Called in the connection's own thread with topic, payload and whether it was retained; must neither wait nor raise.
+#: Called in the connection's own thread with topic, payload and whether it was retained. It must not block or raise.
 Hear = Callable[[str, bytes, bool], None]
 
 
 class ConnectError(KwsError):
-    """The broker cannot be reached or does not let us in."""
+    """The broker cannot be reached or refuses the login."""
 
 
 class NotSentError(PublishError):
-    """The connection was lost before anything was sent: it may be tried on the next."""
+    """The connection was lost before anything was sent: the next connection may send it."""
 
 
 class Session:
-    """A connection, open from construction on.
+    """An open connection.
 
     Args:
-        options: as configured.
-        broker: what their URL says.
+        options: of the user.
+        broker: from their URL.
         password: None for none.
         tls: from :func:`kws.publishers.mqtt.tls.make_tls`.
-        client_id: that no other client has.
-        will: published by the broker when this connection is lost.
-        hear: gets what is subscribed to.
-        on_lost: called once, in the connection's own thread, when it has been lost.
+        client_id: unique among the clients of the broker.
+        will: published by the broker when it loses this connection.
+        hear: gets the messages of the subscriptions.
+        on_lost: called once, in the connection's own thread, when the connection is lost.
 
     Raises:
-        ConnectError: with the reason in plain words.
+        ConnectError: the broker cannot be reached or refuses the login.
 
     Attributes:
-        lost: whether it has ended.
-        refused: filters and topics that the broker refused, with its reason.
+        lost: True once the connection has ended.
+        refused: filters and topics that the broker refused, each with its reason.
     """
 
     def __init__(
@@ -82,6 +82,9 @@ class Session:
         hear: Hear = lambda _topic, _payload, _retained: None,
         on_lost: Callable[[], None] = lambda: None,
     ) -> None:
+        from paho.mqtt.client import Client, MQTTv5, MQTTv311  # noqa: PLC0415
+        from paho.mqtt.enums import CallbackAPIVersion  # noqa: PLC0415
+
         self.lost = False
         self.refused: list[str] = []
         self._five = options.protocol == "5"
@@ -92,23 +95,11 @@ class Session:
         self._subscribed: dict[int, Sequence[ReasonCode]] = {}
         self._confirmed: dict[int, ReasonCode | None] = {}
         self._raw: socket.socket | None = None
-        self._client = self._make_client(options, broker, password, tls, client_id)
-        if will is not None:
-            self._client.will_set(will.topic, will.payload, will.qos, will.retain)
-        self._open(options, broker, has_password=password is not None)
-
-    def _make_client(
-        self, options: MqttOptions, broker: Broker, password: str | None, tls: ssl.SSLContext | None, client_id: str
-    ) -> Client:
-        from paho.mqtt.client import Client, MQTTv5, MQTTv311  # noqa: PLC0415
-        from paho.mqtt.enums import CallbackAPIVersion  # noqa: PLC0415
-
-        five = options.protocol == "5"
-        client = Client(
+        self._client = client = Client(
             CallbackAPIVersion.VERSION2,
             client_id=client_id,
-            clean_session=None if five else True,
-            protocol=MQTTv5 if five else MQTTv311,
+            clean_session=None if self._five else True,
+            protocol=MQTTv5 if self._five else MQTTv311,
             transport="websockets" if broker.websockets else "tcp",
             reconnect_on_failure=False,
         )
@@ -119,25 +110,36 @@ class Session:
             client.username_pw_set(broker.user or "", password)
         if tls is not None:
             client.tls_set_context(tls)
+        if will is not None:
+            client.will_set(will.topic, will.payload, will.qos, will.retain)
+        self._set_callbacks(client)
+        try:
+            self._connect(broker, options.keepalive)
+        except (OSError, ValueError) as error:  # a ValueError is a bad answer on websockets
+            raise ConnectError(explain(error, broker)) from None
+        self._wait_for_login(broker, options.protocol, has_password=password is not None)
+
+    def _set_callbacks(self, client: Client) -> None:
         client.on_connect = self._on_connect
         client.on_disconnect = self._on_disconnect
         client.on_publish = self._on_publish
         client.on_subscribe = self._on_subscribe
         client.on_message = self._on_message
-        return client
 
-    def _open(self, options: MqttOptions, broker: Broker, *, has_password: bool) -> None:
+    def _connect(self, broker: Broker, keepalive: int) -> None:
         more: dict[str, Any] = {}
         if self._five:
             more = {"clean_start": True, "properties": _properties("CONNECT", MaximumPacketSize=LARGEST)}
-        try:
-            self._client.connect(broker.host, broker.port, options.keepalive, **more)
-            self._take_hold()
-        except Exception as error:
-            if not isinstance(error, OSError | ValueError):  # a broken answer on websockets is one
-                raise
-            raise ConnectError(explain(error, broker)) from None
+        self._client.connect(broker.host, broker.port, keepalive, **more)
+        wrapped = self._client.socket()
+        if wrapped is not None:
+            # A handle of our own on the TCP socket, below TLS and websockets.
+            self._raw = socket.socket(fileno=os.dup(wrapped.fileno()))
+            # A detection is two short messages; the second must not wait until the first is acknowledged.
+            self._raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self._client.loop_start()
+
+    def _wait_for_login(self, broker: Broker, protocol: str, *, has_password: bool) -> None:
         with self._changed:
             self._changed.wait_for(lambda: self._answer is not None or self.lost, CONNECT_SECONDS)
             answer, lost = self._answer, self.lost
@@ -145,22 +147,13 @@ class Session:
             return
         self.abort()
         if answer is not None and answer.is_failure:
-            raise ConnectError(explain_refusal(answer, broker, options.protocol, has_password=has_password))
+            raise ConnectError(explain_refusal(answer.getName(), broker, protocol, has_password=has_password))
         if lost:
-            raise ConnectError(f"ends the connection at once; does it speak MQTT {options.protocol} on this port?")
-        raise ConnectError(f"takes the connection, but does not answer within {CONNECT_SECONDS:g} s")
-
-    def _take_hold(self) -> None:
-        """Keep the TCP socket within reach, under TLS and websockets too."""
-        wrapped = self._client.socket()
-        if wrapped is None:  # pragma: no cover - only paho's own thread, not started yet, takes it away
-            return
-        self._raw = socket.socket(fileno=os.dup(wrapped.fileno()))
-        # A detection is two short messages; the second must not wait until the first is acknowledged.
-        self._raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+            raise ConnectError(f"ends the connection at once; does it speak MQTT {protocol} on this port?")
+        raise ConnectError(f"accepts the connection, but does not answer within {CONNECT_SECONDS:g} s")
 
     def subscribe(self, filters: Sequence[str], *, deadline: float) -> None:
-        """Subscribe at QoS 1 and wait for the answer; what the broker refuses is in :attr:`refused` then.
+        """Subscribe at QoS 1 and wait for the answer. Refused filters are added to :attr:`refused`.
 
         Raises:
             PublishError: the connection was lost, or the broker did not answer in time.
@@ -180,16 +173,16 @@ class Session:
         ]
 
     def publish(self, messages: Sequence[Message], *, deadline: float, expire: bool = False) -> None:
-        """Publish messages and wait until the broker has confirmed each; not confirmed in time, the connection ends.
+        """Publish messages in order and wait until the broker has confirmed each; else end the connection.
 
         Args:
-            messages: in this order.
+            messages: to publish.
             deadline: on the clock of :func:`time.monotonic`.
-            expire: tell the broker (MQTT 5) that they are of no use to subscribers after the deadline.
+            expire: ask the broker (MQTT 5) not to deliver them after the deadline.
 
         Raises:
             NotSentError: the connection was lost before.
-            UnconfirmedError: it was lost meanwhile, or the time was over; they may have arrived.
+            UnconfirmedError: it was lost meanwhile, or the deadline passed; the messages may have arrived.
             PublishError: the broker refuses one.
         """
         properties = None
@@ -199,8 +192,7 @@ class Session:
         for message in messages:
             payload = message.payload.encode()
             info = self._client.publish(message.topic, payload, message.qos, message.retain, properties)
-            # A message that paho could not send stays in this client and goes with it.
-            if info.rc != 0:
+            if info.rc != 0:  # paho keeps the message; it goes with this client
                 self.abort()
                 if not mids:
                     raise NotSentError("the connection was lost")
@@ -220,27 +212,33 @@ class Session:
                 raise PublishError(f"the broker refuses {mids[mid].topic}: {code}")
 
     def close(self) -> None:
-        """Say goodbye, so that the broker keeps the will to itself."""
+        """Disconnect in an orderly way, so that the broker does not publish the will."""
         self._client.disconnect()
         with self._changed:
             self._changed.wait_for(lambda: self.lost, 1.0)
         self.abort()
 
     def abort(self) -> None:
-        """End the connection at once; whatever waits to be sent, here or in the system, never is."""
+        """End the connection at once. What waits to be sent, here or in the operating system, is never sent."""
         with self._changed:
-            raw = self._raw
-            if raw is None:
+            if self._raw is None:
                 return
             with suppress(OSError):
-                # Closed with linger time 0, a socket forgets what it has not sent; its end is a reset.
-                raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-                # Wakes paho's thread, which then closes its own hold on the connection.
-                raw.shutdown(socket.SHUT_RD)
+                # With linger time 0 the system discards unsent data and closes the connection by a reset.
+                self._raw.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                # Wakes paho's thread, which then closes its own handle.
+                self._raw.shutdown(socket.SHUT_RD)
             self._changed.wait_for(lambda: self.lost, 2.0)
-        self._let_go()
+        self._on_disconnect()
 
-    def _let_go(self) -> None:
+    # Called by paho in the connection's own thread.
+
+    def _on_connect(self, _client: object, _data: object, _flags: object, code: ReasonCode, _more: object) -> None:
+        with self._changed:
+            self._answer = code
+            self._changed.notify_all()
+
+    def _on_disconnect(self, *_: object) -> None:
         with self._changed:
             raw, self._raw = self._raw, None
             already, self.lost = self.lost, True
@@ -249,34 +247,21 @@ class Session:
             raw.close()
         if not already:
             self._on_lost()
-            # The client would hold on to us and we to it, and its sockets would wait for the garbage collector.
+            # Break the reference cycle between client and session, so that sockets close without the collector.
             client = self._client
             client.on_connect = client.on_publish = client.on_subscribe = client.on_message = None
             client.on_disconnect = None
-
-    # What follows is called by paho in the connection's own thread.
-
-    def _on_connect(self, _client: object, _data: object, _flags: object, code: ReasonCode, _more: object) -> None:
-        with self._changed:
-            self._answer = code
-            self._changed.notify_all()
-
-    def _on_disconnect(self, *_: object) -> None:
-        self._let_go()
 
     def _on_publish(self, _client: object, _data: object, mid: int, code: ReasonCode, _more: object) -> None:
         with self._changed:
             self._confirmed[mid] = code
             self._changed.notify_all()
-            if self._raw is None:
-                return
-            with suppress(OSError):  # the connection has just ended
-                # A broker may hold back the next confirmation until this one is acknowledged, which takes 40 ms.
-                self._raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
+            if self._raw is not None:
+                with suppress(OSError):  # the connection has just ended
+                    # Acknowledge at once: a broker may hold the next confirmation back until then, for 40 ms.
+                    self._raw.setsockopt(socket.IPPROTO_TCP, socket.TCP_QUICKACK, 1)
 
-    def _on_subscribe(
-        self, _client: object, _data: object, mid: int, codes: Sequence[ReasonCode], _more: object
-    ) -> None:
+    def _on_subscribe(self, _client: object, _data: object, mid: int, codes: Sequence[ReasonCode], _: object) -> None:
         with self._changed:
             self._subscribed[mid] = codes
             self._changed.notify_all()
@@ -284,15 +269,14 @@ class Session:
     def _on_message(self, _client: object, _data: object, message: Any) -> None:
         try:
             self._hear(message.topic, message.payload, message.retain)
-        except UnicodeDecodeError:  # a topic that is no text is none of ours
+        except UnicodeDecodeError:  # the topic is not text, so it is none of ours
             pass
-        except Exception:  # noqa: BLE001
-            # Raised here it would end the connection's thread, and nobody would notice.
-            _log.exception("a message was not understood")
+        except Exception:  # noqa: BLE001 - it would end paho's thread, and the connection would be deaf
+            _log.exception("handling a message failed")
 
 
 def _properties(packet: str, **values: object) -> Any:
-    """Properties of a packet of MQTT 5."""
+    """Return the properties of a packet of MQTT 5."""
     from paho.mqtt.packettypes import PacketTypes  # noqa: PLC0415
     from paho.mqtt.properties import Properties  # noqa: PLC0415
 

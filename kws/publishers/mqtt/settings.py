@@ -170,7 +170,8 @@ def read_password(options: MqttOptions, environment: Mapping[str, str] = os.envi
 def password_origin(options: MqttOptions, environment: Mapping[str, str] = os.environ) -> str | None:
     """Say where the password comes from, without reading it; None without one."""
     if path := _password_path(options, environment):
-        return f"{'mqtt.password_file' if options.password_file else 'systemd credential'} {path}"
+        what = "systemd's credential" if options.password_file is None else "mqtt.password_file"
+        return f"{what} {path}"
     return f"${PASSWORD_VARIABLE}" if PASSWORD_VARIABLE in environment else None
 
 
@@ -182,7 +183,7 @@ def _password_path(options: MqttOptions, environment: Mapping[str, str]) -> Path
 
 
 def exposed_files(options: MqttOptions) -> list[str]:
-    """Return a warning for each file with secrets that every user of this machine can read; it begins with the setting."""
+    """Return a warning for each secret file that every user can read; it begins with the setting."""
     problems = []
     for setting in ("password_file", "key"):
         path = getattr(options, setting)

@@ -100,7 +100,7 @@ def test_a_broker_that_is_down_at_the_start_is_waited_for(
             subscriber.wait(f"{DETECTION}/off")
     assert service.worker.counts == Counts(published=2)
     assert caplog.messages == [
-        f"{stopped_broker.url}: nothing listens on this port; is the broker running?; trying again and again",
+        f"{stopped_broker.url}: nothing listens on this port; is the broker running?; retrying",
         f"{stopped_broker.url}: connected",
     ]
 
@@ -127,7 +127,7 @@ def test_what_was_said_in_an_outage_is_never_heard_and_told_once(
     assert counts in (Counts(published=1, dropped=5), Counts(published=1, dropped=4, unconfirmed=1))
     (told,) = [line for line in caplog.messages if "dropped" in line]
     assert told.startswith(f"{broker.url}: {counts.dropped} detections were dropped: ")
-    assert "the broker was not there in time" in told
+    assert "the broker could not be reached in time" in told
 
 
 def test_a_broker_that_hangs_costs_the_detection_that_it_had_and_no_other(

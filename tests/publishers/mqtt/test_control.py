@@ -108,7 +108,7 @@ def test_every_threshold_can_be_written(threshold: float) -> None:
 def test_requests_come_through_the_broker_and_bad_ones_change_nothing(
     broker: Broker, subscriber: Subscriber, caplog: pytest.LogCaptureFixture
 ) -> None:
-    # Retained, it would be obeyed anew with each connection.
+    # Retained, it would be obeyed again with each connection.
     subscriber.publish("kws/kitchen/set/listening", "OFF", retain=True)
     with caplog.at_level(logging.WARNING, "kws"), running(broker) as service:
         service.session()
@@ -123,7 +123,7 @@ def test_requests_come_through_the_broker_and_bad_ones_change_nothing(
         assert service.publisher.connected
     refused = [line.partition("refused on kws/kitchen/set/")[2] for line in caplog.messages if "refused" in line]
     assert refused == [
-        "listening: a retained request; it would be obeyed anew with each connection",
+        "listening: a retained request; it would be obeyed again with each connection",
         "threshold/on: a binary payload is no setting",
         "threshold/nothing: 'nothing' is not a keyword; choose from on, off",
         "threshold/on: 2 is not within 0.01 to 1",

@@ -9,7 +9,6 @@ import json
 import os
 import re
 import subprocess
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -23,6 +22,7 @@ from kws.publishers.mqtt import HomeAssistantOptions, MqttOptions
 from kws.publishers.mqtt.forget import forget
 from kws.publishers.mqtt.homeassistant import discovery
 from kws.publishers.mqtt.topics import Message, Topics
+from tests.support import ROOT
 from tests.support.broker import Broker, Subscriber
 from tests.support.mqtt_publisher import running
 from tests.support.publishers import detection
@@ -162,14 +162,15 @@ def test_a_home_assistant_takes_it(home_assistant: str) -> None:
         for part in described["components"].values()
     ]
     components += [[message.topic.split("/")[1], payload(message)] for message in messages("components")]
-    health = HealthReport(listening=True, level=-43.21, windows=7, last_detection=detection("on")).as_json()
+    report = HealthReport(listening=True, level=-43.21, windows=7, last_detection=detection("on"))
+    health = json.dumps(report.as_dict())
     parts = payload(whole)["components"]
     template = parts["keyword"]["value_template"]
     last = parts["last_detection"]["value_template"]
     level = parts["level"]["value_template"]
     templates = [[template, as_json(detection("on"))], [last, health], [level, health]]
     result = subprocess.run(
-        [home_assistant, Path(__file__).with_name("ha_schemas.py")],
+        [home_assistant, ROOT / "tests" / "support" / "ha_schemas.py"],
         input=json.dumps({"components": components, "templates": templates}),
         capture_output=True, text=True, check=False,
     )  # fmt: skip
@@ -190,7 +191,7 @@ def test_a_home_assistant_finds_it_hears_it_and_controls_it(home_assistant: str,
         publisher.show_threshold("on", 0.8)
         publisher.show_health(HealthReport(listening=True, level=-40.04))
         instance = subprocess.Popen(
-            [home_assistant, Path(__file__).with_name("ha_instance.py"), str(broker.port)],
+            [home_assistant, ROOT / "tests" / "support" / "ha_instance.py", str(broker.port)],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         )  # fmt: skip
         try:

@@ -49,11 +49,11 @@ def test_the_user_may_be_in_the_table() -> None:
         ("mqtt:home", "must begin with mqtt://"),
         ("mqtt://", "needs a host"),
         ("mqtt://home:0", "needs a host"),
-        ("mqtt://home:99999", "has no host or port that can be"),
-        ("mqtt://home:x", "has no host or port that can be"),
-        ("mqtt://[::1", "has no host or port that can be"),
-        ("mqtt://home/kitchen", "'mqtt://home/kitchen' goes on after the host; the site is a setting of its own"),
-        ("ws://home?x=1", "goes on after the host"),
+        ("mqtt://home:99999", "has no valid host or port"),
+        ("mqtt://home:x", "has no valid host or port"),
+        ("mqtt://[::1", "has no valid host or port"),
+        ("mqtt://home/kitchen", "'mqtt://home/kitchen' continues after the host; the site is a setting of its own"),
+        ("ws://home?x=1", "continues after the host"),
     ],
 )
 def test_what_is_wrong_with_a_url_is_said(url: str, problem: str) -> None:
@@ -157,8 +157,8 @@ def test_secrets_that_everybody_can_read_are_told(tmp_path: Path, mode: int, exp
         path.touch()
         path.chmod(mode)
     expected = [
-        f"mqtt.password_file: everybody on this machine can read {password}; chmod o= {password}",
-        f"mqtt.key: everybody on this machine can read {key}; chmod o= {key}",
+        f"mqtt.password_file: every user of this machine can read {password}; chmod o= {password}",
+        f"mqtt.key: every user of this machine can read {key}; chmod o= {key}",
     ]
     options = MqttOptions(password_file=str(password), key=str(key), certificate="/no/such")
     assert exposed_files(options) == (expected if exposed else [])
