@@ -20,13 +20,20 @@ hypothesis.settings.register_profile("kws", deadline=None)
 hypothesis.settings.load_profile("kws")
 
 
-@pytest.hookimpl(tryfirst=True)
+@pytest.hookimpl(tryfirst=True)  # before pytest selects by marker
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Mark the tests that start a process, or train, so that ``-m "not process"`` leaves the quick ones."""
     for item in items:
-        fixtures = getattr(item, "fixturenames", ())
-        if item.get_closest_marker("training") or not PROCESS_FIXTURES.isdisjoint(fixtures):
+        if item.get_closest_marker("training") or starts_a_process(item):
             item.add_marker("process")
+
+
+def starts_a_process(item: pytest.Item) -> bool:
+    """Return True for a test with such a fixture, and for those of a module that runs the command ``kws``."""
+    if not PROCESS_FIXTURES.isdisjoint(getattr(item, "fixturenames", ())):
+        return True
+    used = vars(item.module).values() if isinstance(item, pytest.Function) else ()
+    return any(getattr(value, "__module__", "") == "tests.support.program" for value in used)
 
 
 @pytest.fixture(scope="session")

@@ -15,7 +15,10 @@ ROOT = Path(__file__).parent.parent
 UNIT = ROOT / "systemd" / "kws.service"
 USER_UNIT = ROOT / "systemd" / "user" / "kws.service"
 
-pytestmark = pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd")
+pytestmark = [
+    pytest.mark.process,
+    pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs systemd"),
+]
 
 
 def script(*arguments: str | Path, home: Path, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -199,6 +199,7 @@ def test_channels_from_one() -> None:
         FileSource("x.wav", channel=0)
 
 
+@pytest.mark.process
 def test_without_libsndfile(tmp_path: Path) -> None:
     """soundfile raises OSError when it is imported and finds no library; so does the one that is put before it."""
     (tmp_path / "soundfile.py").write_text("raise OSError('sndfile library not found')\n")

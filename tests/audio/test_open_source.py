@@ -81,6 +81,7 @@ def test_options_that_do_not_go_together() -> None:
         open_source("x.wav", device="USB")
 
 
+@pytest.mark.process
 def test_importing_loads_no_library() -> None:
     script = "import sys, kws.audio.open; print({'sounddevice', 'soundfile', 'soxr'} & set(sys.modules))"
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

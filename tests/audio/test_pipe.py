@@ -280,6 +280,7 @@ def test_garbage_is_an_error_for_users_at_worst(data: bytes, rate: int | None) -
 
 @pytest.mark.skipif(shutil.which("sox") is None, reason="needs sox")
 @pytest.mark.parametrize("encoding", [("-b", "16"), ("-b", "24"), ("-b", "8"), ("-e", "float", "-b", "32")])
+@pytest.mark.process
 def test_what_sox_pipes(encoding: tuple[str, ...]) -> None:
     command = ["sox", "-V1", "-n", "-r", "22050", "-c", "2", *encoding, "-t", "wav", "-", "synth", "1", "sine", "1000"]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as sox:
@@ -293,6 +294,7 @@ def test_what_sox_pipes(encoding: tuple[str, ...]) -> None:
 
 
 @pytest.mark.skipif(shutil.which("arecord") is None, reason="needs arecord")
+@pytest.mark.process
 def test_what_arecord_pipes() -> None:
     """ALSA's null device is silent and faster than time."""
     command = ["arecord", "-q", "-D", "null", "-t", "wav", "-f", "S16_LE", "-r", "16000", "-c", "1"]

@@ -91,6 +91,7 @@ def test_a_live_stream_is_not_kept_waiting(rate: int) -> None:
     assert sum(out) > 16000 * (1 - 0.13)
 
 
+@pytest.mark.process
 def test_equal_rates_pass_without_a_copy_and_without_soxr() -> None:
     resampler = Resampler(16000)
     blocks = [AudioBlock(np.zeros(10, np.float32), 5), AudioBlock(np.zeros(10, np.float32), 99)]

@@ -109,6 +109,7 @@ def logged(*, stderr: int, **environment: str) -> None:
     subprocess.run([sys.executable, "-c", SCRIPT], check=True, env=os.environ | environment, stderr=stderr)
 
 
+@pytest.mark.process
 def test_a_terminal_gets_the_time() -> None:
     ours, theirs = pty.openpty()
     try:
@@ -120,6 +121,7 @@ def test_a_terminal_gets_the_time() -> None:
     assert re.fullmatch(r"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d kws: heard\r\n", line)
 
 
+@pytest.mark.process
 def test_the_journal_is_known_by_its_file_and_not_by_the_variable_alone(tmp_path: Path) -> None:
     journal, other = tmp_path / "journal", tmp_path / "other"
     with journal.open("wb") as file, other.open("wb") as another:

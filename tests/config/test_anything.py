@@ -10,6 +10,7 @@ from datetime import date
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -66,6 +67,7 @@ def fuzzed(value: object) -> str:
     return written(value)
 
 
+@pytest.mark.process
 def test_a_configuration_is_read_without_a_microphone_a_broker_or_a_network() -> None:
     script = (
         "import sys\n"

@@ -120,6 +120,7 @@ def test_one_that_is_broken(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> 
         ),
     ],
 )
+@pytest.mark.process
 def test_the_first_that_is_installed_is_taken(tmp_path: Path, missing: list[str], answer: str) -> None:
     # Stand-ins for the two that may not be here; that they work is shown elsewhere.
     for module in INTERPRETERS.values():

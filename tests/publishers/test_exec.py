@@ -18,6 +18,8 @@ from kws.publishers.exec import fill
 from tests.support.publishers import detection
 from tests.support.waiting import wait_until
 
+pytestmark = pytest.mark.process
+
 LOGGER = "kws.publishers.exec"
 REPORT = (
     "import json, os, sys; "

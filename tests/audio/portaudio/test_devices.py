@@ -90,6 +90,7 @@ def test_names_lose_their_card_number_unless_they_need_it() -> None:
     ]
 
 
+@pytest.mark.process
 def test_without_portaudio() -> None:
     """python-sounddevice asks ctypes for the library and raises what we see if it is nowhere."""
     script = """if True:
@@ -110,6 +111,7 @@ def test_without_portaudio() -> None:
     assert result.stdout == 2 * line
 
 
+@pytest.mark.process
 def test_a_process_that_only_records_needs_no_numpy() -> None:
     script = "import sys, kws.audio.portaudio.process; print('numpy' in sys.modules)"
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

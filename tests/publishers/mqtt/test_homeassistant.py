@@ -153,6 +153,7 @@ def home_assistant() -> str:
     return python
 
 
+@pytest.mark.process
 def test_a_home_assistant_takes_it(home_assistant: str) -> None:
     (whole,) = messages(area="Kitchen")
     described = payload(whole)
