@@ -15,9 +15,14 @@ from tests.support.sound_server import sound_server, stopped_sound_server  # noq
 #: Fixtures that start a process, a broker or a sound server.
 PROCESS_FIXTURES = frozenset({"stopped_broker", "stopped_sound_server", "small_disk", "listen", "detections"})
 
-# How long an example takes depends on the machine.
-hypothesis.settings.register_profile("kws", deadline=None)
-hypothesis.settings.load_profile("kws")
+# How long an example takes depends on the machine. The quick tests try fewer examples.
+hypothesis.settings.register_profile("full", deadline=None)
+hypothesis.settings.register_profile("quick", deadline=None, max_examples=20)
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    quick = config.getoption("markexpr") == "not process"
+    hypothesis.settings.load_profile("quick" if quick else "full")
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest selects by marker

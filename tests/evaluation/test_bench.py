@@ -29,6 +29,7 @@ def test_every_part_has_its_cost(model_folder: Path) -> None:
     assert all(rate > 1 for rate in cost.batches.values())
 
 
+@pytest.mark.process
 def test_a_process_of_its_own(model_folder: Path) -> None:
     process = measure_process(["--model", str(model_folder), "--hop", "0.1"], hop=0.1, seconds=2, runs=1)
     assert 0 < process.start_up_processor < process.start_up
@@ -37,6 +38,7 @@ def test_a_process_of_its_own(model_folder: Path) -> None:
     assert 10e6 < process.memory < 1e9
 
 
+@pytest.mark.process
 def test_a_process_that_does_not_start(model_folder: Path) -> None:
     with pytest.raises(KwsError, match=r"kws listen did not start: kws: --threads 0: from 1 to 256"):
         measure_process(["--model", str(model_folder), "--threads", "0"], hop=0.1, seconds=2, runs=1)

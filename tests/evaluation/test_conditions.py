@@ -64,6 +64,7 @@ def test_a_room_keeps_the_place_and_the_loudness_and_adds_a_tail() -> None:
     assert rms(heard) == pytest.approx(rms(click), rel=1e-4)
 
 
+@pytest.mark.process
 def test_rooms_reverberate_as_long_as_they_should() -> None:
     pytest.importorskip("pyroomacoustics")
     times = []
