@@ -118,6 +118,8 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> None:
+    from kws.evaluation.report import check_report_libraries  # noqa: PLC0415
+
     if len(options.recordings) % 2:
         raise UsageError("give each recording before its labels: AUDIO LABELS.tsv [AUDIO LABELS.tsv ...]")
     if not (options.recordings or options.negative):
@@ -128,6 +130,8 @@ def _check(options: argparse.Namespace) -> None:
         raise UsageError(f"--tolerance {options.tolerance:g}: between 0 and 10 seconds")
     if options.write_thresholds and not options.recordings:
         raise UsageError("--write-thresholds: thresholds are weighed against misses; give a recording with labels")
+    if options.report:
+        check_report_libraries()
     for path in (options.report, options.write_thresholds):
         if path and not path.absolute().parent.is_dir():
             raise UsageError(f"{path}: no such folder")
@@ -159,10 +163,10 @@ def _hear(
 def _write(evaluation: Evaluation, model: Model, options: argparse.Namespace) -> None:
     from rich.console import Console  # noqa: PLC0415
 
+    from kws.evaluation.choose import as_toml, describe  # noqa: PLC0415
     from kws.evaluation.report import page  # noqa: PLC0415
     from kws.evaluation.stream_json import as_dict  # noqa: PLC0415
     from kws.evaluation.stream_text import print_evaluation  # noqa: PLC0415
-    from kws.evaluation.thresholds import as_toml, describe  # noqa: PLC0415
 
     about = {
         "model": model.name,

@@ -1,100 +1,100 @@
-"""The pictures of a model's card: SVG files that carry their own style, for light pages and dark ones."""
+"""The pictures of a model's card, drawn with matplotlib: SVG with text that stays text."""
 
 from __future__ import annotations
 
+import io
+import math
 from collections.abc import Mapping, Sequence
-from xml.etree.ElementTree import Element, tostring
+from typing import TYPE_CHECKING
 
-from kws.evaluation.markup import el
+from kws.errors import UsageError
 from kws.evaluation.measure import percent
-from kws.evaluation.pictures import DetPlane, Frame, polyline
 
-_STYLE = """
-svg { background: #ffffff; font: 12px system-ui, "Segoe UI", Roboto, Cantarell, "DejaVu Sans", sans-serif; }
-text { fill: #5d6b7c; }
-.middle { text-anchor: middle; } .end { text-anchor: end; } .label { fill: #17202c; }
-.plane { fill: #f8fafb; } .grid { stroke: #dfe5eb; } .fine { stroke-opacity: 0.45; }
-polyline { fill: none; stroke-width: 2.2; stroke-linejoin: round; }
-.way-0 { stroke: #cf3f36; } .way-1 { stroke: #1f6feb; } .way-2 { stroke: #0f8a78; } .way-3 { stroke: #7a4fd0; }
-.right { fill: #1f6feb; } .wrong { fill: #cf3f36; } .on-dark { fill: #ffffff; }
-@media (prefers-color-scheme: dark) {
-  svg { background: #0e1319; } text { fill: #93a1b2; } .label { fill: #e5ebf2; }
-  .plane { fill: #161d26; } .grid { stroke: #28323e; }
-  .way-0 { stroke: #ff7b70; } .way-1 { stroke: #62a5ff; } .way-2 { stroke: #45c9b3; } .way-3 { stroke: #b193ff; }
-}
-"""
-_WAYS = 4
-_CELL = 46.0, 26.0
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+#: Colours of a count: of clips heard rightly, and of those heard wrongly, faint for a small share of the row.
+_RIGHT, _WRONG = (0.12, 0.44, 0.92), (0.81, 0.25, 0.21)
 _FAINTEST = 0.12
 
 
 def det(ways: Mapping[str, Sequence[tuple[float, float]]], *, hours: float, said: int) -> str:
-    """Miss rate against false accepts per hour, a line for each way to decide.
+    """Return a DET plot: miss rate against false accepts per hour, with a line for each way to decide.
 
     Args:
-        ways: by name, false accepts an hour and share missed of each point; four at most.
-        hours: of other sound that was heard.
-        said: words that were said.
-
-    Raises:
-        ValueError: there are more ways than there are colours.
+        ways: false accepts an hour and share missed at each point, by the name of the way.
+        hours: of other sound; the axis is linear below the rate of one false accept.
+        said: words that were said; the axis is linear below the share of one word.
     """
-    if len(ways) > _WAYS:
-        raise ValueError(f"{len(ways)} lines, but {_WAYS} colours")
-    highest = max(rate for points in ways.values() for rate, _ in points)
-    plane, frame = DetPlane(hours, said, highest), Frame(62, 14, 690, 330)
-    drawn = []
-    for number, (name, points) in enumerate(ways.items()):
-        top = frame.top + 18 * (number + 1)
-        drawn += [
-            polyline([plane.at(frame, rate, missed) for rate, missed in points], f"way-{number}"),
-            el("line", x1=frame.right - 226, x2=frame.right - 204, y1=top - 4, y2=top - 4, class_=f"way-{number}"),
-            el("text", name, x=frame.right - 196, y=top, class_="label"),
-        ]
-    grid = plane.grid(frame, "false accepts an hour of read speech", "words missed", fine=True)
-    return _file(770, 392, "Miss rate against false accepts per hour", [grid, drawn])
+    figure = _figure(7.7, 3.9)
+    axes = figure.add_subplot()
+    for name, points in ways.items():
+        axes.plot(*zip(*points, strict=True), label=name, gid=name, linewidth=2)
+    axes.set_xscale("symlog", linthresh=_power_above(1 / hours), linscale=0.5)
+    axes.set_yscale("symlog", linthresh=_power_above(1 / said), linscale=0.5)
+    axes.set_xlim(left=0)
+    axes.set_ylim(0, 1)
+    axes.xaxis.set_major_formatter(lambda rate, _: f"{rate:g}")
+    axes.yaxis.set_major_formatter(lambda share, _: f"{100 * share:g} %")
+    axes.set_xlabel("false accepts an hour of read speech")
+    axes.set_ylabel("words missed")
+    axes.grid(alpha=0.3)
+    axes.legend(frameon=False)
+    return _svg(figure)
 
 
 def confusion(labels: Sequence[str], counts: Sequence[Sequence[int]]) -> str:
-    """What was heard (columns) of what was said (rows), in clips; a cell is the darker the larger its share of the row.
+    """Return a confusion matrix of clips: rows are what was said, columns what was detected.
 
     Labels that were never said have no row.
     """
-    width, height = _CELL
-    left, top = 92.0, 62.0
-    cells: list[Element] = []
     rows = [(label, row) for label, row in zip(labels, counts, strict=True) if sum(row)]
-    for column, label in enumerate(labels):
-        x, y = left + (column + 0.5) * width, top - 8
-        cells.append(el("text", label, x=x, y=y, transform=f"rotate(-35 {x:.1f} {y:.1f})", class_="label"))
-    for place, (label, row) in enumerate(rows):
-        y = top + place * height
-        cells.append(el("text", label, x=left - 8, y=y + 0.65 * height, class_="end label"))
+    figure = _figure(1.4 + 0.5 * len(labels), 1.0 + 0.3 * len(rows))
+    axes = figure.add_subplot()
+    cells = []
+    for place, (said, row) in enumerate(rows):
+        shades = []
         for column, count in enumerate(row):
-            share, right = count / sum(row), labels[column] == label
-            x = left + column * width
-            cell = {"x": x + 1, "y": y + 1, "width": width - 2, "height": height - 2, "rx": 3}
-            cells.append(el("rect", **cell, class_="plane"))
-            if not count:
-                continue
-            opacity = share if right else min(1.0, _FAINTEST + 4 * share)
-            title = el("title", f"{label} heard as {labels[column]}: {count} clips, {percent(share)}")
-            cells.append(el("rect", title, **cell, fill_opacity=opacity, class_="right" if right else "wrong"))
-            ink = "middle on-dark" if opacity > 0.5 else "middle label"
-            cells.append(el("text", str(count), x=x + width / 2, y=y + 0.65 * height, class_=ink))
-    return _file(left + len(labels) * width + 40, top + len(rows) * height + 10, "Confusion matrix", cells)
+            share, right = count / sum(row), labels[column] == said
+            strength = (share if right else min(1.0, _FAINTEST + 4 * share)) if count else 0.0
+            shades.append((*(_RIGHT if right else _WRONG), strength))
+            if count:
+                colour = "white" if strength > 0.5 else "black"
+                gid = f"{said} as {labels[column]}: {count} clips, {percent(share)}"
+                axes.text(column, place, str(count), ha="center", va="center", color=colour, fontsize=8, gid=gid)
+        cells.append(shades)
+    axes.imshow(cells, aspect="auto")
+    axes.set_xticks(range(len(labels)), labels, rotation=35, ha="left", rotation_mode="anchor")
+    axes.set_yticks(range(len(rows)), [said for said, _ in rows])
+    axes.tick_params(top=True, labeltop=True, bottom=False, labelbottom=False, length=0)
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+    return _svg(figure)
 
 
-def _file(width: float, height: float, title: str, content: list[Element] | list[list[Element]]) -> str:
-    root = el(
-        "svg",
-        el("style", _STYLE),
-        content,
-        viewBox=f"0 0 {width:g} {height:g}",
-        width=width,
-        height=height,
-        role="img",
-        aria_label=title,
-    )
-    root.set("xmlns", "http://www.w3.org/2000/svg")
-    return tostring(root, encoding="unicode") + "\n"
+def _power_above(value: float) -> float:
+    """Return the power of ten at or above a value: ticks below it would overlap that of zero."""
+    return float(10.0 ** math.ceil(math.log10(value)))
+
+
+def _figure(width: float, height: float) -> Figure:
+    """Return an empty figure of that size in inches.
+
+    Raises:
+        UsageError: matplotlib is not installed.
+    """
+    try:
+        from matplotlib.figure import Figure  # noqa: PLC0415
+    except ImportError as error:
+        raise UsageError(f"pictures need the extra 'report': pip install '.[report]' ({error})") from None
+    return Figure(figsize=(width, height), layout="constrained")
+
+
+def _svg(figure: Figure) -> str:
+    """Return the figure as SVG that is the same every time."""
+    import matplotlib as mpl  # noqa: PLC0415
+
+    file = io.StringIO()
+    with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": "kws"}):
+        figure.savefig(file, format="svg", metadata={"Date": None, "Creator": None})
+    return file.getvalue()

@@ -1,13 +1,13 @@
 """Thresholds for a budget of false accepts per hour, over all keywords together.
 
-To count false accepts and go just above the last that is one too many does not work: a threshold that was raised
-until nothing was above it has something above it on the next day, and there are as many of them as keywords. So the
-rate at each threshold is estimated, in two steps.
+Raising each threshold until the counted false accepts fit the budget fails on other sound: the highest score of one
+day is often beaten on the next, and each keyword has such a score. So the rate at each threshold is estimated in two
+steps.
 
-1. Of all keywords together, the highest :data:`TAIL` false accepts are taken as exponentially distributed in the log
-   odds of their scores ("peaks over threshold", as floods are foretold from years without one).
-2. Each keyword is expected to have its share of that, and its own count speaks for itself as soon as it is more than
-   a few: the mean of a gamma distribution of shape :data:`PRIOR` about the share, after the count.
+1. The highest :data:`TAIL` false accepts of all keywords are modelled as exponentially distributed in the log odds of
+   their scores (peaks over threshold, as in flood statistics).
+2. Each keyword is expected to have its share of that tail. Its own count takes over as it grows beyond a few: the rate
+   is the posterior mean under a gamma prior of shape :data:`PRIOR` with the share as its mean.
 
 On speakers that the thresholds were not chosen on, a budget then holds on average; with counts alone, a budget of one
 came to seven (docs/evaluation.md).
@@ -20,27 +20,30 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from kws.common.toml import key_written
 from kws.evaluation.curves import Curve
 from kws.types import Float64Array
 
-#: Highest false accepts of all keywords from which their common tail is estimated.
+#: The common tail is estimated from this many of the highest false accepts of all keywords.
 TAIL = 15
-#: False accepts of a keyword as from which its own count weighs more than its share.
+#: A keyword's own count weighs more than its share once it has this many false accepts.
 PRIOR = 12.0
-#: False accepts of all keywords among which the shares are counted, or all that there are.
+#: The shares are counted among this many false accepts of all keywords, or among all if there are fewer.
 _SHARES = 100
-#: False accepts that may have been where none was.
+#: False accepts assumed where none was counted.
 _UNSEEN = 0.5
-#: Log odds by which the highest false accepts exceed a threshold on average: at least, and where there were none.
+#: Mean excess in log odds of the highest false accepts over a threshold: the least, and the one without any.
 _LEAST_EXCESS, _USUAL_EXCESS = 0.05, 1.0
-#: Steps of the budget in which rates are counted, each rounded up.
+#: The optimiser counts rates in this many steps of the budget, each rounded up.
 _STEPS = 1000
-#: Log odds over which misses are averaged, so that no threshold stands at the edge of a single word.
+#: Misses are averaged over this many log odds, so that no threshold stands at the edge of a single word.
 _BLUR = 0.1
-#: Share of the words said that the whole budget must save; where it would save less, a threshold stays higher.
+#: Share of the spoken words that the whole budget must save; if it would save less, thresholds stay higher.
 _WORTH = 0.002
-#: What a wrong word counts for beside a miss: most are words that were missed as well, and count for that already.
+#: Weight of a wrong word beside a miss: most wrong words are missed too, and count for that already.
 _WRONG = 0.5
+#: Budgets of the points of :func:`frontier`, in false accepts per hour.
+_BUDGETS = np.geomspace(0.02, 200.0, 61).tolist()
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +51,8 @@ class Pick:
     """The threshold recommended for a keyword.
 
     Attributes:
-        threshold: recommended.
-        false_rate: false accepts per hour that are expected of it.
+        threshold: the recommended value.
+        false_rate: false accepts per hour that are expected at it.
     """
 
     threshold: float
@@ -62,9 +65,9 @@ class Choice:
 
     Attributes:
         budget: false accepts per hour that were allowed.
-        picks: by keyword.
-        unsaid: keywords for which none could be chosen, because nobody said them.
-        kept: whether the budget could be kept; otherwise every threshold is the highest.
+        picks: the recommendation for each keyword.
+        unsaid: keywords without a recommendation, because no label has them.
+        kept: False if no choice fits the budget; then every threshold is the highest.
     """
 
     budget: float
@@ -81,79 +84,52 @@ class Choice:
 def choose(curves: Mapping[str, Curve], budget: float) -> Choice:
     """Choose the thresholds with the fewest misses and wrong words, which count half, within a budget.
 
-    Where more false accepts would save next to nothing, thresholds stay where both kinds of error are far.
+    If more false accepts would save next to nothing, the thresholds stay away from both kinds of error.
 
     Args:
         curves: of all keywords, on the same sound.
         budget: false accepts per hour, of all keywords together.
     """
-    said = [keyword for keyword, curve in curves.items() if curve.said]
+    said = {keyword: curve for keyword, curve in curves.items() if curve.said}
     unsaid = tuple(keyword for keyword in curves if keyword not in said)
     if not said:
         return Choice(budget, {}, unsaid, kept=True)
-    thresholds = curves[said[0]].thresholds
-    rates = expected_rates([curves[keyword] for keyword in said])
-    errors = np.array([smoothed_errors(curves[keyword]) for keyword in said])
-    price = _WORTH * sum(curves[keyword].said for keyword in said) / budget
+    thresholds = next(iter(said.values())).thresholds
+    rates, errors = _rates_and_errors(list(said.values()))
+    price = _WORTH * sum(curve.said for curve in said.values()) / budget
     places = fewest_errors(rates, errors + price * rates, budget)
-    kept = places is not None
-    if places is None:
-        places = [len(thresholds) - 1] * len(said)
     picks = {
         keyword: Pick(float(thresholds[place]), float(rate[place]))
-        for keyword, rate, place in zip(said, rates, places, strict=True)
+        for keyword, rate, place in zip(said, rates, places or [-1] * len(said), strict=True)
     }
-    return Choice(budget, picks, unsaid, kept)
+    return Choice(budget, picks, unsaid, kept=places is not None)
 
 
-def expected_rates(curves: Sequence[Curve]) -> Float64Array:
-    """False accepts per hour to be expected of each keyword at each threshold, float64 ``(keywords, thresholds)``."""
-    # A higher threshold releases earlier, so that one hump may become two; the trend is down all the same.
-    counts = np.array([np.maximum.accumulate(curve.false[::-1])[::-1] for curve in curves], np.float64)
-    whole = counts.sum(axis=0)
-    among = counts[:, _first_at_most(whole, _SHARES)] + 1
-    share = among / among.sum()
-    expected = share[:, None] * _with_tail(whole, log_odds(curves[0].thresholds))
-    rates: Float64Array = expected * (PRIOR + counts) / (PRIOR + expected) / curves[0].hours
-    return rates
+def frontier(curves: Mapping[str, Curve]) -> list[tuple[float, float]]:
+    """Return the DET curve of thresholds that are chosen for each keyword.
 
-
-def _with_tail(counts: Float64Array, odds: Float64Array) -> Float64Array:
-    """Falling counts, with the exponential that continues them from where they are :data:`TAIL` at most."""
-    begin = _first_at_most(counts, TAIL)
-    tail, odds = counts[begin:], odds[begin:]
-    excess = _USUAL_EXCESS
-    if tail[0]:
-        # The mean excess over a threshold times the count there is the area under the counts from there on.
-        excess = max(_LEAST_EXCESS, float(np.dot(tail[:-1], np.diff(odds))) / tail[0])
-    return np.concatenate((counts[:begin], max(tail[0], _UNSEEN) * np.exp(-(odds - odds[0]) / excess)))
-
-
-def _first_at_most(counts: Float64Array, most: float) -> int:
-    """The first place at which falling counts are at most so many; the last one where they never are."""
-    return min(int(np.count_nonzero(counts > most)), len(counts) - 1)
-
-
-def smoothed_errors(curve: Curve) -> Float64Array:
-    """Misses and half the wrong words of a keyword at each threshold, averaged over log odds nearby.
-
-    Thresholds beyond the last one are taken to miss every word, those before the first to be like it.
+    Returns:
+        Expected false accepts per hour and miss rate of the best choice for each of many budgets, by rising rate.
     """
-    odds = log_odds(curve.thresholds)
-    steps = np.gradient(odds)
-    errors = curve.misses + _WRONG * curve.wrong
-    weights = np.exp(-(((odds[:, None] - odds) / _BLUR) ** 2) / 2) * steps
-    beyond = np.exp(-(((odds - odds[-1]) / _BLUR) ** 2) / 2)
-    blurred = weights @ errors / weights.sum(axis=1)
-    smoothed: Float64Array = blurred + beyond * (curve.said - blurred) / 2
-    return smoothed
+    said = [curve for curve in curves.values() if curve.said]
+    if not said:
+        return []
+    rates, errors = _rates_and_errors(said)
+    misses, rows = np.array([curve.misses for curve in said]), np.arange(len(said))
+    points = set()
+    for budget in _BUDGETS:
+        places = fewest_errors(rates, errors, budget)
+        if places is not None:
+            share = float(misses[rows, places].sum() / sum(curve.said for curve in said))
+            points.add((float(rates[rows, places].sum()), share))
+    return sorted(points)
 
 
 def fewest_errors(rates: Float64Array, errors: Float64Array, budget: float) -> list[int] | None:
-    """The place on each curve that makes the fewest errors in all within a budget.
+    """Return the place on each curve that makes the fewest errors in all within a budget.
 
-    A knapsack with one choice of each kind, solved exactly by dynamic programming once rates are rounded up to a
-    thousandth of the budget. Of equally good choices, it takes the one with the higher thresholds.
+    This is a multiple-choice knapsack. Dynamic programming solves it exactly, once rates are rounded up to a
+    thousandth of the budget. Among equally good choices, the one with the higher thresholds wins.
 
     Args:
         rates: false accepts per hour, float64 ``(curves, places)``.
@@ -161,7 +137,7 @@ def fewest_errors(rates: Float64Array, errors: Float64Array, budget: float) -> l
         budget: the sum of the rates is at most this.
 
     Returns:
-        A place for each curve; None where no choice is within the budget.
+        A place for each curve; None if no choice is within the budget.
     """
     costs = np.ceil(rates / budget * _STEPS - 1e-9)
     best = np.zeros(_STEPS + 1)
@@ -188,28 +164,69 @@ def fewest_errors(rates: Float64Array, errors: Float64Array, budget: float) -> l
     return path[::-1]
 
 
-def frontier(curves: Mapping[str, Curve], lowest: float = 0.02, highest: float = 200.0) -> list[tuple[float, float]]:
-    """The DET curve of thresholds chosen for each keyword: false accepts per hour, to be expected, and miss rate.
+def _rates_and_errors(curves: Sequence[Curve]) -> tuple[Float64Array, Float64Array]:
+    return expected_rates(curves), np.array([smoothed_errors(curve) for curve in curves])
 
-    Each point is the best for a price of a false accept in errors (a Lagrange multiplier).
+
+def expected_rates(curves: Sequence[Curve]) -> Float64Array:
+    """Return the expected false accepts per hour, float64 ``(keywords, thresholds)``."""
+    # A higher threshold releases earlier, which may split one activation into two; so the counts are made to fall.
+    counts = np.array([np.maximum.accumulate(curve.false[::-1])[::-1] for curve in curves], np.float64)
+    whole = counts.sum(axis=0)
+    among = counts[:, _first_at_most(whole, _SHARES)] + 1
+    share = among / among.sum()
+    expected = share[:, None] * _with_tail(whole, log_odds(curves[0].thresholds))
+    rates: Float64Array = expected * (PRIOR + counts) / (PRIOR + expected) / curves[0].hours
+    return rates
+
+
+def _with_tail(counts: Float64Array, odds: Float64Array) -> Float64Array:
+    """Return falling counts with an exponential in place of their end, from :data:`TAIL` on."""
+    begin = _first_at_most(counts, TAIL)
+    tail, odds = counts[begin:], odds[begin:]
+    excess = _USUAL_EXCESS
+    if tail[0]:
+        # The mean excess over a threshold times the count there is the area under the counts from there on.
+        excess = max(_LEAST_EXCESS, float(np.dot(tail[:-1], np.diff(odds))) / tail[0])
+    return np.concatenate((counts[:begin], max(tail[0], _UNSEEN) * np.exp(-(odds - odds[0]) / excess)))
+
+
+def _first_at_most(counts: Float64Array, most: float) -> int:
+    """Return the first place at which falling counts are at most ``most``, or else the last place."""
+    return min(int(np.count_nonzero(counts > most)), len(counts) - 1)
+
+
+def smoothed_errors(curve: Curve) -> Float64Array:
+    """Return the misses and half the wrong words of a keyword at each threshold, averaged over nearby log odds.
+
+    Beyond the last threshold every word counts as missed; before the first, the errors are those at the first.
     """
-    said = [curve for curve in curves.values() if curve.said]
-    if not said:
-        return []
-    rates = expected_rates(said)
-    errors = np.array([smoothed_errors(curve) for curve in said])
-    misses = np.array([curve.misses for curve in said])
-    rows = np.arange(len(said))
-    points = set()
-    for price in np.geomspace(1e-4, 1e4, 400):
-        places = np.argmin(errors + price * rates, axis=1)
-        rate = float(rates[rows, places].sum())
-        if lowest <= rate <= highest:
-            points.add((rate, float(misses[rows, places].sum() / sum(curve.said for curve in said))))
-    return sorted(points)
+    odds = log_odds(curve.thresholds)
+    steps = np.gradient(odds)
+    errors = curve.misses + _WRONG * curve.wrong
+    weights = np.exp(-(((odds[:, None] - odds) / _BLUR) ** 2) / 2) * steps
+    beyond = np.exp(-(((odds - odds[-1]) / _BLUR) ** 2) / 2)
+    blurred = weights @ errors / weights.sum(axis=1)
+    smoothed: Float64Array = blurred + beyond * (curve.said - blurred) / 2
+    return smoothed
 
 
 def log_odds(thresholds: Float64Array) -> Float64Array:
-    """``ln(p / (1 - p))``."""
+    """Return ``ln(p / (1 - p))``."""
     odds: Float64Array = np.log(thresholds / (1 - thresholds))
     return odds
+
+
+def as_toml(choice: Choice, comment: str = "") -> str:
+    """Return the thresholds as the configuration and ``--settings`` take them: a table for each keyword."""
+    tables = [f"# {comment}\n"] if comment else []
+    tables += [
+        f"[keyword.{key_written(word)}]\nthreshold = {pick.threshold:g}\n" for word, pick in choice.picks.items()
+    ]
+    return "\n".join(tables)
+
+
+def describe(choice: Choice, hours: float) -> str:
+    """Return one line that says which budget and how much sound the thresholds were chosen for."""
+    unit = "false accept" if choice.budget == 1 else "false accepts"
+    return f"kws evaluate stream: for {choice.budget:g} {unit} an hour, chosen on {hours:.2f} h of sound"

@@ -13,6 +13,9 @@ from kws.evaluation.posterior_cache import ScoredStream
 from kws.evaluation.stream import OperatingPoint
 from kws.types import Float64Array
 
+#: Seconds before and after a mistake that its timeline shows.
+BEFORE, AFTER = 1.25, 1.0
+
 MISSED = "missed"
 OTHER_WORD = "another word"
 NO_WORD = "no word"
@@ -115,10 +118,10 @@ def find_mistakes(point: OperatingPoint, tolerance: dict[str, float]) -> list[Mi
     return alternating
 
 
-def timeline(mistake: Mistake, settings: DecisionSettings, *, before: float = 1.25, after: float = 1.0) -> Timeline:
-    """The scores around a moment, ``before`` to ``after`` it in seconds."""
+def timeline(mistake: Mistake, settings: DecisionSettings) -> Timeline:
+    """Return the scores from :data:`BEFORE` to :data:`AFTER` a mistake."""
     stretch = mistake.stream.stretch
-    rows = _rows(mistake.stream, settings, mistake.time - before, mistake.time + after)
+    rows = _rows(mistake.stream, settings, mistake.time - BEFORE, mistake.time + AFTER)
     averages = stretch.averages(settings.windows(mistake.keyword))[rows]
     column = stretch.labels.index(mistake.keyword)
     others = averages.copy()

@@ -10,11 +10,11 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
+from kws.evaluation.choose import as_toml, describe
 from kws.evaluation.curves import compared, together
 from kws.evaluation.measure import Figures, percent, seconds
 from kws.evaluation.posterior_cache import ScoredStream
 from kws.evaluation.stream import Evaluation, OperatingPoint
-from kws.evaluation.thresholds import as_toml, describe
 
 #: False accepts an hour of the short table's rows, at most; the report and --json have every threshold.
 _ROWS = (100.0, 50.0, 20.0, 10.0, 5.0, 2.0, 1.0, 0.5, 0.2, 0.0)

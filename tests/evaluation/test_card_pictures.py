@@ -2,49 +2,69 @@
 
 from __future__ import annotations
 
+import re
+import sys
 from xml.etree.ElementTree import XML, Element
 
 import pytest
 
+from kws.errors import UsageError
 from kws.evaluation.card_pictures import confusion, det
 
 SVG = "{http://www.w3.org/2000/svg}"
 
 
-def read(picture: str) -> Element:
-    return XML(picture)
+def texts(picture: Element) -> list[str]:
+    """What a reader of the picture reads, in order."""
+    return ["".join(text.itertext()).strip() for text in picture.iter(f"{SVG}text")]
 
 
 def test_a_confusion_matrix_shows_each_count_in_its_cell() -> None:
-    root = read(confusion(["quiet", "yes", "no"], [[0, 0, 0], [1, 18, 1], [0, 5, 5]]))
-    assert root.tag == f"{SVG}svg"
-    counts = {title.text: title for title in root.iter(f"{SVG}title")}
-    assert set(counts) == {
-        "yes heard as quiet: 1 clips, 5.0 %",
-        "yes heard as yes: 18 clips, 90.0 %",
-        "yes heard as no: 1 clips, 5.0 %",
-        "no heard as yes: 5 clips, 50.0 %",
-        "no heard as no: 5 clips, 50.0 %",
+    root = XML(confusion(["quiet", "yes", "no"], [[0, 0, 0], [1, 18, 1], [0, 5, 5]]))
+    counts = {group.get("id"): texts(group) for group in root.iter(f"{SVG}g") if " clips, " in group.get("id", "")}
+    assert counts == {
+        "yes as quiet: 1 clips, 5.0 %": ["1"],
+        "yes as yes: 18 clips, 90.0 %": ["18"],
+        "yes as no: 1 clips, 5.0 %": ["1"],
+        "no as yes: 5 clips, 50.0 %": ["5"],
+        "no as no: 5 clips, 50.0 %": ["5"],
     }
-    shades = [(cell.get("class"), cell.get("fill-opacity")) for cell in root.iter(f"{SVG}rect") if len(cell)]
-    assert shades == [("wrong", "0.32"), ("right", "0.9"), ("wrong", "0.32"), ("wrong", "1"), ("right", "0.5")]
-    # What was never said has a column and no row.
-    assert [text.text for text in root.iter(f"{SVG}text")].count("quiet") == 1
+    # A label that was never said has a column and no row.
+    assert (texts(root).count("quiet"), texts(root).count("yes")) == (1, 2)
+
+
+def points(root: Element, name: str) -> list[tuple[float, float]]:
+    [line] = [group for group in root.iter(f"{SVG}g") if group.get("id") == name]
+    numbers = [float(number) for number in re.findall(r"-?[\d.]+", line[0].get("d", ""))]
+    return list(zip(numbers[::2], numbers[1::2], strict=True))
 
 
 def test_a_curve_for_each_way_lies_where_its_points_are() -> None:
-    few, many = [(0.0, 0.5), (1.0, 0.1)], [(0.0, 0.9), (10.0, 0.1)]
-    root = read(det({"weighed": few, "alike": many}, hours=2.0, said=1000))
-    first, second = ([tuple(map(float, point.split(","))) for point in line.get("points", "").split()]
-                     for line in root.iter(f"{SVG}polyline"))  # fmt: skip
+    ways = {"weighed": [(0.0, 0.5), (1.0, 0.1)], "alike": [(0.0, 0.9), (10.0, 0.1)]}
+    picture = det(ways, hours=2.0, said=1000)
+    first, second = (points(XML(picture), name) for name in ways)
     # Fewer misses lie lower, as many at the same height, and more false accepts further to the right.
     assert first[0][0] == second[0][0]
     assert first[0][1] > second[0][1]
     assert first[1][1] == second[1][1]
     assert first[1][0] < second[1][0]
-    assert {"weighed", "alike"} <= {text.text for text in root.iter(f"{SVG}text")}
+    assert {"weighed", "alike", "words missed"} <= set(texts(XML(picture)))
+    assert det(ways, hours=2.0, said=1000) == picture
 
 
-def test_more_ways_than_colours_are_refused() -> None:
-    with pytest.raises(ValueError, match="5 lines, but 4 colours"):
-        det({str(i): [(1.0, 0.1)] for i in range(5)}, hours=1.0, said=10)
+def test_all_text_lies_within_the_picture() -> None:
+    """Long labels and many of them: nothing is cut off at an edge."""
+    labels = [f"a long label {number}" for number in range(14)]
+    root = XML(confusion(labels, [[1] * 14] * 14))
+    width, height = map(float, root.get("viewBox", "").split()[2:])
+    places = re.findall(r"rotate\(-35 ([\d.]+) ([\d.]+)\)", confusion(labels, [[1] * 14] * 14))
+    assert len(places) == 14
+    for x, y in places:
+        assert 0 < float(x) < width - 50
+        assert 40 < float(y) < height
+
+
+def test_a_missing_library_is_named_with_its_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
+    with pytest.raises(UsageError, match=r"pictures need the extra 'report': pip install '\.\[report\]'"):
+        det({"one": [(1.0, 0.1)]}, hours=1.0, said=10)

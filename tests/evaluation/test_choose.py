@@ -9,10 +9,9 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from kws.evaluation.choose import choose, expected_rates, fewest_errors, frontier, smoothed_errors
+from kws.evaluation.choose import as_toml, choose, describe, expected_rates, fewest_errors, frontier, smoothed_errors
 from kws.evaluation.curves import Curve
 from kws.evaluation.sweep import THRESHOLDS
-from kws.evaluation.thresholds import as_toml, describe
 
 ODDS = np.log(np.array(THRESHOLDS) / (1 - np.array(THRESHOLDS)))
 
