@@ -4,16 +4,10 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 from tests.support import ROOT
-
-#: In import order: each may import from those before it, never from those after it.
-PACKAGES = (
-    "errors", "types", "common", "audio", "features", "inference", "decision", "pipeline", "enroll", "publishers",
-    "servers", "config", "service", "app", "corpus", "evaluation", "training", "cli",
-)  # fmt: skip
+from tests.support.imports import PACKAGES, imports, modules
 
 #: To be put right: each entry here goes with the change that makes it true.
 DEBTS: set[str] = set()
@@ -21,24 +15,6 @@ SHARED_NAMES = {"Plan", "Source"}
 
 #: Packages that measure and train; the service must run without them.
 OFFLINE = {"corpus", "evaluation", "training"}
-
-
-def modules() -> Iterator[tuple[str, ast.Module]]:
-    """Each module of kws by its dotted name, without the ``kws.``, and its syntax tree."""
-    for path in sorted((ROOT / "kws").rglob("*.py")):
-        name = ".".join(path.relative_to(ROOT / "kws").with_suffix("").parts).removesuffix("__init__").rstrip(".")
-        yield name, ast.parse(path.read_text(encoding="utf-8"))
-
-
-def imports(tree: ast.Module) -> set[str]:
-    """The packages of kws that a module imports, at its top or in a function."""
-    names = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("kws."):
-            names.add(node.module.split(".")[1])
-        elif isinstance(node, ast.Import):
-            names |= {alias.name.split(".")[1] for alias in node.names if alias.name.startswith("kws.")}
-    return names
 
 
 def test_packages_import_only_from_those_above_them() -> None:

@@ -1,4 +1,4 @@
-"""The units, as systemd itself judges them, and the script that puts them in place."""
+"""The systemd units, checked by systemd itself, and the script that installs them."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -24,7 +25,7 @@ pytestmark = [
 def script(*arguments: str | Path, home: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [ROOT / "scripts" / "install-service", *arguments],
-        # Without the dependencies, which other tests have: the service is not started here.
+        # Without the dependencies: the service is not started here.
         env={"PATH": os.environ["PATH"], "HOME": str(home), "PYTHON": sys.executable, "PIP_NO_DEPS": "1",
              **{name: value for name, value in os.environ.items() if name.startswith(("PIP_", "SSL_"))},
              **environment},
@@ -33,7 +34,7 @@ def script(*arguments: str | Path, home: Path, **environment: str) -> subprocess
 
 
 def verify(unit: Path, program: str, tmp_path: Path, *options: str) -> subprocess.CompletedProcess[str]:
-    """Have systemd read a unit whose program is there."""
+    """Let systemd check a unit, with a program that exists."""
     text = unit.read_text()
     assert f"ExecStart={program} run " in text
     copy = tmp_path / "kws.service"
@@ -72,10 +73,10 @@ def test_what_the_service_of_the_system_is_exposed_to() -> None:
 
 
 @pytest.mark.parametrize("unit", [UNIT, USER_UNIT])
-def test_every_paragraph_of_a_unit_says_why(unit: Path) -> None:
-    service = unit.read_text().split("[Service]\n")[1].split("[Install]")[0]
-    for paragraph in service.strip().split("\n\n"):
-        assert paragraph.startswith("#"), paragraph
+def test_every_line_of_a_unit_says_why(unit: Path) -> None:
+    for before, line in pairwise(unit.read_text().splitlines()):
+        if "=" in line and not line.startswith(("#", "Description=")):
+            assert before.startswith("# "), line
 
 
 def test_the_two_units_say_the_same_of_the_same() -> None:
@@ -90,7 +91,7 @@ def test_the_two_units_say_the_same_of_the_same() -> None:
 
 
 def everything(folder: Path) -> dict[str, str]:
-    """What lies in a folder, but for the inside of Python's."""
+    """Return the files of a folder with their contents, without those of the virtual environment."""
     found = {}
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()

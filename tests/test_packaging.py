@@ -1,4 +1,4 @@
-"""What an installation holds."""
+"""Installed packages."""
 
 from __future__ import annotations
 

@@ -35,7 +35,7 @@ def test_the_one_with_several_microphones_says_what_its_comments_say(tmp_path: P
         MqttOptions(url="mqtt://broker.local", site="kitchen"),
         HomeAssistantOptions(name="Kitchen microphone", area="Kitchen"),
     )
-    assert hall.decision.threshold == 0.9
+    assert hall.keyword["on"].threshold == 0.6
     assert hall.gate == GateOptions(wake_words=("computer",))
     assert (kitchen.watch.silence > 0, hall.watch.silence) == (True, 0)
 

@@ -1,4 +1,4 @@
-"""What tests and tools need around kws: a broker, a sound server, a service manager, made sounds and models."""
+"""A broker, a sound server, a service manager, generated sounds and models, for tests and tools."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""A real broker for tests: Debian's mosquitto, on a port of its own, that can be killed, frozen and started again."""
+"""A real broker for tests: Debian's mosquitto on a free port. A test can kill, freeze and restart it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from tests.support.waiting import wait_until
 
 
 def free_port() -> int:
-    """A port that nobody listens on just now."""
+    """Return a port that is free now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
@@ -31,11 +31,11 @@ def free_port() -> int:
 
 
 class Broker:
-    """A mosquitto that is run, killed and run again; it forgets everything in between.
+    """A mosquitto that may run several times; it forgets everything in between.
 
     Attributes:
-        port: that it listens on; the same each time.
-        lines: of its configuration, besides the defaults; to be changed before it is started.
+        port: the port it listens on, the same in each run.
+        lines: lines of its configuration, besides the defaults; change them before it starts.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -52,13 +52,13 @@ class Broker:
 
     @property
     def log(self) -> str:
-        """What it logged, in all its runs."""
+        """The log of all its runs."""
         return self._log.read_text(errors="replace")
 
     def start(self) -> None:
-        """Start it, and wait until it takes connections."""
+        """Start it, and wait until it accepts connections."""
         config = self._folder / "mosquitto.conf"
-        # Started as root it would become somebody who may not read the files of the test.
+        # As root, mosquitto would change to a user that cannot read the test's files.
         config.write_text("\n".join(["user root", "log_type all", self.listener, *self.lines, ""]))
         program = shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin") or "mosquitto"
         with self._log.open("ab") as log:
@@ -74,15 +74,15 @@ class Broker:
         return False
 
     def kill(self) -> None:
-        """End it without a word."""
+        """Kill it; it publishes nothing more."""
         self._end(signal.SIGKILL)
 
     def stop(self) -> None:
-        """End it in an orderly way; nothing happens where it does not run."""
+        """End it in an orderly way, if it runs."""
         self._end(signal.SIGTERM)
 
     def freeze(self) -> None:
-        """Let it hang: it keeps its connections and says nothing."""
+        """Make it hang: it keeps its connections but answers nothing."""
         assert self._process
         self._process.send_signal(signal.SIGSTOP)
 
@@ -101,7 +101,7 @@ class Broker:
 
 @dataclass(frozen=True)
 class Heard:
-    """A message as a subscriber saw it, with the moment on the monotonic clock."""
+    """A message as a subscriber received it, with the time on the monotonic clock."""
 
     topic: str
     payload: str
@@ -116,10 +116,10 @@ class Heard:
 
 
 class Subscriber:
-    """Another program at the broker, which hears everything and says what a test wants said.
+    """Another client of the broker: it receives everything, and publishes for a test.
 
     Attributes:
-        heard: everything, in order; read it after waiting for what must have come.
+        heard: all messages, in order; first wait for the ones that you need.
     """
 
     def __init__(self, broker: Broker, topic: str = "#") -> None:
@@ -146,12 +146,12 @@ class Subscriber:
         self._client.publish(topic, payload, 1, retain).wait_for_publish(10)
 
     def on(self, topic: str) -> list[Heard]:
-        """What was heard on a topic."""
+        """Return the messages on a topic so far."""
         with self._changed:
             return [heard for heard in self.heard if heard.topic == topic]
 
     def wait(self, topic: str, payload: str | None = None, *, count: int = 1) -> Heard:
-        """The count-th message on a topic, with a payload if one is given."""
+        """Wait for the count-th message on a topic, with this payload if one is given, and return it."""
 
         def matching() -> list[Heard]:
             return [heard for heard in self.on(topic) if payload is None or heard.payload == payload]
@@ -180,7 +180,7 @@ class Subscriber:
 
 @pytest.fixture
 def stopped_broker(tmp_path: Path) -> Iterator[Broker]:
-    """A :class:`Broker` that does not run yet; the test is skipped where mosquitto is missing."""
+    """A :class:`Broker` that does not run yet; skips the test if mosquitto is missing."""
     if shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin") is None:
         pytest.skip("needs mosquitto")
     broker = Broker(tmp_path)
@@ -192,13 +192,13 @@ def stopped_broker(tmp_path: Path) -> Iterator[Broker]:
 
 @pytest.fixture
 def broker(stopped_broker: Broker) -> Broker:
-    """A running :class:`Broker` that lets everybody in."""
+    """A running :class:`Broker` that accepts every client."""
     stopped_broker.start()
     return stopped_broker
 
 
 @pytest.fixture
 def subscriber(broker: Broker) -> Iterator[Subscriber]:
-    """Somebody who hears everything at the broker."""
+    """A client that receives everything."""
     with Subscriber(broker) as listening:
         yield listening

@@ -1,7 +1,7 @@
-"""Run by the Python of a Home Assistant: one that has nothing but MQTT, at the broker on a port.
+"""Run a Home Assistant that has only MQTT, in its own Python: ``ha_instance.py PORT``.
 
-It prints a line when it has found the microphone, waits for a keyword, moves a slider and the switch, and prints what
-it then knows. Needs the package janus besides Home Assistant (2024.3, the last for Python 3.11).
+It prints a line when it has found the microphone, waits for a keyword, moves a slider and the switch, and prints the
+states that follow. Needs the package janus besides Home Assistant (2024.3, the last for Python 3.11).
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ EVENT, SLIDER, SWITCH = "event.kws_kitchen_keyword", "number.kws_kitchen_thresho
 
 
 async def run(port: int, folder: str) -> None:
-    # What MQTT would load besides (cameras, images) needs more than is installed, and says so at length.
+    # MQTT also tries to load cameras and images, and logs at length that their packages are missing.
     logging.disable(logging.CRITICAL)
     Path(folder, "configuration.yaml").touch()
     hass = HomeAssistant(folder)

@@ -1,7 +1,7 @@
-"""Run by the Python of a Home Assistant: what it says of each component of discovery, and of a template's result.
+"""Check components of discovery and templates with Home Assistant's own code, in its own Python.
 
-Reads ``{"components": [[platform, config], ...], "template": ..., "payload": ...}`` from standard input and prints
-what Home Assistant made of it.
+Reads ``{"components": [[platform, config], ...], "templates": [[template, payload], ...]}`` from standard input and
+prints the problems and the rendered templates.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ async def main() -> None:
     for platform, config in given["components"]:
         try:
             SCHEMAS[platform](config)
-        except Exception as error:  # noqa: BLE001 - told by the test
+        except Exception as error:  # noqa: BLE001 - the test reports it
             problems.append(f"{platform} {config.get('name')}: {error}")
     hass = HomeAssistant("/nonexistent")
     rendered: dict[str, Any] = {

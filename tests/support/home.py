@@ -1,6 +1,6 @@
 """A service with a source that a test feeds and a model for which a loud sound is the word "on"."""
 
-# ruff: noqa: ARG002 - an observer is told more than a diary keeps
+# ruff: noqa: ARG002 - the diary ignores most arguments
 from __future__ import annotations
 
 import threading
@@ -26,12 +26,12 @@ from tests.support.publishers import Recorder
 
 RATE = 16000
 
-#: Levels of sound: nothing at all; the last bit of a 24-bit converter, which is below what a level is told of; speech.
+#: Levels of sound: zeros; the last bit of a 24-bit converter, which is below every reported level; speech.
 MUTED, QUIET, LOUD = 0.0, 1e-7, 0.5
 
 
 class LoudMeansOn:
-    """A model that hears "on" while the newest 0.2 s are loud, and silence otherwise."""
+    """A model that says "on" while the newest 0.2 s are loud, and silence otherwise."""
 
     name = "loud"
     labels = ("_silence_", "_unknown_", "on", "off")
@@ -43,7 +43,7 @@ class LoudMeansOn:
 
 
 class Microphone:
-    """Hears what the test says, second by second; counts how often it was opened, and refuses that if told to."""
+    """Delivers what the test puts into it; counts how often it was opened, and can refuse to open."""
 
     live = True
     length: float | None = None
@@ -87,14 +87,14 @@ class Microphone:
             position += len(samples)
 
     def hear(self, *levels: float) -> None:
-        """Half a second of each level, in blocks as a microphone delivers them."""
+        """Deliver half a second of each level, in blocks of 20 ms."""
         noise = np.random.default_rng(1).standard_normal(RATE // 2).astype(np.float32)
         for level in levels:
             for block in np.split(level * noise, 25):
                 self.sound.put(block)
 
     def hear_block(self, level: float) -> None:
-        """20 ms of a level."""
+        """Deliver 20 ms of a level."""
         noise = np.random.default_rng(2).standard_normal(RATE // 50).astype(np.float32)
         self.sound.put(level * noise)
 
@@ -103,7 +103,7 @@ class Microphone:
 
 
 class Diary(Observer):
-    """What an observer was told, in order; scored windows once for each run of them."""
+    """An observer that writes down its events, in order; a run of equal events once."""
 
     def __init__(self) -> None:
         self.told: list[str] = []
@@ -141,13 +141,13 @@ class Diary(Observer):
 
 
 class Home:
-    """A service that runs in a thread, and what belongs to it.
+    """A service in a thread of its own, with its microphone, recorder and observer.
 
     Args:
-        broker: that it publishes to; None for no MQTT.
-        reopens: whether its source is taken for a microphone.
-        watch: when that counts as dead.
-        others: more sources, each with its site; they have no publisher but the recorder.
+        broker: the broker to publish to; None for no MQTT.
+        reopens: True if its source is a microphone, which can be opened again.
+        watch: when the microphone counts as dead.
+        others: more sources, each with its site; only the recorder receives their detections.
     """
 
     def __init__(
@@ -184,7 +184,7 @@ class Home:
         self._thread.start()
 
     def plan(self, **settings: Any) -> Plan:
-        """Anew, with other decision settings for every keyword."""
+        """Return a new plan, with these decision settings for every keyword."""
         places = [self._place("kitchen", self.microphone, self.inbox, self.mqtt, settings)]
         places += [self._place(site, other, SimpleQueue(), None, settings) for site, other in self.others.items()]
         return Plan(places=places, workers=self.dispatcher.workers)
@@ -214,7 +214,7 @@ class Home:
             self.failure = error
 
     def wait(self) -> None:
-        """Wait for the end."""
+        """Wait until the service has ended."""
         self._thread.join(20)
         assert not self._thread.is_alive()
 

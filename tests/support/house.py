@@ -1,4 +1,4 @@
-"""``kws run`` as it is started by people: a process, with a sound server, a broker, and somebody who says "on"."""
+"""``kws run`` as people start it: a process, with a sound server, a broker, and a voice that says "on"."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ KWS = (sys.executable, "-m", "kws")
 
 
 def say_on(path: Path, times: int) -> Path:
-    """A recording in which "on" is said once a second."""
+    """Write a recording that says "on" once a second."""
     rate = 16000
     demo, _ = soundfile.read(ROOT / "kws" / "data" / "demo.flac", dtype="float32", stop=4 * rate)
     rest = 1e-3 * np.random.default_rng(1).standard_normal(rate // 5).astype(np.float32)
@@ -33,12 +33,12 @@ def say_on(path: Path, times: int) -> Path:
 
 
 class House:
-    """A service, and all that it depends on.
+    """A service, and everything that it depends on.
 
     Attributes:
-        config: its configuration, to which MQTT and the model are added.
+        config: the file of its configuration, with MQTT and the model added.
         sound: its sound server.
-        subscriber: hears everything at its broker.
+        subscriber: receives everything at its broker.
     """
 
     def __init__(
@@ -61,7 +61,7 @@ class House:
         self.program.send_signal(signal.SIGHUP)
 
     def speak(self, server: SoundServer | None = None) -> None:
-        """Have "on" said once a second for a minute."""
+        """Say "on" once a second for a minute."""
         self._players.append((server or self.sound).play(self._speech))
 
     def hush(self) -> None:
@@ -71,17 +71,17 @@ class House:
         self._players.clear()
 
     def status(self, site: str = "kitchen") -> str | None:
-        """What the status topic says now."""
+        """Return the newest status."""
         heard = self.subscriber.on(f"kws/{site}/status")
         return heard[-1].payload if heard else None
 
     def wait_status(self, status: str, site: str = "kitchen") -> float:
-        """Wait until the status topic says so; when it did, on the monotonic clock."""
+        """Wait for this status; return its time on the monotonic clock."""
         self.wait(lambda: self.status(site) == status, f"{site} {status}")
         return self.subscriber.on(f"kws/{site}/status")[-1].at
 
     def trouble(self, site: str = "kitchen") -> str | None:
-        """What the newest health says."""
+        """Return the trouble of the newest health."""
         trouble: str | None = self.health(site)["trouble"]
         return trouble
 
@@ -89,7 +89,7 @@ class House:
         return self.subscriber.on(f"kws/{site}/health")[-1].fields
 
     def next_word(self, after: float, site: str = "kitchen") -> Heard:
-        """The first detection after a moment on the monotonic clock; waits for it."""
+        """Wait for the first detection after a time on the monotonic clock, and return it."""
         topic = f"kws/{site}/detection"
 
         def later() -> list[Heard]:
@@ -106,7 +106,7 @@ class House:
         wait_until(met, lambda: f"{what} in {self.history()[-20:]}", timeout=seconds)
 
     def history(self) -> list[tuple[str, str]]:
-        """What was published about the state of the service."""
+        """Return statuses, troubles and detections, in order."""
         with_trouble = []
         for heard in self.subscriber.heard:
             if heard.topic.endswith("/health"):
@@ -116,7 +116,7 @@ class House:
         return with_trouble
 
     def end(self) -> tuple[int, list[str], float]:
-        """Have it end; its exit code, what it logged, and the seconds that took."""
+        """End it; return its exit code, its log and the seconds that it took."""
         self.hush()
         begun = time.monotonic()
         self.program.send_signal(signal.SIGTERM)
@@ -125,6 +125,6 @@ class House:
 
 
 def source(site: str = "kitchen", device: str = "room", **more: object) -> str:
-    """A table of a configuration."""
+    """Return a table of a configuration."""
     settings = "".join(f"{name} = {json.dumps(value)}\n" for name, value in more.items())
     return f'[[source]]\nsite = "{site}"\ndevice = "{device}"\n{settings}'

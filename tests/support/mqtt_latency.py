@@ -1,4 +1,4 @@
-"""From a decision to a subscriber, in milliseconds: ``python -m tests.support.mqtt_latency``."""
+"""Measure the milliseconds from a decision to a subscriber: ``python -m tests.support.mqtt_latency``."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ TOPIC = "kws/kitchen/detection"
 
 
 def measure(count: int = 200) -> list[float]:
-    """Milliseconds of each of some detections, in a row and not in a hurry."""
+    """Return the milliseconds of each of ``count`` detections, one after the other."""
     with tempfile.TemporaryDirectory() as folder:
         broker = Broker(Path(folder))
         broker.start()

@@ -1,4 +1,4 @@
-"""A publisher that runs, for tests."""
+"""A running MQTT publisher."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ KEYWORDS = ("on", "off")
 
 
 class Running:
-    """A publisher with its worker, and the commands that it took.
+    """A publisher with its worker, and the requests that it received.
 
     Attributes:
-        publisher, worker: to be used by a test.
-        commands: as they came.
+        publisher, worker: the parts, for a test to use.
+        commands: the requests, in order.
     """
 
     def __init__(self, options: MqttOptions, keywords: tuple[str, ...], **more: object) -> None:
@@ -41,13 +41,13 @@ class Running:
         self.worker = PublisherWorker(self.publisher, max_age=options.max_age, queue=options.queue)
 
     def session(self) -> Session:
-        """The connection, once there is one."""
+        """Wait for the connection and return it."""
         session = self.publisher._link.session(time.monotonic() + 10)
         assert session
         return session
 
     def wait_settled(self, total: int) -> Counts:
-        """Wait until it is known of so many detections what became of them."""
+        """Wait until so many detections were published, dropped or left unconfirmed."""
 
         def settled() -> int:
             counts = self.worker.counts
@@ -68,7 +68,7 @@ def running(
     hermes: HermesOptions | None = None,
     **more: object,
 ) -> Iterator[Running]:
-    """Run a publisher for as long as the block lasts."""
+    """Run a publisher while the block lasts."""
     options = MqttOptions(url=url or broker.url, site=site, **more)  # type: ignore[arg-type]
     service = Running(options, keywords, home_assistant=home_assistant, hermes_options=hermes)
     service.publisher.start()

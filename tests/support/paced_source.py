@@ -1,4 +1,4 @@
-"""A microphone in a time of its own, which passes by waiting alone."""
+"""A microphone with a simulated clock, which only waiting advances."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ RATE = 16000
 
 @dataclass
 class Recorder:
-    """Sound that is made ``pace`` times as fast as time passes, and waits until it is called for.
+    """Makes sound ``pace`` times as fast as its clock, and keeps it until the reader asks.
 
     Attributes:
         block: seconds.

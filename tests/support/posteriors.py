@@ -1,4 +1,4 @@
-"""Streams as a model would have heard them, made by hand: no model is needed to count what it says."""
+"""Hand-made posteriors, so that tests of counting need no model."""
 
 from __future__ import annotations
 

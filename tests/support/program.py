@@ -1,4 +1,4 @@
-"""The command ``kws`` in a process of its own, as a user starts it."""
+"""The command ``kws`` in a process of its own, as users start it. Tests that use this are marked ``process``."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ COMMAND = (sys.executable, "-m", "kws")
 
 
 def environment(*paths: Path, **variables: str) -> dict[str, str]:
-    """This process's, with these folders before all others that Python imports from."""
+    """Return this process's environment, with these folders first on Python's import path."""
     path = os.pathsep.join(map(str, (*paths, ROOT)))
     return os.environ | {"PYTHONPATH": path} | variables
 
@@ -22,7 +22,7 @@ def environment(*paths: Path, **variables: str) -> dict[str, str]:
 def kws(
     *arguments: str | Path, stdin: bytes = b"", env: dict[str, str] | None = None, cwd: Path | None = None
 ) -> subprocess.CompletedProcess[str]:
-    """Run a command to its end."""
+    """Run a command to its end; it has 60 seconds."""
     result = subprocess.run(
         [*COMMAND, *arguments], check=False, input=stdin, capture_output=True, env=env or environment(), cwd=cwd,
         timeout=60,
@@ -38,13 +38,13 @@ def start(*arguments: str | Path, **options: Any) -> subprocess.Popen[bytes]:
 
 
 def lines(result: subprocess.CompletedProcess[str]) -> list[dict[str, Any]]:
-    """The JSON objects that a command printed that went well and had nothing else to say."""
+    """Return the JSON objects that a command printed; it must have succeeded without messages."""
     assert (result.returncode, result.stderr) == (0, "")
     return [json.loads(line) for line in result.stdout.splitlines()]
 
 
 def error(result: subprocess.CompletedProcess[str], code: int) -> str:
-    """The one line on standard error with which a command failed."""
+    """Return the message of a command that failed with one line on standard error."""
     assert result.stderr.count("\n") == 1, result.stderr
     assert (result.returncode, result.stdout) == (code, "")
     prefix, _, message = result.stderr.rstrip("\n").partition(": ")

@@ -1,4 +1,4 @@
-"""Detections, and publishers that do what a test asks of them."""
+"""Detections, and publishers that a test controls."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def detection(keyword: str = "on", *, score: float = 0.97, end: float = 12.3, wa
 
 
 class Recorder:
-    """Keeps what is published; an event of its own for each count that somebody waits for."""
+    """Keeps what is published."""
 
     name = "recorder"
 
@@ -46,7 +46,7 @@ class Recorder:
 
 
 class Hanging(Recorder):
-    """Does not come back until it is let go."""
+    """Blocks until a test sets ``go``."""
 
     name = "hanging"
 
@@ -62,7 +62,7 @@ class Hanging(Recorder):
 
 
 class Failing(Recorder):
-    """Raises whatever it is given."""
+    """Raises an error after each detection."""
 
     name = "failing"
 
@@ -77,6 +77,6 @@ class Failing(Recorder):
 
 
 def past(deadline: float) -> None:
-    """Wait until a moment on the monotonic clock is over."""
+    """Wait until a time on the monotonic clock has passed."""
     while (left := deadline - time.monotonic()) >= 0:
         time.sleep(left + 0.001)

@@ -1,8 +1,8 @@
 """A sound server for tests: a microphone without hardware.
 
-A private PulseAudio daemon has sinks that play to nobody; what is played to one is recorded from its monitor,
-through ALSA's plug-in for Pulse, by PortAudio. PortAudio reads its environment when it starts, so whatever records
-runs in a process of its own.
+A private PulseAudio daemon has null sinks. PortAudio records the monitor of a sink through ALSA's plug-in for Pulse,
+and so receives what a test plays to the sink. PortAudio reads its environment when it starts, so a program that records
+needs a process of its own.
 """
 
 from __future__ import annotations
@@ -26,22 +26,22 @@ import soundfile
 from tests.support import ROOT
 from tests.support.waiting import wait_until
 
-#: The null sinks, by the name under which PortAudio knows their monitors: rate and channels.
+#: Rate and channels of the null sinks, by the names under which PortAudio finds their monitors.
 SINKS = {"room": (48000, 2), "studio": (44100, 2)}
 
 
 class SoundServer:
-    """A PulseAudio daemon of its own, and the environment of the programs that hear it.
+    """A private PulseAudio daemon, and the environment for programs that use it.
 
     PortAudio finds the microphones ``room`` (48 kHz), ``studio`` (44.1 kHz stereo) and ``default``, which is ``room``.
 
     Args:
         folder: for its files.
-        prompt: let sinks work in portions of 50 ms and not of two seconds, for which a new one is silent otherwise.
-            What is played has gaps then where the machine is too busy.
+        prompt: True for sinks that work in portions of 50 ms instead of two seconds, during which a new sink is silent.
+            On a busy machine the sound then has gaps.
 
     Attributes:
-        environment: for a process that plays or records.
+        environment: environment variables for a process that plays or records.
     """
 
     def __init__(self, folder: Path, *, prompt: bool = False) -> None:
@@ -72,7 +72,7 @@ class SoundServer:
         self.name({name: name for name in SINKS})
 
     def start(self) -> None:
-        """Start the server, with its sinks; it is there when this returns. Unused for a minute it ends by itself."""
+        """Start the server with its sinks, and wait until it runs. After a minute without clients it ends by itself."""
         subprocess.run(
             ["pulseaudio", "-n", "-F", self._folder / "script.pa", "--daemonize=yes", "--system=false",
              "--exit-idle-time=60", "--disable-shm=yes", f"--log-target=newfile:{self._folder / 'log'}"],
@@ -81,11 +81,11 @@ class SoundServer:
         self._process = os.pidfd_open(int((self._folder / "run" / "pid").read_text()))
 
     def name(self, microphones: dict[str, str], elsewhere: dict[str, SoundServer] | None = None) -> None:
-        """Let PortAudio find these microphones, in this order.
+        """Make PortAudio find these microphones, in this order.
 
         Args:
-            microphones: each name with its sink.
-            elsewhere: names with another server, whose ``room`` they hear.
+            microphones: names, each with its sink.
+            elsewhere: further names, each with another server, whose ``room`` it records.
         """
         lines = ["pcm.!default { type pulse }"]
         lines += [f'pcm.{name} {{ type pulse device "{sink}.monitor" }}' for name, sink in microphones.items()]
@@ -96,7 +96,7 @@ class SoundServer:
         (self.home / ".asoundrc").write_text("\n".join(lines) + "\n")
 
     def run(self, *command: str | Path) -> subprocess.Popen[str]:
-        """Start a program that is ended with the server at the latest."""
+        """Start a program; it ends with the server at the latest."""
         program = subprocess.Popen(
             command,
             env=self.environment,
@@ -109,15 +109,15 @@ class SoundServer:
         return program
 
     def python(self, script: str, *arguments: str | Path) -> subprocess.Popen[str]:
-        """Start a script that may use kws."""
+        """Start a Python script that may import kws."""
         return self.run(sys.executable, "-c", script, *arguments)
 
     def play(self, path: Path, *, sink: str = "room") -> subprocess.Popen[str]:
-        """Start playing a file, so that the microphone of that name hears it."""
+        """Start playing a file to a sink."""
         return self.run("paplay", f"--device={sink}", path)
 
     def rustle(self, *, sink: str = "room") -> subprocess.Popen[str]:
-        """Play next to nothing for three minutes, as any room is never digitally silent."""
+        """Play very faint noise for three minutes, because no real room is digitally silent."""
         path = self._folder / "rustle.wav"
         if not path.exists():
             noise = 1e-4 * np.random.default_rng(1).standard_normal(180 * 16000)
@@ -125,15 +125,15 @@ class SoundServer:
         return self.play(path, sink=sink)
 
     def wait_until_played(self) -> None:
-        """Wait until something is being played."""
+        """Wait until a program plays something."""
         wait_until(lambda: "\n" in self._pactl("list", "short", "sink-inputs"), "sound that is played")
 
     def unplug(self) -> None:
-        """Take all microphones away. (One alone would have whoever hears it moved to another.)"""
+        """Remove all microphones. (If one stayed, the server would move recordings to it.)"""
         self._pactl("unload-module", "module-null-sink")
 
     def plug(self, sink: str) -> None:
-        """Put a microphone that was taken away back."""
+        """Put a removed microphone back."""
         self._pactl("load-module", *self._null_sink(sink))
 
     def _null_sink(self, name: str) -> list[str]:
@@ -146,11 +146,11 @@ class SoundServer:
         return done.stdout
 
     def freeze(self) -> None:
-        """Let the server hang: nothing moves any more and nobody is told."""
+        """Make the server hang; its clients are not told."""
         self._send(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        """Let it go on."""
+        """Let it continue."""
         self._send(signal.SIGCONT)
 
     def _send(self, number: signal.Signals) -> None:
@@ -159,13 +159,13 @@ class SoundServer:
                 signal.pidfd_send_signal(self._process, number)
 
     def kill(self) -> None:
-        """End the server without a word; it may be started again."""
+        """Kill the server; it may be started again."""
         self._end(signal.SIGKILL)
         for left in (self._folder / "socket", self._folder / "run" / "pid"):
             left.unlink(missing_ok=True)
 
     def stop(self) -> None:
-        """End the programs and the server, and wait until they have."""
+        """End the programs and the server, and wait for them."""
         self.thaw()
         self._send(signal.SIGTERM)
         for program in self._programs:
@@ -182,7 +182,7 @@ class SoundServer:
 
 
 def _missing() -> str:
-    """Why there can be no virtual microphone here; empty if there can."""
+    """Return what a virtual microphone lacks here, or an empty string."""
     for program in ("pulseaudio", "paplay", "pactl"):
         if shutil.which(program) is None:
             return f"needs {program}"
@@ -207,7 +207,7 @@ def sound_server_in_a_folder(*, prompt: bool = False) -> Iterator[SoundServer]:
 
 @pytest.fixture
 def stopped_sound_server() -> Iterator[SoundServer]:
-    """A :class:`SoundServer` that does not run yet; the test is skipped where the programs are missing."""
+    """A :class:`SoundServer` that does not run yet; skips the test if programs are missing."""
     if missing := _missing():
         pytest.skip(missing)
     with sound_server_in_a_folder() as server:

@@ -1,4 +1,4 @@
-"""Sound and WAV bytes that the tests of the sources make for themselves."""
+"""Generated sound and WAV bytes."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def tone(hertz: float, rate: int, seconds: float, amplitude: float = 0.5) -> Flo
 
 
 def amplitude(samples: Float32Array, hertz: float, rate: int) -> float:
-    """The amplitude of the sine of that frequency that fits best."""
+    """Return the amplitude of the best fitting sine of that frequency."""
     turns = 2 * np.pi * hertz * np.arange(len(samples)) / rate
     basis = np.stack((np.sin(turns), np.cos(turns)), axis=1)
     fit, *_ = np.linalg.lstsq(basis, samples.astype(np.float64), rcond=None)
@@ -31,7 +31,7 @@ def amplitude(samples: Float32Array, hertz: float, rate: int) -> float:
 
 
 def joined(blocks: list[AudioBlock]) -> Float32Array:
-    """All samples of blocks that follow each other without a gap."""
+    """Return the samples of all blocks, which must follow each other without a gap."""
     for before, after in pairwise(blocks):
         assert after.position == before.end
     assert all(block.samples.dtype == np.float32 and block.samples.ndim == 1 for block in blocks)
@@ -39,7 +39,7 @@ def joined(blocks: list[AudioBlock]) -> Float32Array:
 
 
 def read(source: Source) -> Float32Array:
-    """The whole sound of a source, which begins at 0 and has no gap."""
+    """Return the whole sound of a source, which must begin at 0 and have no gap."""
     with source:
         blocks = list(source.blocks())
     assert blocks[0].position == 0
@@ -47,14 +47,14 @@ def read(source: Source) -> Float32Array:
 
 
 def chunk(kind: bytes, data: bytes, size: int | None = None) -> bytes:
-    """A RIFF chunk, padded, that says to have ``size`` bytes."""
+    """Return a padded RIFF chunk whose header claims ``size`` bytes."""
     return kind + struct.pack("<I", len(data) if size is None else size) + data + b"\0" * (len(data) % 2)
 
 
 def wav_format(
     *, rate: int = 16000, channels: int = 1, bits: int = 16, tag: int = 1, container: int = 0, extensible: bool = False
 ) -> bytes:
-    """A ``fmt `` chunk; ``container`` is the bytes of a sample where they are not those of its bits."""
+    """Return a ``fmt `` chunk; ``container`` is the bytes of a sample if its bits do not say so."""
     block = channels * (container or -(-bits // 8))
     if not extensible:
         return chunk(b"fmt ", struct.pack("<HHIIHH", tag, channels, rate, rate * block, block, bits))
@@ -63,26 +63,26 @@ def wav_format(
 
 
 def wav(*chunks: bytes, magic: bytes = b"RIFF", size: int | None = None) -> bytes:
-    """A WAV file of these chunks."""
+    """Return a WAV file of these chunks."""
     body = b"WAVE" + b"".join(chunks)
     return magic + struct.pack("<I", len(body) if size is None else size) + body
 
 
 def encoded(frames: Float32Array, rate: int, *, format: str = "WAV", subtype: str | None = None) -> bytes:  # noqa: A002
-    """What libsndfile makes of the sound."""
+    """Return the sound as a file, encoded by libsndfile."""
     file = BytesIO()
     soundfile.write(file, frames, rate, format=format, subtype=subtype)
     return file.getvalue()
 
 
 def decoded(data: bytes) -> Float32Array:
-    """What libsndfile hears in it, float32 ``(n, channels)``."""
+    """Return a file's sound, decoded by libsndfile: float32 ``(n, channels)``."""
     frames: Float32Array = soundfile.read(BytesIO(data), dtype="float32", always_2d=True)[0]
     return frames
 
 
 class Trickle(BytesIO):
-    """A stream that returns as few bytes as it likes, like a pipe."""
+    """A stream that returns fewer bytes than asked for, like a pipe."""
 
     def __init__(self, data: bytes, sizes: Callable[[], int]) -> None:
         super().__init__(data)

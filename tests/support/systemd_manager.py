@@ -1,4 +1,4 @@
-"""A service manager that only listens: the other end of ``$NOTIFY_SOCKET``."""
+"""A service manager that only receives: the other end of ``$NOTIFY_SOCKET``."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from typing import Self
 
 
 class Manager:
-    """Receives what services tell, in order.
+    """Receives the messages of services, in order.
 
     Args:
-        address: a path, or ``@name`` for the abstract space.
+        address: a path, or ``@name`` for an abstract address.
 
     Attributes:
         messages: each as a dictionary of its lines.
@@ -48,7 +48,7 @@ class Manager:
                 self._changed.notify_all()
 
     def wait(self, name: str, value: str = "1", *, count: int = 1, after: int = 0) -> int:
-        """Wait until a line has come so many times, from message ``after`` on; the index after the last of them."""
+        """Wait until a line came ``count`` times since message ``after``; return the index after the last of them."""
 
         def came() -> list[int]:
             return [at for at, message in enumerate(self.messages) if at >= after and message.get(name) == value]
@@ -66,7 +66,7 @@ class Manager:
 
     @property
     def states(self) -> list[str]:
-        """READY, RELOADING, STOPPING and WATCHDOG in the order in which they came."""
+        """READY, RELOADING, STOPPING and WATCHDOG, in order."""
         names = ("READY", "RELOADING", "STOPPING", "WATCHDOG")
         return [name for message in list(self.messages) for name in names if message.get(name) == "1"]
 

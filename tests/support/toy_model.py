@@ -1,4 +1,4 @@
-"""A model that hears tones instead of words, written by hand: a real network in TFLite, without anything trained."""
+"""A model that knows tones instead of words: a real TFLite network with hand-made weights."""
 
 from __future__ import annotations
 
@@ -15,20 +15,20 @@ from kws.features.front_end import LOG_MEL
 from kws.types import SILENCE, UNKNOWN, Float32Array
 
 RATE = 16000
-#: What stands for each keyword, in hertz.
+#: The tone for each keyword, in hertz.
 PITCHES = {"on": 500.0, "off": 1500.0, "stop": 4000.0}
-#: Columns of the spectrogram, the newest, over which a band's level is averaged: 0.4 s.
+#: Number of newest frames over which a band's level is averaged: 0.4 s.
 _COLUMNS = 40
 
 
 def tone(word: str, seconds: float = 0.5, level: float = 0.2) -> Float32Array:
-    """A tone as loud as ``level``, root mean square."""
+    """Return a tone with the root mean square ``level``."""
     time = np.arange(round(seconds * RATE)) / RATE
     return np.float32(level * np.sqrt(2)) * np.sin(2 * np.pi * PITCHES[word] * time).astype(np.float32)
 
 
 def write_clips(folder: Path, *, count: int = 4) -> Path:
-    """Clips ``WORD/N.wav`` of a second, the tone from 0.24 to 0.74 s; each a little less loud than the one before."""
+    """Write clips ``WORD/N.wav`` of a second with the tone from 0.24 to 0.74 s, each fainter than the one before."""
     for word in PITCHES:
         (folder / word).mkdir(parents=True)
         for number in range(count):
@@ -39,7 +39,7 @@ def write_clips(folder: Path, *, count: int = 4) -> Path:
 
 
 def write_model(folder: Path) -> Path:
-    """A model folder: each keyword's score is the level of its band over the newest 0.4 s."""
+    """Write a model folder: each keyword's score is the level of its band over the newest 0.4 s."""
     folder.mkdir(parents=True)
     labels = (SILENCE, UNKNOWN, *PITCHES)
     weights = np.zeros((len(labels), *LOG_MEL.image), np.float32)
@@ -64,7 +64,7 @@ def write_model(folder: Path) -> Path:
 
 
 def _network(weights: Float32Array, bias: Float32Array, shape: tuple[int, ...]) -> bytes:
-    """A fully connected layer and a softmax."""
+    """Return a TFLite network of a fully connected layer and a softmax."""
     schema = pytest.importorskip("ai_edge_litert.schema_py_generated")
     flatbuffers = pytest.importorskip("flatbuffers")
     model, graph = schema.ModelT(), schema.SubGraphT()
