@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 import sys
+import time
 import urllib.request
 from collections import Counter
 from collections.abc import Callable, Iterator
@@ -137,6 +138,7 @@ def total(figures: dict[tuple[str, ...], float], name: str) -> float:
 
 
 def test_the_figures_are_true(run: Run, tmp_path: Path, demo: Any, words: list[str]) -> None:
+    begun = time.monotonic()
     service = run(f'[metrics]\nport = 0\n[clips]\nfolder = "{tmp_path}/clips"\nnear_misses = true\n')
     service.say("kitchen", demo)
     service.say("bath", np.full(40 * HOP, 1000, np.int16))
@@ -150,12 +152,13 @@ def test_the_figures_are_true(run: Run, tmp_path: Path, demo: Any, words: list[s
     wait_until(scored, "every window")
     figures = service.figures()
     for name, count in windows.items():
-        assert 0 < figures["kws_inference_seconds_count", name] <= count  # without those passed over in silence
+        assert 0 < figures["kws_inference_seconds_count", name] <= count  # without those skipped as silence
         assert figures["kws_up", name] == figures["kws_listening", name] == 1
         for nothing in ("kws_gaps", "kws_lost_samples", "kws_overruns", "kws_drops", "kws_reconnects"):
             assert figures[f"{nothing}_total", name] == 0
     assert figures["kws_level_dbfs", "bath"] == pytest.approx(20 * np.log10(1000 / 32768), abs=0.01)
-    assert 0 < figures["kws_inference_seconds_sum", "kitchen"] / windows["kitchen"] < 1
+    for name in windows:  # each source asks the network for one window after the other
+        assert 0 < figures["kws_inference_seconds_sum", name] < time.monotonic() - begun
     detections = {key[1]: value for key, value in figures.items() if key[0] == "kws_detections_total"}
     assert detections == Counter(words)
     assert {key[2] for key in figures if key[0] == "kws_detections_total"} == {"kitchen"}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -60,11 +61,9 @@ def test_a_microphone_that_fails_is_opened_again_and_again(
     assert told[:5] == ["opened 16000", "recovered", "scored", "on", "scored"]
     assert told[5:10] == ["lost: it is gone", "opened 16000", "recovered", "scored", "on"]
     assert "stopping" in told
-    assert [record.message for record in caplog.records if record.name.startswith("kws.service")] == [
-        "listening to the test's microphone for on, off",
-        "nothing is heard: it is gone",
-        "listening to the test's microphone again, after 0 s",
-    ]
+    *first, last = [record.message for record in caplog.records if record.name.startswith("kws.service")]
+    assert first == ["listening to the test's microphone for on, off", "nothing is heard: it is gone"]
+    assert re.fullmatch(r"listening to the test's microphone again, after \d+ s", last)
 
 
 def test_off_closes_the_microphone_and_on_opens_it(start: Callable[..., Home]) -> None:
