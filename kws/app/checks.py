@@ -217,7 +217,7 @@ def _metrics(options: MetricsOptions) -> Found:
             server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             server.bind(address)
     except socket.gaierror:
-        raise UsageError(f"metrics.address: {options.address!r} is no address") from None
+        raise UsageError(f"metrics.address: {options.address!r} is not an address") from None
     except OSError as error:
         if error.errno != errno.EADDRINUSE:
             raise KwsError(f"metrics: {options.address} port {options.port}: {error.strerror}") from None

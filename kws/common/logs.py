@@ -1,4 +1,4 @@
-"""How log lines look: plain for pipes, with the time for people, with priorities for systemd's journal, as JSON."""
+"""The format of the log: plain for pipes, with times for terminals, with priorities for systemd's journal, or JSON."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ class LogOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_field
     """The table ``log``.
 
     Attributes:
-        format: lines for people, or one JSON object a line.
-        level: the least that is said.
+        format: lines for people, or one JSON object per line.
+        level: the lowest level that is logged.
     """
 
     format: Literal["text", "json"] = "text"
@@ -32,20 +32,19 @@ def set_up(
     *,
     times: bool = False,
     stream: TextIO | None = None,
-    environment: Mapping[str, str] | None = None,
+    environment: Mapping[str, str] = os.environ,
 ) -> None:
-    """Have all that kws logs go to standard error, in the form that suits it. Again to change it.
+    """Send all that kws logs to standard error; call it again to change the options.
 
     Args:
-        options: text is plain where a pipe or a file reads it; in systemd's journal, which has its own times, each
-            line begins with its priority.
-        times: whether lines on a terminal begin with the time, as befits what runs for long.
+        options: text lines in systemd's journal begin with their priority.
+        times: begin lines on a terminal with the time.
         stream: instead of standard error.
-        environment: where systemd tells which file the journal is.
+        environment: names the file of systemd's journal.
     """
     stream = sys.stderr if stream is None else stream
     handler = logging.StreamHandler(stream)
-    handler.setFormatter(_formatter(options, stream, os.environ if environment is None else environment, times=times))
+    handler.setFormatter(_formatter(options, stream, environment, times=times))
     root = logging.getLogger("kws")
     root.handlers[:] = [handler]
     root.setLevel(options.level.upper())
@@ -53,9 +52,9 @@ def set_up(
 
 
 def in_journal(stream: TextIO, environment: Mapping[str, str]) -> bool:
-    """Whether a stream is systemd's journal, which says which file it is: ``JOURNAL_STREAM`` is its device and inode.
+    """Return True if a stream is systemd's journal: ``JOURNAL_STREAM`` is the device and inode of that file.
 
-    The variable alone says nothing, for it is inherited by whatever a service starts, wherever that writes to.
+    The variable alone proves nothing: a service's children inherit it, whatever they write to.
     """
     try:
         status = os.fstat(stream.fileno())
@@ -76,27 +75,24 @@ def _formatter(
     return logging.Formatter("kws: %(message)s")
 
 
+#: Priorities of syslog(3) by the lowest level that has them: crit, err, warning, info, debug.
+_PRIORITIES = {logging.CRITICAL: 2, logging.ERROR: 3, logging.WARNING: 4, logging.INFO: 6, logging.NOTSET: 7}
+
+
 class _Journal(logging.Formatter):
-    """Priorities as sd-daemon(3) has them. The journal takes each line for an entry, so each has its own."""
+    """Lines with the priorities of sd-daemon(3). The journal takes each line as an entry, so each gets its own."""
 
     def format(self, record: logging.LogRecord) -> str:
-        mark = f"<{_priority(record.levelno)}>"
-        return "\n".join(mark + line for line in super().format(record).split("\n"))
+        priority = next(number for level, number in _PRIORITIES.items() if record.levelno >= level)
+        return "\n".join(f"<{priority}>{line}" for line in super().format(record).split("\n"))
 
 
-def _priority(level: int) -> int:
-    """Of syslog(3): err, warning, info, debug."""
-    if level >= logging.CRITICAL:
-        return 2
-    if level >= logging.ERROR:
-        return 3
-    if level >= logging.WARNING:
-        return 4
-    return 6 if level >= logging.INFO else 7
+#: Attributes of every record; all others were given as ``extra``.
+_OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
 
 
 class _Json(logging.Formatter):
-    """One object on one line; what was given as ``extra`` stands beside the message."""
+    """One object per line, with the ``extra`` fields beside the message."""
 
     def format(self, record: logging.LogRecord) -> str:
         time = datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds")
@@ -110,7 +106,3 @@ class _Json(logging.Formatter):
             fields["exception"] = self.formatException(record.exc_info)
         fields.update((name, value) for name, value in vars(record).items() if name not in _OWN and name not in fields)
         return json.dumps(fields, ensure_ascii=False, default=str)
-
-
-#: What every record has of itself.
-_OWN = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}

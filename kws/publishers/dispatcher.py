@@ -36,6 +36,11 @@ class Counts:
     dropped: int = 0
     unconfirmed: int = 0
 
+    def __add__(self, other: Counts) -> Counts:
+        return Counts(
+            self.published + other.published, self.dropped + other.dropped, self.unconfirmed + other.unconfirmed
+        )
+
 
 class PublisherWorker:
     """One publisher with its thread and its queue.
@@ -86,12 +91,7 @@ class Dispatcher:
     @property
     def counts(self) -> Counts:
         """The sums over all workers."""
-        counts = [worker.counts for worker in self.workers]
-        return Counts(
-            sum(each.published for each in counts),
-            sum(each.dropped for each in counts),
-            sum(each.unconfirmed for each in counts),
-        )
+        return sum((worker.counts for worker in self.workers), Counts())
 
     def put(self, detection: Detection) -> None:
         """Queue a detection for every publisher; never waits."""

@@ -70,7 +70,7 @@ def test_one_that_fails_does_not_stop_the_others(configure: Path, stopped_broker
     assert parts["exec"]["detail"] == f"{configure}: exec: there is no program 'no-such'"
     assert parts["broker"]["detail"] == f"{stopped_broker.url}: nothing listens on this port; is the broker running?"
     assert parts["clips"]["detail"] == f"clips.folder: {configure} is no folder"
-    assert parts["metrics"]["detail"] == "metrics.address: 'no.such.host.invalid' is no address"
+    assert parts["metrics"]["detail"] == "metrics.address: 'no.such.host.invalid' is not an address"
     assert {name: part["code"] for name, part in parts.items() if not part["ok"]} == {
         "model": 2, "source": 1, "exec": 2, "broker": 1, "clips": 2, "metrics": 2,
     }  # fmt: skip

@@ -209,7 +209,7 @@ def test_a_port_that_is_taken_is_said(run: Run) -> None:
 def test_an_address_that_is_none_is_said(run: Run) -> None:
     service = run('[metrics]\naddress = "no address"\n')
     assert service.process.wait(20) == 2
-    assert service.log == ["kws: metrics.address: 'no address' is no address"]
+    assert service.log == ["kws: metrics.address: 'no address' is not an address"]
 
 
 def test_a_full_disk_costs_recordings_and_nothing_else(

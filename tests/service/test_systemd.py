@@ -57,7 +57,9 @@ def test_without_a_manager_nothing_is_said_and_nothing_fails(caplog: pytest.LogC
 
 def test_an_address_that_is_none_is_said(caplog: pytest.LogCaptureFixture) -> None:
     assert not Notifier({"NOTIFY_SOCKET": "relative"})
-    assert caplog.messages == ["$NOTIFY_SOCKET is 'relative', which is no socket; the service manager is told nothing"]
+    assert caplog.messages == [
+        "$NOTIFY_SOCKET is 'relative', which is not a socket; the service manager gets no messages"
+    ]
 
 
 def test_a_manager_that_is_gone_is_told_once_and_found_again(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -66,7 +68,7 @@ def test_a_manager_that_is_gone_is_told_once_and_found_again(tmp_path: Path, cap
     with caplog.at_level(logging.WARNING):
         notifier.alive()
         notifier.alive()
-    assert caplog.messages == ["the service manager does not hear: No such file or directory"]
+    assert caplog.messages == ["the service manager does not respond: No such file or directory"]
     with Manager(address) as manager:
         notifier.alive()
         manager.wait("WATCHDOG")

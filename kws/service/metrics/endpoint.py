@@ -1,4 +1,4 @@
-"""Where Prometheus finds the figures: a small web server in a thread of its own."""
+"""The web server for Prometheus, in a thread of its own."""
 
 from __future__ import annotations
 
@@ -17,19 +17,15 @@ _log = logging.getLogger(__name__)
 
 
 class Endpoint:
-    """Serves figures until it is closed.
-
-    Args:
-        options: where.
-        registry: what.
+    """Serves the metrics of a registry until it is closed.
 
     Raises:
-        UsageError: the address is none.
-        KwsError: the address or the port is not to be had.
+        UsageError: the address is invalid.
+        KwsError: the address or the port is not available.
 
     Attributes:
         options: as given.
-        url: of the figures.
+        url: of the metrics.
     """
 
     def __init__(self, options: MetricsOptions, registry: CollectorRegistry) -> None:
@@ -39,17 +35,17 @@ class Endpoint:
         try:
             server, self._thread = start_http_server(options.port, options.address, registry)
         except socket.gaierror:
-            raise UsageError(f"metrics.address: {options.address!r} is no address") from None
+            raise UsageError(f"metrics.address: {options.address!r} is not an address") from None
         except OSError as error:
             raise KwsError(f"metrics: {options.address} port {options.port}: {error.strerror}") from None
         self._server: Any = server
         self.url = options.url(server.server_port)
         _log.info("metrics are at %s", self.url)
         if not options.is_local:
-            _log.warning("metrics can be read by whoever reaches %s", options.address)
+            _log.warning("metrics can be read by everyone who reaches %s", options.address)
 
     def close(self, *, wait: bool = True) -> None:
-        """Serve no more; the server takes half a second to notice, which need not be waited for."""
+        """End the server. Waiting for that takes up to half a second."""
         closer = threading.Thread(target=self._close, name="close metrics", daemon=True)
         closer.start()
         if wait:
