@@ -52,11 +52,11 @@ def run(options: argparse.Namespace) -> int:
         _log.info("cleared %d retained message%s", len(topics), "" if len(topics) == 1 else "s")
         return 0
     from kws.app.build import make_service  # noqa: PLC0415
-    from kws.app.surroundings import Surroundings  # noqa: PLC0415
+    from kws.app.observers import ServiceObservers  # noqa: PLC0415
 
-    surroundings = Surroundings(lambda: configuration(options))
-    service = make_service(surroundings.read, surroundings)
-    surroundings.begin(service)
+    observers = ServiceObservers(lambda: configuration(options))
+    service = make_service(observers.read, observers)
+    observers.begin(service)
 
     def end(_number: int, _frame: FrameType | None) -> None:
         service.stop()
@@ -71,7 +71,7 @@ def run(options: argparse.Namespace) -> int:
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
-        surroundings.close()
+        observers.close()
     return 0
 
 

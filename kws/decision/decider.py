@@ -1,4 +1,4 @@
-"""The decision layer, joined: the posteriors of one window in, what fired out."""
+"""The decision layer joined: the posteriors of one window in, detections and near misses out."""
 
 from __future__ import annotations
 
@@ -11,40 +11,38 @@ import numpy as np
 from kws.decision.context import Context
 from kws.decision.gate import Gate
 from kws.decision.isolation import SLACK
+from kws.decision.keyword import Candidate, Grid, KeywordDecider
 from kws.decision.settings import DecisionSettings
 from kws.decision.smoothing import RunningMean, to_counts
-from kws.decision.spotter import Candidate, Grid, Spotter
 from kws.decision.values import NOTHING, Decision, Fired, NearMiss, Reason
 from kws.types import SILENCE, UNKNOWN, Float32Array
 
 
 class Decider:
-    """Tells spoken words from posteriors, one window after the other.
+    """Finds spoken words in posteriors, window by window.
 
-    Positions are in samples, and nothing else is time. A stretch of sound begins with the first window after
-    construction or :meth:`reset`; nothing that was heard or decided before has any influence on it.
+    All time is in samples. A segment begins with the first window after construction or :meth:`reset`; nothing before
+    it has any influence.
+
+    Args:
+        labels: of the posteriors.
+        settings: for exactly the keywords among the labels.
+        sample_rate: of all positions, in hertz.
+        window: samples of one window.
+
+    Raises:
+        ValueError: the settings are for other keywords, or ask for a label that there is not.
 
     Attributes:
-        settings: what it goes by; :meth:`set_threshold` replaces them.
+        settings: in force; :meth:`set_threshold` replaces them.
         hop: samples from one window to the next.
-        idle: whether no utterance is under way.
+        idle: True if no activation and no candidate is under way.
         longest: windows in the longest average.
     """
 
     def __init__(
         self, labels: Sequence[str], settings: DecisionSettings, *, sample_rate: int = 16000, window: int = 16000
     ) -> None:
-        """Prepare for a model.
-
-        Args:
-            labels: what each posterior is of.
-            settings: for exactly the keywords among the labels.
-            sample_rate: hertz, of all positions.
-            window: samples under one window.
-
-        Raises:
-            ValueError: the settings are for other keywords.
-        """
         keywords = [label for label in labels if label not in (SILENCE, UNKNOWN)]
         if set(keywords) != set(settings.keywords):
             raise ValueError(f"settings for {sorted(settings.keywords)}, but the keywords are {sorted(keywords)}")
@@ -52,65 +50,65 @@ class Decider:
         means = {windows: RunningMean(windows, len(labels)) for windows in map(settings.windows, keywords)}
         self.settings = settings
         self.hop = grid.hop
-        self.idle = True
         self._gate = Gate(settings.gate, sample_rate) if settings.gate else None
-        self._spotters = [
-            Spotter(label, column, means[settings.windows(label)], settings.keywords[label], grid)
+        self._deciders = [
+            KeywordDecider(label, column, means[settings.windows(label)], settings.keywords[label], grid)
             for column, label in enumerate(labels)
             if label in keywords
         ]
-        # Each mean with the keywords that go by it, as places among all keywords and among the posteriors.
+        # Each mean with the keywords that use it, as places among all keywords and among the posteriors.
         self._means = [
             (
                 mean,
-                np.flatnonzero([spotter.mean is mean for spotter in self._spotters]),
-                np.array([spotter.column for spotter in self._spotters if spotter.mean is mean]),
+                np.flatnonzero([decider.mean is mean for decider in self._deciders]),
+                np.array([decider.column for decider in self._deciders if decider.mean is mean]),
             )
             for mean in means.values()
         ]
         self._averages = np.zeros(len(keywords))
-        self._set_releases()
         # In most windows no keyword's posterior comes near any release. They are only kept, and averaged when one comes
         # in which one does.
-        first, *others = (spotter.column for spotter in self._spotters)
-        self._of_keywords = itemgetter(first, first, *others)  # of one column alone, it would be no tuple
+        first, *others = (decider.column for decider in self._deciders)
+        self._of_keywords = itemgetter(first, first, *others)  # with one column alone it would return no tuple
         self.longest = max(mean.windows for mean in means.values())
         self._unread: deque[Float32Array] = deque(maxlen=self.longest)
-        self._calm = 0  # such windows in a row
-        longest_quiet = max((spotter.isolation.longest for spotter in self._spotters), default=0)
         weighs_speech = any(chosen.speech_before for chosen in settings.keywords.values())
         if weighs_speech and UNKNOWN not in labels:
             raise ValueError(f"speech_before: the model has no label {UNKNOWN}")
         self._unknown = list(labels).index(UNKNOWN) if weighs_speech else -1
         self._context = Context(grid) if weighs_speech else None
-        self._listens = longest_quiet > 0 or weighs_speech
-        self._levels: deque[float] = deque(maxlen=grid.hops(window + grid.samples(SLACK)) + longest_quiet)
+        quiet = max(max(decider.isolation.before, decider.isolation.after) for decider in self._deciders)
+        self._needs_levels = quiet > 0 or weighs_speech
+        self._levels: deque[float] = deque(maxlen=grid.hops(window + grid.samples(SLACK)) + quiet)
         self._candidates: list[Candidate] = []
-        self._end: int | None = None
+        self._end: int | None = None  # of the newest window
+        self._calm = 0  # windows in a row in which no posterior came near any release
+        self.idle = True
+        self._set_releases()
 
     @property
     def calm(self) -> bool:
-        """Whether nothing is under way, and no posterior that the averages know comes near any keyword's release."""
+        """True if nothing is under way, and no posterior in any average comes near any keyword's release."""
         return self.idle and self._calm >= self.longest
 
     def step(self, posteriors: Float32Array, end: int, level: float | None = None, *, silent: bool = False) -> Decision:
         """Take the next window.
 
         Args:
-            posteriors: float32 ``(labels,)``; kept, so not to be written to afterwards.
-            end: the position just after the window's last sample: a hop after that of the window before.
-            level: of the newest hop's sound, in decibels; needed where a keyword asks what was around it.
+            posteriors: float32 ``(labels,)``; kept, so the caller must not write to it afterwards.
+            end: the position just after the window's last sample, a hop after that of the window before.
+            level: of the newest hop, in decibels; needed if a keyword has ``quiet_...`` or ``speech_before``.
             silent: whether the window held nothing but the noise floor.
 
         Returns:
-            What fired, and which utterances ended as near misses.
+            The keywords that fired, and the activations that ended as near misses.
 
         Raises:
             ValueError: a window was left out without :meth:`reset`, or the level is missing.
         """
         if self._end is not None and end != self._end + self.hop:
             raise ValueError(f"a window ends at {end}, the one before at {self._end}: reset() where sound is missing")
-        if self._listens:
+        if self._needs_levels:
             if level is None:
                 raise ValueError("a keyword asks what was around it: each window needs its level")
             self._levels.append(level)
@@ -122,55 +120,50 @@ class Decider:
         if self.calm:
             return NOTHING
         self._average()
-        in_hump = self._averages >= self._releases
-        if self.idle and not in_hump.any():
+        active = self._averages >= self._releases
+        if self.idle and not active.any():
             return NOTHING
-        return self._attend(in_hump.tolist(), end)
+        return self._attend(active.tolist(), end)
 
-    def skip(
-        self, posteriors: Float32Array, end: int, levels: Sequence[float] = (), silent: Sequence[bool] = ()
-    ) -> None:
-        """Take windows in a row of which it is known that no keyword's average reaches its release threshold.
+    def skip(self, posteriors: Float32Array, end: int, levels: Sequence[float]) -> None:
+        """Take windows in a row that held nothing but the noise floor, while :attr:`calm` or :attr:`idle`.
 
-        To be called only while :attr:`idle`; it leaves the same state as :meth:`step` for each of them.
+        It leaves the same state as :meth:`step` for each of them, provided that no keyword's average reaches release.
 
         Args:
-            posteriors: float32 ``(n, labels)``, of the last of them: at least ``longest - 1``, or all. Those of which
-                there are none held nothing but the noise floor.
+            posteriors: float32 ``(n, labels)``, of the last of these windows: ``longest - 1`` of them, or all.
             end: the position just after the last window's last sample.
-            levels: of each window's newest hop, where :meth:`step` needs them.
-            silent: whether each window held nothing but the noise floor, likewise.
+            levels: of each window's newest hop, in decibels.
         """
-        self._unread.extend(posteriors[-self.longest :])
+        self._unread.extend(posteriors)
         self._calm = 0
         self._levels.extend(levels)
         if self._context:
-            unknown = posteriors[:, self._unknown].tolist()
-            for posterior, quiet in zip([0.0] * (len(silent) - len(unknown)) + unknown, silent, strict=True):
-                self._context.push(posterior, silent=quiet)
+            for _ in levels:
+                self._context.push(0.0, silent=True)
         self._end = end
 
     def reset(self) -> Decision:
-        """End the stretch: the next window begins a new one, with every keyword armed and the gate closed.
+        """End the segment: the next window begins a new one, with every keyword armed and the gate closed.
 
         Returns:
             The near misses that were under way. A word that still waits for the quiet after it is one of them.
         """
         misses = [candidate.give_up() for candidate in self._candidates]
-        misses += [miss for spotter in self._spotters if (miss := spotter.close())]
-        for spotter in self._spotters:
-            spotter.trigger.reset()
+        misses += [miss for decider in self._deciders if (miss := decider.close())]
+        for decider in self._deciders:
+            decider.trigger.reset()
         for mean, _, _ in self._means:
             mean.reset()
         if self._gate:
             self._gate.reset()
-        self._unread.clear()
-        self._calm = 0
-        self._levels.clear()
         if self._context:
             self._context.reset()
+        self._unread.clear()
+        self._levels.clear()
         self._candidates.clear()
         self._end = None
+        self._calm = 0
         self.idle = True
         return Decision(near_misses=tuple(misses))
 
@@ -181,13 +174,13 @@ class Decider:
             UsageError: there is no such keyword, or the threshold is out of its range.
         """
         self.settings = self.settings.with_threshold(keyword, threshold)
-        for spotter in self._spotters:
-            spotter.trigger.settings = self.settings.keywords[spotter.keyword]
+        for decider in self._deciders:
+            decider.trigger.settings = self.settings.keywords[decider.keyword]
         self._set_releases()
         self._calm = 0  # it was counted by the threshold before
 
     def _set_releases(self) -> None:
-        self._releases = np.array([spotter.trigger.settings.release for spotter in self._spotters])
+        self._releases = np.array([decider.trigger.settings.release for decider in self._deciders])
         self._calm_below = 0.5 * float(self._releases.min())
 
     def _average(self) -> None:
@@ -200,15 +193,15 @@ class Decider:
         for mean, places, columns in self._means:
             self._averages[places] = mean.averages[columns]
 
-    def _attend(self, in_hump: list[bool], end: int) -> Decision:
-        """Step the keywords in a hump, close what is over, and settle what fired."""
+    def _attend(self, active: list[bool], end: int) -> Decision:
+        """Step the keywords with an activation, close the activations that are over, and settle the candidates."""
         levels = tuple(self._levels)
         misses: list[NearMiss] = []
-        for spotter, average, high in zip(self._spotters, self._averages.tolist(), in_hump, strict=True):
+        for decider, average, high in zip(self._deciders, self._averages.tolist(), active, strict=True):
             if not high:
-                misses += filter(None, [spotter.close()])
-            elif (score := spotter.step(average, end, self._speech_before(spotter.keyword, end))) is not None:
-                self._let_fire(spotter, score, end, levels)
+                misses += filter(None, [decider.close()])
+            elif (score := decider.step(average, end, self._speech_before(decider.keyword, end))) is not None:
+                self._let_fire(decider, score, end, levels)
         fired: list[Fired] = []
         for candidate in tuple(self._candidates):
             outcome = candidate.settle(levels, end)
@@ -221,23 +214,23 @@ class Decider:
             fired.append(outcome)
             if self._gate:
                 self._gate.fired(outcome.keyword, end)
-        self.idle = not self._candidates and not any(in_hump)
+        self.idle = not self._candidates and not any(active)
         return Decision(tuple(fired), tuple(misses)) if fired or misses else NOTHING
 
     def _speech_before(self, keyword: str, end: int) -> float:
-        """How much speech before it counts against a keyword: none against a command that a wake word announced."""
+        """Return the speech before a keyword: none before a command that a wake word announced."""
         if not self._context or (self._gate and self._gate.guards(keyword) and self._gate.opener(end)):
             return 0.0
         return self._context.speech
 
-    def _let_fire(self, spotter: Spotter, score: float, end: int, levels: Sequence[float]) -> None:
+    def _let_fire(self, decider: KeywordDecider, score: float, end: int, levels: Sequence[float]) -> None:
         """Let a keyword fire, unless it is a command and the gate is closed."""
         wake = None
-        if self._gate and self._gate.guards(spotter.keyword):
+        if self._gate and self._gate.guards(decider.keyword):
             wake = self._gate.opener(end)
             if wake is None:
-                spotter.trigger.suppress(score, end, Reason.GATE_CLOSED)
+                decider.trigger.suppress(score, end, Reason.GATE_CLOSED)
                 return
-        candidate = spotter.fire(score, end, levels, wake)
+        candidate = decider.fire(score, end, levels, wake)
         if candidate:
             self._candidates.append(candidate)

@@ -1,4 +1,4 @@
-"""The gate: commands that count only for some seconds after a wake word."""
+"""The gate: commands count only for some seconds after a wake word."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from kws.decision.settings import GateSettings
 
 
 class Gate:
-    """Opened by a wake word that fired, kept open by commands if so set, closed by time; on sample positions."""
+    """Opened by a wake word, kept open by commands if so set, closed by time in samples."""
 
     def __init__(self, settings: GateSettings, sample_rate: int) -> None:
         self._wake_words = settings.wake_words
@@ -15,20 +15,20 @@ class Gate:
         self.reset()
 
     def reset(self) -> None:
-        """Close the gate: a new stretch has begun."""
+        """Close the gate."""
         self._opener: str | None = None
         self._closes = 0
 
     def guards(self, keyword: str) -> bool:
-        """Whether the keyword is a command, which needs an open gate; a wake word does not."""
+        """Return True for a command, which needs an open gate, and False for a wake word."""
         return keyword not in self._wake_words
 
     def opener(self, end: int) -> str | None:
-        """The wake word that holds the gate open at a position; None where it is closed."""
+        """Return the wake word that holds the gate open at a position; None if it is closed."""
         return self._opener if end <= self._closes else None
 
     def fired(self, keyword: str, end: int) -> None:
-        """Take note that a keyword fired: a wake word opens the gate, a command may keep it open for longer."""
+        """Open the gate for a wake word that fired; a command may keep it open for longer."""
         if not self.guards(keyword):
             self._opener = keyword
             self._closes = end + self._samples

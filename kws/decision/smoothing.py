@@ -1,9 +1,8 @@
-"""Posteriors averaged over the newest windows, exactly.
+"""Exact averages of posteriors over the newest windows.
 
-The average is causal: that of a window is the mean over it and the ``windows - 1`` before it. Posteriors are taken
-as whole multiples of 2**-30, finer than any network's precision, so that sums are integers, and exact whatever
-the order of adding. That is why :class:`RunningMean`, which adds the newest and takes away the oldest, has no drift
-after a year, and why :func:`smooth`, which takes differences of a cumulative sum, gives the same bits.
+The average is causal: that of a window is the mean over it and the ``windows - 1`` before it. Posteriors are counted in
+multiples of 2**-30, finer than any network's precision. Sums are then integers, exact in any order: a running mean does
+not drift after a year, and a mean over a whole stream has the same bits.
 """
 
 from __future__ import annotations
@@ -22,21 +21,20 @@ ONE = 2**30
 
 
 def to_counts(posteriors: Float32Array) -> Int64Array:
-    """Posteriors as whole counts of 2**-30, of the same shape; what is negative or not a number counts as zero."""
+    """Return posteriors in counts of 2**-30, of the same shape; negative values and NaN count as zero."""
     counts: Int64Array = np.rint(np.fmax(posteriors, 0) * ONE).astype(np.int64)
     return counts
 
 
 def smooth(posteriors: Float32Array, windows: int) -> Float64Array:
-    """The averages of a whole stretch at once: row by row what :class:`RunningMean` returns, bit for bit.
+    """Return the averages of a whole segment: row by row those of :class:`RunningMean`, bit for bit.
 
     Args:
         posteriors: float32 ``(n, labels)``.
-        windows: how many windows are averaged, at least one.
+        windows: averaged, at least one.
 
     Returns:
-        float64 ``(n, labels)``. The first ``windows - 1`` rows are zero: there is no average of windows that
-        were not heard.
+        float64 ``(n, labels)``; zero in the first ``windows - 1`` rows, where there is no average yet.
     """
     sums = np.cumsum(to_counts(posteriors), axis=0)
     sums[windows:] -= sums[:-windows].copy()
@@ -46,11 +44,11 @@ def smooth(posteriors: Float32Array, windows: int) -> Float64Array:
 
 
 class RunningMean:
-    """The average over the newest windows of a stretch that arrives window by window.
+    """The average over the newest windows of a stream.
 
     Attributes:
-        windows: how many windows are averaged.
-        averages: float64 ``(labels,)``, the newest averages; zero until ``windows`` windows were heard.
+        windows: averaged.
+        averages: float64 ``(labels,)``, the newest averages; zero until ``windows`` windows were pushed.
     """
 
     def __init__(self, windows: int, labels: int) -> None:
@@ -59,31 +57,30 @@ class RunningMean:
         self.reset()
 
     def reset(self) -> None:
-        """Begin a new stretch: what was heard before counts no more."""
+        """Begin a new segment."""
         self._ring[:] = 0
         self._sum = np.zeros(self._ring.shape[1], np.int64)
-        self._heard = 0
+        self._pushed = 0
         self.averages: Float64Array = np.zeros(self._ring.shape[1])
 
     def push(self, counts: Int64Array) -> Float64Array:
         """Take the newest window's counts ``(labels,)``, see :func:`to_counts`; return :attr:`averages`."""
-        oldest = self._ring[self._heard % self.windows]
+        oldest = self._ring[self._pushed % self.windows]
         self._sum += counts
         self._sum -= oldest
         oldest[:] = counts
-        self._heard += 1
-        if self._heard >= self.windows:
+        self._pushed += 1
+        if self._pushed >= self.windows:
             self.averages = self._sum / (self.windows * ONE)
         return self.averages
 
     def rise(self, column: int, level: float) -> int:
-        """How many windows ago one label's own posterior rose to ``level``.
+        """Return how many windows ago the posterior of one label rose to ``level``; 0 is the newest window.
 
-        That is the first window of the newest run of windows at or above ``level``, as far back as the smoothing
-        reaches; 0 is the newest window. To be asked only while the label's average is at or above ``level``: then
-        there is such a run.
+        That is the first of the newest run of windows at or above ``level``, as far back as the average reaches. Valid
+        only while the label's average is at or above ``level``: then there is such a run.
         """
-        newest_first = [self._ring[(self._heard - 1 - age) % self.windows, column] for age in range(self.windows)]
+        newest_first = [self._ring[(self._pushed - 1 - age) % self.windows, column] for age in range(self.windows)]
         high = [bool(count >= level * ONE) for count in newest_first]
         age = high.index(True)
         while age + 1 < self.windows and high[age + 1]:

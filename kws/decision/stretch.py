@@ -7,11 +7,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from kws.audio.noise_floor import Floor
-from kws.decision.context import speech_before
+from kws.decision.context import Context
 from kws.decision.decider import Decider
+from kws.decision.keyword import Grid
 from kws.decision.settings import DecisionSettings
 from kws.decision.smoothing import smooth
-from kws.decision.spotter import Grid
 from kws.decision.values import Decision
 from kws.types import UNKNOWN, Float32Array, Float64Array
 
@@ -20,7 +20,7 @@ class Stretch:
     """The posteriors of an uninterrupted stretch of sound.
 
     Attributes:
-        labels: what each posterior is of.
+        labels: of each posterior.
         posteriors: float32 ``(windows, labels)``.
         first_end: the position at the end of the first window.
         levels: of each window's newest hop in decibels, where a keyword asks what was around it.
@@ -66,6 +66,17 @@ class Stretch:
             return averages
         return averages * (1.0 - weight * self._speech_before(round(settings.hop * self.sample_rate)))
 
+    def decide(self, settings: DecisionSettings) -> list[Decision]:
+        """Return the decisions of :meth:`Decider.step` on each window and of :meth:`Decider.reset` at the end."""
+        decider = Decider(self.labels, settings, sample_rate=self.sample_rate, window=self.window)
+        levels: Sequence[float | None] = [None] * len(self.posteriors) if self.levels is None else self.levels
+        silent = self._silent(decider.hop) or [False] * len(self.posteriors)
+        decisions = [
+            decider.step(row, self.first_end + place * decider.hop, level, silent=quiet)
+            for place, (row, level, quiet) in enumerate(zip(self.posteriors, levels, silent, strict=True))
+        ]
+        return [decision for decision in (*decisions, decider.reset()) if decision]
+
     def _speech_before(self, hop: int) -> Float64Array:
         """How much of what came before each window was speech: computed once."""
         if hop not in self._speech:
@@ -82,39 +93,20 @@ class Stretch:
             self._floors[hop] = [place > 0 and floor.step(level) for place, level in enumerate(self.levels or ())]
         return self._floors[hop]
 
-    def decide(self, settings: DecisionSettings) -> list[Decision]:
-        """What :meth:`Decider.step` says of each window and :meth:`Decider.reset` at the end, where it says something.
 
-        Windows in which nothing can happen, nearly all of them, cost nothing but the smoothing.
-        """
-        decider = Decider(self.labels, settings, sample_rate=self.sample_rate, window=self.window)
-        decisions: list[Decision] = []
-        done = 0
-        for begin in self._humps(settings):
-            if begin < done:
-                continue
-            self._skip(decider, done, begin)
-            done = begin
-            while done < len(self.posteriors):
-                level = None if self.levels is None else self.levels[done]
-                silent = self.levels is not None and self._silent(decider.hop)[done]
-                end = self.first_end + done * decider.hop
-                decisions.append(decider.step(self.posteriors[done], end, level, silent=silent))
-                done += 1
-                if decider.idle:
-                    break
-        decisions.append(decider.reset())
-        return [decision for decision in decisions if decision]
+def speech_before(unknown: Float32Array, silent: Sequence[bool], grid: Grid) -> Float64Array:
+    """Return :attr:`Context.speech` at each window of a whole stretch.
 
-    def _skip(self, decider: Decider, begin: int, end: int) -> None:
-        if begin < end:
-            levels = () if self.levels is None else self.levels[begin:end]
-            silent = self._silent(decider.hop)[begin:end]
-            decider.skip(self.posteriors[begin:end], self.first_end + (end - 1) * decider.hop, levels, silent)
+    Args:
+        unknown: float32 ``(n,)``, the posteriors of unknown words.
+        silent: whether each window held nothing but the noise floor.
+        grid: of the windows.
 
-    def _humps(self, settings: DecisionSettings) -> list[int]:
-        """The windows, in order, in which some keyword's average is at or above its release threshold."""
-        high = np.zeros(len(self.posteriors), np.bool_)
-        for keyword, chosen in settings.keywords.items():
-            high |= self.averages(settings.windows(keyword))[:, self.labels.index(keyword)] >= chosen.release
-        return [int(window) for window in np.flatnonzero(high)]
+    Returns:
+        float64 ``(n,)``.
+    """
+    context, speech = Context(grid), []
+    for posterior, quiet in zip(unknown.tolist(), silent, strict=True):
+        context.push(posterior, silent=quiet)
+        speech.append(context.speech)
+    return np.array(speech, np.float64)

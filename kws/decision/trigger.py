@@ -1,11 +1,11 @@
-"""One keyword's arming: what makes one utterance one detection.
+"""The trigger of one keyword, which makes one utterance one detection.
 
-An utterance shows as a *hump*: the run of windows in which the keyword's average is at or above its release
-threshold. A hump fires at most once. It fires at the first window of which all of this holds:
+An utterance shows as an *activation*: a run of windows in which the keyword's average is at or above ``release``. An
+activation fires at most once, at the first window in which all of this holds:
 
-- the average is the largest of all labels and the score at or above the threshold, for ``patience`` windows in a row
+- the average is the largest of all labels and the score at or above ``threshold``, for ``patience`` windows in a row
   (the score is the average, less what speech before the word takes away);
-- this hump has not fired yet: a keyword that has fired is *held* until its average falls below release;
+- the activation has not fired yet;
 - the refractory time since the keyword last fired is over.
 """
 
@@ -19,7 +19,7 @@ from kws.decision.values import Reason
 
 @dataclass(frozen=True, slots=True)
 class Peak:
-    """The highest average of a hump, the end of its window, and what stood against firing there."""
+    """The highest average of an activation, the end of its window, and what kept it from firing there."""
 
     score: float
     end: int
@@ -30,8 +30,8 @@ class Trigger:
     """The state of one keyword.
 
     Attributes:
-        settings: may be replaced between windows, nothing of the state is lost.
-        start: where the word of this hump is thought to begin; None between humps.
+        settings: may be replaced between windows without loss of state.
+        start: the estimated start of the word of this activation; None between activations.
     """
 
     def __init__(self, settings: KeywordSettings, refractory: int) -> None:
@@ -40,11 +40,11 @@ class Trigger:
         self.reset()
 
     def reset(self) -> None:
-        """Begin a new stretch: armed, and nothing heard."""
-        self._ready = 0
-        self._end_hump()
+        """Begin a new segment: armed, and no activation."""
+        self._ready = 0  # position from which it may fire again
+        self._end_activation()
 
-    def _end_hump(self) -> None:
+    def _end_activation(self) -> None:
         self.start: int | None = None
         self._run = 0  # windows in a row at the threshold and the largest
         self._fired = False
@@ -52,39 +52,38 @@ class Trigger:
         self._suppressed: Reason | None = None
         self._peak: Peak | None = None
 
-    def begin(self, start: int) -> None:
-        """A hump begins: the average is at or above release, and the word is thought to begin at ``start``."""
-        self.start = start
-
     def step(self, average: float, score: float, *, largest: bool, end: int) -> bool:
-        """Take one window of a hump; whether the keyword is to fire: then call :meth:`fire` or :meth:`suppress`."""
+        """Take one window of an activation; return True if the keyword may fire.
+
+        The caller then decides with :meth:`fire` or :meth:`suppress`.
+        """
         obstacle = self._obstacle(average, score, largest=largest, end=end)
         if obstacle:
             self._note(average, end, obstacle)
         return obstacle is None
 
     def fire(self, end: int) -> None:
-        """The keyword fires: it is held for the rest of the hump, and its refractory time begins."""
+        """The keyword fires: this activation is spent, and the refractory time begins."""
         self._fired = True
         self._ready = end + self._refractory
         self._peak = None
 
     def suppress(self, average: float, end: int, reason: Reason) -> None:
-        """The keyword does not fire for all that: this hump is spent, but the next one finds it armed."""
+        """The keyword does not fire: this activation is spent, and the next one may fire at once."""
         self._suppressed = reason
         self._note(average, end, reason)
 
     def pardon(self, end: int) -> None:
-        """Take back the refractory time of a firing at ``end`` of which nothing came after all."""
+        """Take back the refractory time of a firing at ``end`` that was given up."""
         if self._ready == end + self._refractory:
             self._ready = end
 
     def close(self) -> Peak | None:
-        """The hump is over; its peak, where it came near and did not fire."""
+        """End the activation; return its peak if it came near and did not fire."""
         peak = self._peak
         if peak and self._suppressed:
             peak = replace(peak, reason=self._suppressed)
-        self._end_hump()
+        self._end_activation()
         return peak
 
     def _obstacle(self, average: float, score: float, *, largest: bool, end: int) -> Reason | None:

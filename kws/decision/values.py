@@ -1,4 +1,4 @@
-"""What the decision layer says, in sample positions; the pipeline makes seconds and a time of day of them."""
+"""The decision layer's results, in sample positions; the pipeline turns them into seconds and a time of day."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ class Reason(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fired:
-    """A keyword was said.
+    """A keyword was spoken.
 
     Attributes:
         keyword: one of the labels.
-        score: with which it fired, in [0, 1]: the average, less what speech before it takes away.
-        start: the position at which the word is thought to begin.
-        end: the position just after the newest sample heard when the decision fell.
+        score: the average when it fired, less what speech before it takes away; in [0, 1].
+        start: the estimated position of the word's first sample.
+        end: the position just after the newest sample heard at the decision.
         wake: the wake word that had opened the gate; None without a gate and for a wake word.
     """
 
@@ -40,14 +40,14 @@ class Fired:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NearMiss:
-    """A keyword's average rose near its threshold and fell again, and nothing fired: one for each such hump.
+    """An activation that came near the threshold and ended without firing.
 
     Attributes:
         keyword: one of the labels.
-        score: the hump's highest average, in [0, 1].
-        threshold: what it would have taken.
+        score: the highest average of the activation, in [0, 1].
+        threshold: the keyword's threshold.
         end: the position at the end of the window with that average.
-        reason: what stood against it then.
+        reason: what kept it from firing there.
     """
 
     keyword: str
@@ -59,7 +59,7 @@ class NearMiss:
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What one window led to: mostly nothing."""
+    """The results of one window: mostly none."""
 
     fired: tuple[Fired, ...] = ()
     near_misses: tuple[NearMiss, ...] = ()

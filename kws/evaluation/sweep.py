@@ -13,8 +13,8 @@ import numpy.typing as npt
 
 from kws.decision import DecisionSettings, KeywordSettings, Stretch
 from kws.decision.isolation import SLACK
+from kws.decision.keyword import Grid, KeywordDecider
 from kws.decision.smoothing import ONE, RunningMean, to_counts
-from kws.decision.spotter import Grid, Spotter
 from kws.evaluation.matching import Fire
 
 #: Thresholds that are tried: hundredths, and thousandths where scores crowd.
@@ -66,7 +66,7 @@ class Track:
         begins: npt.NDArray[np.int64],
     ) -> list[Fire]:
         """Go from one window in which nothing but the past may stand against firing to the next."""
-        spotter = Spotter(self._keyword, self._column, RunningMean(1, 1), chosen, self._grid)
+        spotter = KeywordDecider(self._keyword, self._column, RunningMean(1, 1), chosen, self._grid)
         isolation = spotter.isolation
         refractory = self._grid.samples(chosen.refractory)
         fires = []
@@ -115,7 +115,7 @@ class Track:
     def _longest(self) -> int:
         return self._grid.hops(self._grid.samples(max(self._base.quiet_before, self._base.quiet_after)))
 
-    def _settle(self, spotter: Spotter, window: int, word: int) -> tuple[int, bool]:
+    def _settle(self, spotter: KeywordDecider, window: int, word: int) -> tuple[int, bool]:
         """The window in which the wait for quiet after a word is over, and whether it came."""
         isolation = spotter.isolation
         if not isolation.after:

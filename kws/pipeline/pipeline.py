@@ -247,4 +247,4 @@ class Pipeline:
         needed = range(min(self._decider.longest - 1, len(levels)), 0, -1)
         rows = [self.model.posteriors(self._windows.columns(ago)) for ago in needed]
         posteriors = np.array(rows, np.float32).reshape(-1, len(self.model.labels))
-        self._decider.skip(posteriors, window.end - self._decider.hop, levels, [True] * len(levels))
+        self._decider.skip(posteriors, window.end - self._decider.hop, levels)

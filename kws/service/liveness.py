@@ -1,22 +1,22 @@
-"""Whether what a microphone delivers is sound: a dead or muted one sends the same sample for ever, mostly zero."""
+"""Finds whether a microphone delivers sound: a dead or muted one repeats one sample for ever, mostly zero."""
 
 from __future__ import annotations
 
 from kws.types import AudioBlock
 
-#: Seconds that a microphone has, at most, before it is opened anew once more although that did not help before.
-_LONGEST = 60.0
+#: Seconds between attempts to revive a microphone by opening it again, at most.
+_LONGEST_SECONDS = 60.0
 
 
 class Liveness:
     """Watches the samples of one microphone, from one opening to the next.
 
     Args:
-        patience: seconds without any change after which one that lived counts as dead; 0 to believe all that comes.
+        patience: seconds of one unchanging sample after which the microphone counts as dead; 0 to trust all samples.
 
     Attributes:
-        alive: whether what it delivers is sound: not before a sample has differed from the others since it was opened,
-            and not after too long without that.
+        alive: True if it delivers sound: a sample has differed from the others since it was opened, and not too long
+            ago.
     """
 
     def __init__(self, patience: float) -> None:
@@ -27,14 +27,14 @@ class Liveness:
         self._run = 0
 
     def opened(self) -> None:
-        """What comes now is from a microphone that was opened anew, and has to show that it lives."""
+        """The microphone was opened again, and must show that it is alive."""
         self.alive = self.patience == 0
         self._run = 0
 
     def look(self, block: AudioBlock, rate: int) -> str | None:
-        """Take the next block; what is wrong, if that has gone on for too long: time to open it anew.
+        """Take the next block; return what is wrong when it is time to open the microphone again.
 
-        It is then said again only after twice the time, for opening has not helped.
+        Each time that this did not help, the next attempt waits twice as long.
         """
         if not len(block.samples):
             return None
@@ -50,7 +50,7 @@ class Liveness:
         if self.patience == 0 or self._run < self._limit * rate:
             return None
         self.alive = False
-        self._limit = min(2 * self._limit, max(_LONGEST, self.patience))
+        self._limit = min(2 * self._limit, max(_LONGEST_SECONDS, self.patience))
         self._run = 0
         what = "zeros; is it muted?" if lowest == 0 else f"the sample {lowest:.4g}; it is stuck"
         return f"delivers nothing but {what}"

@@ -1,4 +1,4 @@
-"""The listeners together: begun, watched, given another configuration and ended by the thread that runs them."""
+"""The service: starts, watches, reloads and ends the listeners."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ if TYPE_CHECKING:
 
 _log = logging.getLogger(__name__)
 
-#: Seconds from one health to the next where nothing changes.
+#: Seconds between two health reports if nothing changes.
 HEALTH_SECONDS = 60.0
 
-#: Seconds after which troubles are looked for that nobody tells of.
+#: Seconds between two checks for faults that raise no error.
 _LOOK_SECONDS = 1.0
 
-#: Seconds that listeners, detections that wait, and publishers have to come to their end: less than 2 together.
+#: Seconds that listeners, queued detections and publishers have to end: less than 2 together.
 _END_SECONDS, _WAIT_SECONDS, _CLOSE_SECONDS = 0.7, 0.4, 0.6
 
 
@@ -38,8 +38,8 @@ class Place:
     """One source, and what is done with its sound.
 
     Attributes:
-        key: what tells whether it is still the same source after a reload, which then stays open.
-        make_source: a source to be opened.
+        key: equal before and after a reload for a source that then stays open.
+        make_source: returns a source to be opened.
         reopens: whether it is a microphone, see :class:`Listener`.
         setup: what is done with its sound.
     """
@@ -52,12 +52,12 @@ class Place:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """What a configuration comes to.
+    """A configuration, as the parts of a service.
 
     Attributes:
         places: at least one.
         workers: all that the places use.
-        retired: workers of the plan before that this one has no use for.
+        retired: workers of the plan before that this one does not use.
     """
 
     places: Sequence[Place]
@@ -66,17 +66,17 @@ class Plan:
 
 
 class Service:
-    """Several sources, heard until all of them have ended or :meth:`stop` is called.
+    """Listens to several sources until all have ended or :meth:`stop` is called.
 
     Args:
-        plan: to begin with.
-        reload: reads the configuration anew; None for what cannot be reloaded.
-        observer: is told what happens.
+        plan: at the start.
+        reload: reads the configuration again; None if it cannot be reloaded.
+        observer: gets the events.
         health_seconds: see :data:`HEALTH_SECONDS`.
 
     Attributes:
         listeners: one for each source.
-        begun: on the clock of :func:`time.monotonic`.
+        begun: when it began, by :func:`time.monotonic`.
     """
 
     def __init__(
@@ -97,7 +97,7 @@ class Service:
         self._reload_wanted = False
         self._ready = False
         self._keys: dict[Listener, object] = {}
-        self._told: dict[Listener, tuple[tuple[object, ...], float]] = {}  # news, and when its health is due again
+        self._reported: dict[Listener, tuple[tuple[object, ...], float]] = {}  # news, and when its health is due
         self._failures: list[Exception] = []
         self._workers = plan.workers
         self._add(plan.places)
@@ -107,10 +107,10 @@ class Service:
         return tuple(self._keys)
 
     def run(self) -> None:
-        """Listen and publish until the end; then say goodbye.
+        """Listen and publish until the end.
 
         Raises:
-            KwsError: a source cannot be opened and never will be, or the last one cannot be read any further.
+            KwsError: a source cannot be opened and retrying cannot help, or the last one cannot be read any further.
         """
         for listener in self.listeners:
             self._begin(listener)
@@ -118,7 +118,7 @@ class Service:
             while not self._stopping and self._keys:
                 if self._reload_wanted:
                     self._reload_wanted = False
-                    self._read_anew()
+                    self._reload_now()
                 self._look()
                 with self._changed:
                     self._changed.wait_for(lambda: self._news, _LOOK_SECONDS)
@@ -129,12 +129,12 @@ class Service:
             raise self._failures[0]
 
     def stop(self) -> None:
-        """Have :meth:`run` come to its end; from any thread or signal handler."""
+        """End :meth:`run`; from any thread or signal handler."""
         self._stopping = True
         self._note()
 
     def reload(self) -> None:
-        """Have the configuration read anew; from any thread or signal handler."""
+        """Read the configuration again; from any thread or signal handler."""
         self._reload_wanted = True
         self._note()
 
@@ -181,7 +181,7 @@ class Service:
         listener.start()
 
     def _look(self) -> None:
-        """See to each listener: what it came to, whether it gets on, whether it has ended."""
+        """Check each listener: its health, whether it is stuck, whether it has ended."""
         for listener in self.listeners:
             if not listener.running:
                 self._bury(listener)
@@ -189,26 +189,26 @@ class Service:
             listener.look()
             if not listener.hearing.wanted:
                 listener.observer.muted(listener.setup.site)
-            self._tell_health(listener)
+            self._report_health(listener)
         if not self._ready and any(listener.hearing.began for listener in self.listeners):
             self._ready = True
             self._observer.ready()
 
-    def _tell_health(self, listener: Listener) -> None:
+    def _report_health(self, listener: Listener) -> None:
         setup, hearing, counts = listener.setup, listener.hearing, listener.setup.dispatcher.counts
         news = (
             hearing.wanted, hearing.trouble, listener.source, listener.last, listener.counters.gaps > 0,
             counts.dropped, counts.unconfirmed, id(setup),
         )  # fmt: skip
-        told, due = self._told.get(listener, ((), 0.0))
-        if news != told or time.monotonic() >= due:
-            self._told[listener] = news, time.monotonic() + self._health_seconds
+        reported, due = self._reported.get(listener, ((), 0.0))
+        if news != reported or time.monotonic() >= due:
+            self._reported[listener] = news, time.monotonic() + self._health_seconds
             listener.observer.health(setup.site, self.health(listener))
 
     def _bury(self, listener: Listener) -> None:
-        """One has ended; the others go on, unless its configuration never can be."""
+        """Remove a listener that has ended; the others go on, unless its configuration is wrong."""
         del self._keys[listener]
-        self._told.pop(listener, None)
+        self._reported.pop(listener, None)
         failure = listener.failure
         if failure is None:
             _log.debug("%s has ended", listener.setup.site)
@@ -221,9 +221,9 @@ class Service:
         if self._keys:
             listener.observer.available(listener.setup.site, available=False)
 
-    def _read_anew(self) -> None:
+    def _reload_now(self) -> None:
         if self._reload is None:
-            _log.warning("there is no configuration to read anew")
+            _log.warning("there is no configuration to reload")
             return
         self._observer.reloading()
         problem = None
@@ -232,17 +232,17 @@ class Service:
         except KwsError as error:
             problem = str(error)
             _log.error("%s (the configuration stays as it was)", problem)
-        except Exception as error:  # noqa: BLE001 - a defect of ours; what was in force is not hurt by it
+        except Exception as error:  # noqa: BLE001 - a defect of ours; what is in force goes on
             problem = repr(error)
             _log.exception("the configuration stays as it was")
         else:
             self._follow(plan)
-            _log.info("the configuration was read anew")
+            _log.info("the configuration was reloaded")
         give_back()
         self._observer.reloaded(problem)
 
     def _follow(self, plan: Plan) -> None:
-        """Put a plan in force: what is heard already stays open."""
+        """Put a plan in force; sources that are in both plans stay open."""
         rest = dict(self._keys)
         new = []
         for place in plan.places:
@@ -257,7 +257,7 @@ class Service:
         for listener in rest:
             listener.join(_END_SECONDS)
             del self._keys[listener]
-            self._told.pop(listener, None)
+            self._reported.pop(listener, None)
         self._workers = plan.workers
         Dispatcher(plan.retired).close(timeout=_WAIT_SECONDS, grace=_CLOSE_SECONDS)
         added = self._add(new)

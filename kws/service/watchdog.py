@@ -1,4 +1,4 @@
-"""Keeps the service manager informed: that sound is heard, and what of."""
+"""Tells systemd what the service does, and feeds its watchdog with sound."""
 
 from __future__ import annotations
 
@@ -7,28 +7,28 @@ import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
-from kws.service import Listener, Observer
 from kws.service.hearing import STARTING
+from kws.service.listener import Listener
+from kws.service.observer import Observer
 from kws.service.systemd import Notifier
 
 if TYPE_CHECKING:
     from kws.pipeline.pipeline import Scored
     from kws.types import Detection
 
-#: Signs of life within the time in which the manager wants to see one.
+#: Signs of life within the time in which systemd expects one.
 _SIGNS = 4
 
 
-class Supervision(Observer):
-    """Tells the manager what the service does. The watchdog's sign of life is sound that was scored, and nothing else.
+class SystemdObserver(Observer):
+    """Reports the state of the service to systemd. Only scored sound counts as a sign of life for the watchdog.
 
-    Of several microphones one that is heard is enough: to begin anew because of one that is gone would take the others
-    away. Where listening is switched off, nothing is to be heard and the service is alive all the same; begun anew, it
-    would listen again although nobody wants that.
+    One microphone that works is enough: a restart because of another one would interrupt it. While listening is
+    switched off, the service counts as alive: after a restart it would listen although that is not wanted.
 
     Args:
-        notifier: speaks to the manager.
-        listeners: those of the service, whenever they are asked for.
+        notifier: talks to systemd.
+        listeners: returns those of the service.
         clock: seconds.
     """
 
@@ -54,9 +54,9 @@ class Supervision(Observer):
         self._ready = True
 
     def reloading(self) -> None:
-        # What has not begun yet cannot be begun anew: ready would be taken for that of the beginning.
+        # Before the service is ready, the READY that ends a reload would be taken for that of the start.
         if self._ready:
-            self._notifier.reloading("reading the configuration anew")
+            self._notifier.reloading("reading the configuration again")
 
     def reloaded(self, problem: str | None) -> None:
         self._problem = problem
@@ -71,19 +71,19 @@ class Supervision(Observer):
 
     def muted(self, site: str) -> None:  # noqa: ARG002
         self._live()
-        self._tell()
+        self._show()
 
     def opened(self, site: str, name: str, rate: int) -> None:  # noqa: ARG002
-        self._tell()
+        self._show()
 
     def recovered(self, site: str) -> None:  # noqa: ARG002
-        self._tell()
+        self._show()
 
     def lost(self, site: str, reason: str) -> None:  # noqa: ARG002
-        self._tell()
+        self._show()
 
     def detected(self, site: str, detection: Detection) -> None:  # noqa: ARG002
-        self._tell()
+        self._show()
 
     def _live(self) -> None:
         if not self._ready or self._interval is None or self._clock() < self._due:
@@ -94,8 +94,8 @@ class Supervision(Observer):
             self._due = self._clock() + self._interval
         self._notifier.alive()
 
-    def _tell(self) -> None:
-        """The status, where it is another one than before."""
+    def _show(self) -> None:
+        """Send the status if it has changed."""
         status = self._describe()
         with self._lock:
             if status == self._status:

@@ -11,8 +11,9 @@ from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from kws.decision import Decider, DecisionSettings, Fired, GateOptions, KeywordOptions, Reason, Stretch
-from kws.decision.context import Context, speech_before
-from kws.decision.spotter import Grid
+from kws.decision.context import Context
+from kws.decision.keyword import Grid
+from kws.decision.stretch import speech_before
 from kws.errors import UsageError
 from kws.types import SILENCE, UNKNOWN
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from kws.service.systemd import Notifier
-from kws.service.watchdog import Supervision
+from kws.service.watchdog import SystemdObserver
 from kws.types import Detection
 from tests.support.systemd_manager import Manager
 
@@ -40,14 +40,14 @@ def source(site: str, **more: Any) -> Any:
 WINDOW: Any = None
 
 
-def supervise(manager: Manager, clock: Clock, *sources: Any, watchdog: float = 60) -> Supervision:
+def observe(manager: Manager, clock: Clock, *sources: Any, watchdog: float = 60) -> SystemdObserver:
     notifier = Notifier({"NOTIFY_SOCKET": manager.address, "WATCHDOG_USEC": str(round(watchdog * 1e6))})
-    return Supervision(notifier, lambda: sources, clock=clock)
+    return SystemdObserver(notifier, lambda: sources, clock=clock)
 
 
-def finish(manager: Manager, supervision: Supervision) -> list[str]:
+def finish(manager: Manager, systemd: SystemdObserver) -> list[str]:
     """All that was told, for the manager reads in its own time."""
-    supervision.stopping()
+    systemd.stopping()
     manager.wait("STOPPING")
     return manager.states[:-1]
 
@@ -55,54 +55,54 @@ def finish(manager: Manager, supervision: Supervision) -> list[str]:
 def test_a_sign_of_life_four_times_within_the_time_and_only_for_sound(tmp_path: Path) -> None:
     clock = Clock()
     with Manager(tmp_path / "notify") as manager:
-        supervision = supervise(manager, clock, source("kitchen"))
-        supervision.scored("kitchen", WINDOW)  # before it is ready
-        supervision.ready()
+        systemd = observe(manager, clock, source("kitchen"))
+        systemd.scored("kitchen", WINDOW)  # before it is ready
+        systemd.ready()
         for _ in range(1200):  # a minute of windows
-            supervision.scored("kitchen", WINDOW)
+            systemd.scored("kitchen", WINDOW)
             clock.now += 0.05
         clock.now += 600  # deaf
-        supervision.lost("kitchen", "unplugged")
-        supervision.opened("kitchen", "USB", 16000)
-        supervision.recovered("kitchen")
-        assert finish(manager, supervision) == ["READY"] + 4 * ["WATCHDOG"]
+        systemd.lost("kitchen", "unplugged")
+        systemd.opened("kitchen", "USB", 16000)
+        systemd.recovered("kitchen")
+        assert finish(manager, systemd) == ["READY"] + 4 * ["WATCHDOG"]
 
 
 def test_one_microphone_that_is_heard_is_enough(tmp_path: Path) -> None:
     clock = Clock()
     with Manager(tmp_path / "notify") as manager:
-        supervision = supervise(manager, clock, source("kitchen", trouble="unplugged"), source("bath"))
-        supervision.ready()
-        supervision.scored("bath", WINDOW)
-        assert finish(manager, supervision) == ["READY", "WATCHDOG"]
+        systemd = observe(manager, clock, source("kitchen", trouble="unplugged"), source("bath"))
+        systemd.ready()
+        systemd.scored("bath", WINDOW)
+        assert finish(manager, systemd) == ["READY", "WATCHDOG"]
 
 
 def test_switched_off_it_is_alive(tmp_path: Path) -> None:
     clock = Clock()
     with Manager(tmp_path / "notify") as manager:
-        supervision = supervise(manager, clock, source("kitchen", wanted=False))
-        supervision.ready()
+        systemd = observe(manager, clock, source("kitchen", wanted=False))
+        systemd.ready()
         for _ in range(31):
-            supervision.muted("kitchen")
+            systemd.muted("kitchen")
             clock.now += 1
-        assert finish(manager, supervision) == ["READY", "WATCHDOG", "WATCHDOG", "WATCHDOG"]
+        assert finish(manager, systemd) == ["READY", "WATCHDOG", "WATCHDOG", "WATCHDOG"]
     assert manager.messages[0]["STATUS"] == "kitchen is switched off"
 
 
 def test_without_a_watchdog_there_is_no_sign_of_life(tmp_path: Path) -> None:
     with Manager(tmp_path / "notify") as manager:
-        supervision = supervise(manager, Clock(), source("kitchen"), watchdog=0)
-        supervision.ready()
-        supervision.scored("kitchen", WINDOW)
-        assert finish(manager, supervision) == ["READY"]
+        systemd = observe(manager, Clock(), source("kitchen"), watchdog=0)
+        systemd.ready()
+        systemd.scored("kitchen", WINDOW)
+        assert finish(manager, systemd) == ["READY"]
 
 
 def test_what_is_not_ready_is_not_made_so_by_a_reload(tmp_path: Path) -> None:
     with Manager(tmp_path / "notify") as manager:
-        supervision = supervise(manager, Clock(), source("kitchen", trouble="not there", name=None))
-        supervision.reloading()
-        supervision.reloaded(None)
-        assert finish(manager, supervision) == []
+        systemd = observe(manager, Clock(), source("kitchen", trouble="not there", name=None))
+        systemd.reloading()
+        systemd.reloaded(None)
+        assert finish(manager, systemd) == []
 
 
 @pytest.mark.parametrize(
@@ -126,22 +126,22 @@ def test_what_is_not_ready_is_not_made_so_by_a_reload(tmp_path: Path) -> None:
 )
 def test_the_status_is_the_truth_in_one_line(tmp_path: Path, sources: list[Any], status: str) -> None:
     with Manager(tmp_path / "notify") as manager:
-        supervision = supervise(manager, Clock(), *sources)
-        supervision.recovered("kitchen")
-        supervision.recovered("kitchen")  # no news
-        finish(manager, supervision)
+        systemd = observe(manager, Clock(), *sources)
+        systemd.recovered("kitchen")
+        systemd.recovered("kitchen")  # no news
+        finish(manager, systemd)
     assert manager.statuses == [status, "ending"]
 
 
 def test_a_configuration_that_cannot_be_stays_in_the_status_until_there_is_one_that_can(tmp_path: Path) -> None:
     with Manager(tmp_path / "notify") as manager:
-        supervision = supervise(manager, Clock(), source("kitchen"))
-        supervision.ready()
-        supervision.reloading()
-        supervision.reloaded("kws.toml: mqtt: no")
-        supervision.reloading()
-        supervision.reloaded(None)
-        assert finish(manager, supervision) == ["READY", "RELOADING", "READY", "RELOADING", "READY"]
+        systemd = observe(manager, Clock(), source("kitchen"))
+        systemd.ready()
+        systemd.reloading()
+        systemd.reloaded("kws.toml: mqtt: no")
+        systemd.reloading()
+        systemd.reloaded(None)
+        assert finish(manager, systemd) == ["READY", "RELOADING", "READY", "RELOADING", "READY"]
     assert manager.statuses[2] == (
         "the old configuration stays: kws.toml: mqtt: no; listening to kitchen (USB kitchen)"
     )

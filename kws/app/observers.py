@@ -1,4 +1,4 @@
-"""What surrounds the service, as its configuration says: the log, recordings, metrics, and the service manager."""
+"""The observers of a service, as its configuration says: recordings, metrics and the service manager; and the log."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from kws.errors import KwsError, UsageError
 from kws.service import Listener, Observers, Service
 from kws.service.clips.observer import ClipObserver
 from kws.service.systemd import Notifier
-from kws.service.watchdog import Supervision
+from kws.service.watchdog import SystemdObserver
 
 if TYPE_CHECKING:
     from kws.config import Config
@@ -22,12 +22,12 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
-class Surroundings(Observers):
-    """Observers of one service, which follow its configuration from one reload to the next.
+class ServiceObservers(Observers):
+    """The observers of one service. A reload changes them with the configuration.
 
     Args:
         read: reads the configuration.
-        notifier: speaks to the service manager.
+        notifier: talks to the service manager.
     """
 
     def __init__(self, read: Callable[[], Config], notifier: Notifier | None = None) -> None:
@@ -36,24 +36,23 @@ class Surroundings(Observers):
         self._service: Service | None = None
         self._notifier = notifier or Notifier()
         self._clips = ClipObserver()
-        self._supervision = Supervision(self._notifier, self._listeners)
         self._metrics: MetricsObserver | None = None
         self._endpoint: Endpoint | None = None
-        super().__init__((self._clips, self._supervision))
+        super().__init__((self._clips, SystemdObserver(self._notifier, self._listeners)))
         self._notifier.status("loading the model")
 
     def read(self) -> Config:
-        """The configuration as it is now, which is followed as soon as the service does."""
+        """Return the configuration as it is now; the observers follow it as soon as the service does."""
         self._newest = self._read()
         if self._service is None:
-            set_up(self._newest.log, times=True)  # what is wrong with the rest is to be said in this form already
+            set_up(self._newest.log, times=True)  # errors in the rest of it are logged in this form already
         return self._newest
 
     def begin(self, service: Service) -> None:
-        """Surround a service that has not begun yet, as the configuration says that was read for it.
+        """Observe a service that has not started yet, by the configuration that was read for it.
 
         Raises:
-            KwsError, UsageError: something in it cannot be.
+            KwsError: the configuration asks for something that does not work.
         """
         self._service = service
         self._notifier.status("opening the microphone")
@@ -69,7 +68,7 @@ class Surroundings(Observers):
         super().reloaded(problem)
 
     def close(self) -> None:
-        """End what was begun; after the service."""
+        """End the observers, after the service."""
         self._clips.close()
         if self._endpoint:
             self._endpoint.close(wait=False)
@@ -85,12 +84,12 @@ class Surroundings(Observers):
         self._serve_metrics(config.metrics)
 
     def _serve_metrics(self, options: MetricsOptions | None) -> None:
-        """Raises as :meth:`begin` does; the endpoint that there was then goes on."""
+        """Serve metrics as the options say. If that fails, the endpoint from before goes on."""
         before = self._endpoint
         if options == (before.options if before else None):
             return
         if before and options and before.options.port == options.port:
-            before.close()  # one port is not served twice
+            before.close()  # a port can be served once only
             try:
                 self._endpoint = self._make_endpoint(options)
             except KwsError:
@@ -107,7 +106,7 @@ class Surroundings(Observers):
             from kws.service.metrics.observer import MetricsObserver  # noqa: PLC0415
         except ImportError:
             raise UsageError("metrics: needs prometheus-client; install kws[metrics]") from None
-        if self._metrics is None:  # counted from the first time that they are asked for
+        if self._metrics is None:  # it counts from the first time that metrics are asked for
             self._metrics = MetricsObserver(self._listeners, lambda: self._clips.counts)
             self._observers = (*self._observers, self._metrics)
         return Endpoint(options, self._metrics.registry)

@@ -1,4 +1,4 @@
-"""One keyword, from its averages to what may fire."""
+"""The decisions about one keyword, from its averages to what fires."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from kws.decision.values import Fired, NearMiss, Reason
 
 @dataclass(frozen=True, slots=True)
 class Grid:
-    """How seconds become positions: everything in samples.
+    """The windows of a stream, in samples: what turns seconds into positions.
 
     Attributes:
         sample_rate: samples a second.
         hop: samples from one window to the next.
-        window: samples under one window.
+        window: samples of one window.
     """
 
     sample_rate: int
@@ -30,19 +30,19 @@ class Grid:
         return round(seconds * self.sample_rate)
 
     def hops(self, samples: int) -> int:
-        """Hops that it takes to cover so many samples."""
+        """Return the hops that cover so many samples."""
         return -(-samples // self.hop)
 
 
-class Spotter:
-    """One keyword: what averages it, its trigger, and the quiet that it asks for.
+class KeywordDecider:
+    """Decides about one keyword.
 
     Attributes:
         keyword: its label.
-        column: the label's place among the posteriors.
-        mean: the average that it goes by, which it may share with others.
+        column: the label's index among the posteriors.
+        mean: its average, which it may share with other keywords.
         trigger: its state.
-        isolation: the quiet that it asks for.
+        isolation: the quiet that it needs.
     """
 
     def __init__(self, keyword: str, column: int, mean: RunningMean, settings: KeywordSettings, grid: Grid) -> None:
@@ -59,30 +59,30 @@ class Spotter:
         self._length = grid.samples(settings.length)
         self._grid = grid
 
-    def step(self, average: float, end: int, speech: float = 0.0) -> float | None:
+    def step(self, average: float, end: int, speech: float) -> float | None:
         """Take a window with the average at or above release.
 
         Args:
             average: of the keyword's posterior.
             end: of the window.
-            speech: how much of what came before was speech, 0 to 1.
+            speech: share of speech before the word, 0 to 1.
 
         Returns:
-            The score with which the keyword is to fire (see :meth:`fire`); None where it is not.
+            The score at which the keyword may fire, for :meth:`fire`; None if it may not.
         """
         if self.trigger.start is None:
             windows_ago = self.mean.rise(self.column, self.trigger.settings.release)
-            self.trigger.begin(end - windows_ago * self._grid.hop - self._length)
+            self.trigger.start = end - windows_ago * self._grid.hop - self._length
         largest = int(self.mean.averages.argmax()) == self.column
         score = average * (1.0 - self.trigger.settings.speech_before * speech)
         return score if self.trigger.step(average, score, largest=largest, end=end) else None
 
     def fire(self, score: float, end: int, levels: Sequence[float], wake: str | None) -> Candidate | None:
-        """Fire where it was quiet before the word.
+        """Fire, if it was quiet before the word.
 
         Args:
-            score: as :meth:`step` gave it.
-            end: as given to :meth:`step`.
+            score: the result of :meth:`step`.
+            end: of the window.
             levels: of the hops heard, in decibels, newest last.
             wake: the wake word that had opened the gate.
         """
@@ -98,7 +98,7 @@ class Spotter:
         return Candidate(self, score, start, end, wake, limit, deadline)
 
     def close(self) -> NearMiss | None:
-        """The average fell below release: what the hump came to, if it came near and did not fire."""
+        """End the activation; return it as a near miss if it came near and did not fire."""
         peak = self.trigger.close()
         return self.miss(peak.score, peak.end, peak.reason) if peak else None
 
@@ -109,19 +109,19 @@ class Spotter:
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A keyword that has fired, unless the sound after it speaks against it.
+    """A keyword that fires unless it is loud after it.
 
     Attributes:
-        spotter: of which keyword.
-        score: with which it fired.
-        start: where the word is thought to begin.
+        decider: of the keyword.
+        score: when it fired.
+        start: the estimated position of the word's first sample.
         end: the end of the window in which it fired.
         wake: the wake word that had opened the gate.
         limit: the level up to which a hop is quiet, in decibels.
         deadline: the end of the last window that may bring the quiet.
     """
 
-    spotter: Spotter
+    decider: KeywordDecider
     score: float
     start: int
     end: int
@@ -130,12 +130,12 @@ class Candidate:
     deadline: int
 
     def settle(self, levels: Sequence[float], end: int) -> Fired | NearMiss | None:
-        """What becomes of it at a window: it fires, it has waited in vain, or, None, it waits on."""
-        if self.spotter.isolation.quiet_after(levels, self.limit):
-            return Fired(keyword=self.spotter.keyword, score=self.score, start=self.start, end=end, wake=self.wake)
+        """Return the outcome at a window: it fires, or it has waited too long; None while it waits."""
+        if self.decider.isolation.quiet_after(levels, self.limit):
+            return Fired(keyword=self.decider.keyword, score=self.score, start=self.start, end=end, wake=self.wake)
         return self.give_up() if end >= self.deadline else None
 
     def give_up(self) -> NearMiss:
-        """It does not fire; the keyword's refractory time is taken back."""
-        self.spotter.trigger.pardon(self.end)
-        return self.spotter.miss(self.score, self.end, Reason.NOT_ISOLATED)
+        """Return it as a near miss, and take the keyword's refractory time back."""
+        self.decider.trigger.pardon(self.end)
+        return self.decider.miss(self.score, self.end, Reason.NOT_ISOLATED)
