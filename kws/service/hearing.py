@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Iterable
 
 from kws.service.observer import Observer
+from kws.types import Detection
 
 _log = logging.getLogger(__name__)
 
@@ -28,6 +29,7 @@ class Hearing:
         trouble: why nothing is heard although it should be; None if all is well.
         began: whether anything was ever heard.
         wanted: whether listening is switched on; while it is off, there is no trouble.
+        last: the last detection.
     """
 
     def __init__(self, on_news: Callable[[], None]) -> None:
@@ -37,6 +39,7 @@ class Hearing:
         self.trouble: str | None = STARTING
         self.began = False
         self.wanted = True
+        self.last: Detection | None = None
         self._lock = threading.RLock()
         self._since = time.monotonic()  # of the state
         self._scored_at = time.monotonic()
@@ -88,6 +91,12 @@ class Hearing:
             self.trouble, self.began, self._since = None, True, now
             self.observer.available(self.site, available=True)
             self.observer.recovered(self.site)
+        self._on_news()
+
+    def detected(self, detection: Detection) -> None:
+        """A keyword was detected and handed to the publishers."""
+        self.last = detection
+        self.observer.detected(self.site, detection)
         self._on_news()
 
     def lose(self, reason: str) -> None:

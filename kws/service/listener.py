@@ -8,8 +8,7 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from queue import Empty
 from typing import TYPE_CHECKING
@@ -23,17 +22,13 @@ from kws.service.hearing import Hearing
 from kws.service.liveness import Liveness
 from kws.service.observer import Observer, Observers
 from kws.service.setup import Setup
-from kws.types import AudioBlock, Detection
+from kws.service.stream import SourceStream
+from kws.types import AudioBlock
 
 if TYPE_CHECKING:
     from kws.audio.source import Source
-    from kws.decision import Fired
-    from kws.pipeline.pipeline import Step
 
 _log = logging.getLogger(__name__)
-
-#: Seconds of sound that a new setup hears once more, so that no word falls between it and the old one.
-_MEMORY_SECONDS = 1.5
 
 #: Seconds before the first attempt to open a source again, and how long it must be heard for the next to be a first.
 _FIRST_RETRY_SECONDS, _GOOD_SECONDS = 0.25, 10.0
@@ -71,7 +66,6 @@ class Listener:
         observer: gets the events: the one given and that of the setup.
         hearing: whether it is heard.
         counters: its counts.
-        last: the last detection.
         failure: the error that ended the thread; None after a requested stop.
     """
 
@@ -92,12 +86,9 @@ class Listener:
         self._on_news = on_news
         self.hearing = Hearing(on_news)
         self.counters = Counters()
-        self.last: Detection | None = None
         self.failure: Exception | None = None
         self._chosen: Source | None = None  # to be opened, or open
         self._source: Source | None = None  # open
-        self._published: dict[str, int] = {}  # the end of each keyword's last detection since the source was opened
-        self._overlap = 0  # position up to which a pipeline that took over may detect again
         self._warn_at = 0.0
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name=f"listen to {setup.site}", daemon=True)
@@ -215,53 +206,24 @@ class Listener:
         """Listen to an open source; return True when it or the service ends, False to close it for now."""
         if self.counters.windows and self.hearing.trouble is not None:
             self.counters.reconnects += 1
-        self.counters.opened()
+        stream = SourceStream(source, self.hearing, self.counters)
         self._liveness.opened()
-        self.hearing.opened()
-        self._published.clear()
-        self._overlap = 0
-        self.observer.opened(self._setup.site, source.name, source.rate)
+        stream.follow(self._setup, self._liveness)
         self._on_news()
-        self._setup.pipeline.open(source.rate)
-        recent: deque[AudioBlock] = deque()  # the newest that were listened to
         for block in source.blocks():
             self._count(block, source)
             self._obey_all()
             if self._stopping:
                 return True
-            site = self._setup.site
             if self._take_setup():
-                if self._setup.site != site:
-                    self.observer.opened(self._setup.site, source.name, source.rate)
-                self._hear_again(source, recent, block.end)
+                stream.follow(self._setup, self._liveness, block.end)
             if self.hearing.wanted:
-                self._hear_block(source, block)
-                recent.append(block)
-                while recent[0].end < block.end - _MEMORY_SECONDS * source.rate:
-                    recent.popleft()
+                if pause_seconds := stream.push(block):
+                    self._obey_next(pause_seconds)
             elif self._reopens:
                 return False
-        self._take(self._setup.pipeline.finish(), source)
+        stream.finish()
         return True
-
-    def _hear_block(self, source: Source, block: AudioBlock) -> None:
-        if problem := self._liveness.look(block, source.rate):
-            raise AudioError(f"{source.name} {problem}")
-        self.observer.sound(self._setup.site, block)
-        pipeline = self._setup.pipeline
-        self._take(pipeline.push(block), source)
-        if source.live and pipeline.pause_seconds:
-            self._obey_next(pipeline.pause_seconds)
-
-    def _hear_again(self, source: Source, recent: Iterable[AudioBlock], end: int) -> None:
-        """Give a pipeline that takes over the newest sound, up to ``end``, that the one before has heard."""
-        pipeline = self._setup.pipeline
-        pipeline.open(source.rate)
-        front_end = pipeline.model.front_end
-        self._overlap = end * front_end.sample_rate // source.rate + front_end.window
-        if self.hearing.wanted:
-            for block in recent:
-                self._take(pipeline.push(block), source)
 
     def _obey_all(self) -> None:
         """Obey all requests that wait."""
@@ -319,22 +281,6 @@ class Listener:
         for keyword, settings in setup.pipeline.settings.keywords.items():
             self.observer.threshold(setup.site, keyword, settings.threshold)
 
-    def _take(self, steps: Iterable[Step], source: Source) -> None:
-        for step in steps:
-            if scored := step.scored:
-                self.counters.add(scored)
-                # Neither the padding before the first block nor a dead microphone's zeros are sound.
-                if scored.end > 0 and self.hearing.wanted and self._liveness.alive:
-                    self.hearing.scored(source.name, self._setup.pipeline.settings.keywords)
-                    self.observer.scored(self._setup.site, scored)
-            if self.hearing.wanted:
-                for fired in step.decision.fired:
-                    self._publish(fired)
-                for miss in step.decision.near_misses:
-                    self.counters.near_misses += 1
-                    rate = self._setup.pipeline.model.front_end.sample_rate
-                    self.observer.near_miss(self._setup.site, miss, rate)
-
     def _count(self, block: AudioBlock, source: Source) -> None:
         drops = self.counters.drops
         self.counters.arrived(block, source)
@@ -344,16 +290,3 @@ class Listener:
                 "%sthe network is behind and the oldest sound was dropped, %d times since the service began",
                 self._setup.label, self.counters.drops,
             )  # fmt: skip
-
-    def _publish(self, fired: Fired) -> None:
-        if fired.end <= self._overlap and fired.start < self._published.get(fired.keyword, 0):
-            return  # the pipeline before has detected this utterance
-        self._published[fired.keyword] = fired.end
-        setup = self._setup
-        detection = setup.pipeline.detection(fired)
-        setup.dispatcher.put(detection)
-        _log.debug("%sdetected %s (%.2f)", setup.label, detection.keyword, detection.score)
-        self.counters.detections += 1
-        self.last = detection
-        self.observer.detected(setup.site, detection)
-        self._on_news()

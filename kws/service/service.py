@@ -151,7 +151,7 @@ class Service:
             gaps=counters.gaps,
             reconnects=counters.reconnects,
             counts=setup.dispatcher.counts,
-            last_detection=listener.last,
+            last_detection=listener.hearing.last,
             uptime=time.monotonic() - self.begun,
             model=setup.pipeline.model.name,
             version=__version__,
@@ -197,7 +197,7 @@ class Service:
     def _report_health(self, listener: Listener) -> None:
         setup, hearing, counts = listener.setup, listener.hearing, listener.setup.dispatcher.counts
         news = (
-            hearing.wanted, hearing.trouble, listener.source, listener.last, listener.counters.gaps > 0,
+            hearing.wanted, hearing.trouble, listener.source, listener.hearing.last, listener.counters.gaps > 0,
             counts.dropped, counts.unconfirmed, id(setup),
         )  # fmt: skip
         reported, due = self._reported.get(listener, ((), 0.0))

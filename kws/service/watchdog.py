@@ -109,7 +109,8 @@ class SystemdObserver(Observer):
         if self._problem is not None:
             parts.insert(0, f"the old configuration stays: {self._problem}")
         if count := sum(listener.counters.detections for listener in listeners):
-            last = max((one.last for one in listeners if one.last), key=lambda detection: detection.time, default=None)
+            detections = [last for listener in listeners if (last := listener.hearing.last)]
+            last = max(detections, key=lambda detection: detection.time, default=None)
             newest = f", the last {last.keyword}" if last else ""
             parts.append(f"{count} detection{'s' if count > 1 else ''}{newest}")
         return "; ".join(parts) or "starting"

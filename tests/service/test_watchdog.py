@@ -31,9 +31,9 @@ def source(site: str, **more: Any) -> Any:
             keyword="on", score=0.9, start=1, end=2, time=datetime(2026, 1, 1, tzinfo=UTC), model="commands"
         )
     return SimpleNamespace(
-        setup=SimpleNamespace(site=site), source=about["name"], last=last,
+        setup=SimpleNamespace(site=site), source=about["name"],
         counters=SimpleNamespace(detections=about["heard"]),
-        hearing=SimpleNamespace(wanted=about["wanted"], trouble=about["trouble"]),
+        hearing=SimpleNamespace(wanted=about["wanted"], trouble=about["trouble"], last=last),
     )  # fmt: skip
 
 
