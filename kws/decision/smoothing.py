@@ -26,23 +26,6 @@ def to_counts(posteriors: Float32Array) -> Int64Array:
     return counts
 
 
-def smooth(posteriors: Float32Array, windows: int) -> Float64Array:
-    """Return the averages of a whole segment: row by row those of :class:`RunningMean`, bit for bit.
-
-    Args:
-        posteriors: float32 ``(n, labels)``.
-        windows: averaged, at least one.
-
-    Returns:
-        float64 ``(n, labels)``; zero in the first ``windows - 1`` rows, where there is no average yet.
-    """
-    sums = np.cumsum(to_counts(posteriors), axis=0)
-    sums[windows:] -= sums[:-windows].copy()
-    averages = sums / (windows * ONE)
-    averages[: windows - 1] = 0.0
-    return averages
-
-
 class RunningMean:
     """The average over the newest windows of a stream.
 

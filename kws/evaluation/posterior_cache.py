@@ -21,9 +21,9 @@ from kws.audio.file import FileSource
 from kws.corpus.cache import Arrays, remember
 from kws.corpus.recordings import audio_files, read_audio
 from kws.corpus.transcripts import transcripts
-from kws.decision import Stretch
 from kws.errors import UsageError
 from kws.evaluation.labels import LabelledWord, read_labels
+from kws.evaluation.posterior_stream import PosteriorStream
 from kws.inference.model import Model
 from kws.pipeline.pipeline import hear, score
 from kws.types import AudioBlock
@@ -62,7 +62,7 @@ class ScoredStream:
 
     name: str
     seconds: float
-    stretch: Stretch
+    stretch: PosteriorStream
     labels: tuple[LabelledWord, ...] = ()
     utterances: tuple[Utterance, ...] = ()
 
@@ -144,9 +144,9 @@ class StreamScorer:
 
         return {**self._score(blocks()), "extents": np.array(extents, np.int64)}
 
-    def _stretch(self, arrays: Arrays) -> Stretch:
+    def _stretch(self, arrays: Arrays) -> PosteriorStream:
         window = self._model.front_end.window
-        return Stretch(
+        return PosteriorStream(
             self._model.labels,
             arrays["posteriors"],
             first_end=int(arrays["first_end"]),

@@ -11,11 +11,12 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from kws.decision import DecisionSettings, KeywordSettings, Stretch
+from kws.decision import DecisionSettings, KeywordSettings
 from kws.decision.isolation import SLACK
 from kws.decision.keyword import Grid, KeywordDecider
 from kws.decision.smoothing import ONE, RunningMean, to_counts
 from kws.evaluation.matching import Fire
+from kws.evaluation.posterior_stream import PosteriorStream
 
 #: Thresholds that are tried: hundredths, and thousandths where scores crowd.
 THRESHOLDS: tuple[float, ...] = tuple(i / 100 for i in range(10, 90)) + tuple(i / 1000 for i in range(900, 1000))
@@ -32,7 +33,7 @@ class Track:
     """
 
     def __init__(
-        self, stretch: Stretch, keyword: str, settings: DecisionSettings, *, lowest: float = THRESHOLDS[0]
+        self, stretch: PosteriorStream, keyword: str, settings: DecisionSettings, *, lowest: float = THRESHOLDS[0]
     ) -> None:
         self._stretch = stretch
         self._keyword = keyword

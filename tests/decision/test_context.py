@@ -10,11 +10,11 @@ from hypothesis import given
 from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
-from kws.decision import Decider, DecisionSettings, Fired, GateOptions, KeywordOptions, Reason, Stretch
+from kws.decision import Decider, DecisionSettings, Fired, GateOptions, KeywordOptions, Reason
 from kws.decision.context import Context
 from kws.decision.keyword import Grid
-from kws.decision.stretch import speech_before
 from kws.errors import UsageError
+from kws.evaluation.posterior_stream import PosteriorStream, speech_before
 from kws.types import SILENCE, UNKNOWN
 
 from .spoken import HOP, LABELS, WINDOW, levels, posteriors, settings, silences, step_all
@@ -124,7 +124,7 @@ def test_levels_are_needed() -> None:
     with pytest.raises(ValueError, match="each window needs its level"):
         list(step_all(Decider(LABELS, settings(speech_before=0.5)), "...."))
     with pytest.raises(ValueError, match="each window needs its level"):
-        Stretch(LABELS, posteriors("....")).scores("on", settings(speech_before=0.5))
+        PosteriorStream(LABELS, posteriors("....")).scores("on", settings(speech_before=0.5))
 
 
 LETTERS = st.lists(
@@ -165,5 +165,5 @@ def test_a_whole_stretch_at_once_is_the_same(runs: list[tuple[str, str, int]], w
     chosen = settings(speech_before=weight, smoothing=smoothing, threshold=0.6)
     decider = Decider(LABELS, chosen)
     steps = [*step_all(decider, heard, sound), decider.reset()]
-    stretch = Stretch(LABELS, posteriors(heard), first_end=WINDOW, levels=levels(sound))
+    stretch = PosteriorStream(LABELS, posteriors(heard), first_end=WINDOW, levels=levels(sound))
     assert stretch.decide(chosen) == [decision for decision in steps if decision]

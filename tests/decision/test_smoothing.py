@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
-from kws.decision.smoothing import ONE, RunningMean, smooth, to_counts
+from kws.decision.smoothing import ONE, RunningMean, to_counts
+from kws.evaluation.posterior_stream import smooth
 from kws.types import Float32Array
 
 POSTERIORS = arrays.arrays(

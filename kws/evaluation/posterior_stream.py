@@ -1,4 +1,4 @@
-"""A whole stretch at once, to be decided again and again: what an evaluation sweeps its thresholds over."""
+"""The posteriors of one stream, to be decided again with other settings."""
 
 from __future__ import annotations
 
@@ -7,25 +7,23 @@ from collections.abc import Sequence
 import numpy as np
 
 from kws.audio.noise_floor import Floor
+from kws.decision import Decider, Decision, DecisionSettings
 from kws.decision.context import Context
-from kws.decision.decider import Decider
 from kws.decision.keyword import Grid
-from kws.decision.settings import DecisionSettings
-from kws.decision.smoothing import smooth
-from kws.decision.values import Decision
+from kws.decision.smoothing import ONE, to_counts
 from kws.types import UNKNOWN, Float32Array, Float64Array
 
 
-class Stretch:
-    """The posteriors of an uninterrupted stretch of sound.
+class PosteriorStream:
+    """The posteriors of a stream without gaps.
 
     Attributes:
         labels: of each posterior.
         posteriors: float32 ``(windows, labels)``.
         first_end: the position at the end of the first window.
-        levels: of each window's newest hop in decibels, where a keyword asks what was around it.
-        sample_rate: hertz, of all positions.
-        window: samples under one window.
+        levels: of each window's newest hop, in decibels; needed for settings that weigh what was around a word.
+        sample_rate: of all positions, in hertz.
+        window: samples of one window.
     """
 
     def __init__(
@@ -46,19 +44,19 @@ class Stretch:
         self.window = window
         self._smooth: dict[int, Float64Array] = {}
         self._speech: dict[int, Float64Array] = {}
-        self._floors: dict[int, list[bool]] = {}
+        self._silent: dict[int, list[bool]] = {}
 
     def averages(self, windows: int) -> Float64Array:
-        """The averages over so many windows, float64 ``(windows, labels)``: computed once."""
+        """Return the averages over so many windows, float64 ``(windows, labels)``; computed once."""
         if windows not in self._smooth:
             self._smooth[windows] = smooth(self.posteriors, windows)
         return self._smooth[windows]
 
     def scores(self, keyword: str, settings: DecisionSettings) -> Float64Array:
-        """A keyword's score at each window, float64 ``(windows,)``: its average, less what speech takes away.
+        """Return a keyword's score at each window, float64 ``(windows,)``: its average, less what speech takes away.
 
         Raises:
-            ValueError: it asks what was around it, and the levels are missing.
+            ValueError: the settings need the levels, and there are none.
         """
         averages = self.averages(settings.windows(keyword))[:, self.labels.index(keyword)]
         weight = settings.keywords[keyword].speech_before
@@ -70,7 +68,7 @@ class Stretch:
         """Return the decisions of :meth:`Decider.step` on each window and of :meth:`Decider.reset` at the end."""
         decider = Decider(self.labels, settings, sample_rate=self.sample_rate, window=self.window)
         levels: Sequence[float | None] = [None] * len(self.posteriors) if self.levels is None else self.levels
-        silent = self._silent(decider.hop) or [False] * len(self.posteriors)
+        silent = self._find_silence(decider.hop) or [False] * len(self.posteriors)
         decisions = [
             decider.step(row, self.first_end + place * decider.hop, level, silent=quiet)
             for place, (row, level, quiet) in enumerate(zip(self.posteriors, levels, silent, strict=True))
@@ -78,24 +76,41 @@ class Stretch:
         return [decision for decision in (*decisions, decider.reset()) if decision]
 
     def _speech_before(self, hop: int) -> Float64Array:
-        """How much of what came before each window was speech: computed once."""
         if hop not in self._speech:
             if self.levels is None:
                 raise ValueError("a keyword asks what was around it: each window needs its level")
             unknown = self.posteriors[:, self.labels.index(UNKNOWN)]
-            self._speech[hop] = speech_before(unknown, self._silent(hop), Grid(self.sample_rate, hop, self.window))
+            grid = Grid(self.sample_rate, hop, self.window)
+            self._speech[hop] = speech_before(unknown, self._find_silence(hop), grid)
         return self._speech[hop]
 
-    def _silent(self, hop: int) -> list[bool]:
-        """Whether each window held nothing but the noise floor: computed once; empty without levels."""
-        if hop not in self._floors:
+    def _find_silence(self, hop: int) -> list[bool]:
+        """Return whether each window held nothing but the noise floor; empty without levels."""
+        if hop not in self._silent:
             floor = Floor.under(self.window, hop, self.sample_rate)
-            self._floors[hop] = [place > 0 and floor.step(level) for place, level in enumerate(self.levels or ())]
-        return self._floors[hop]
+            self._silent[hop] = [place > 0 and floor.step(level) for place, level in enumerate(self.levels or ())]
+        return self._silent[hop]
+
+
+def smooth(posteriors: Float32Array, windows: int) -> Float64Array:
+    """Return all averages of a stream: row by row those of :class:`kws.decision.smoothing.RunningMean`, bit for bit.
+
+    Args:
+        posteriors: float32 ``(n, labels)``.
+        windows: averaged, at least one.
+
+    Returns:
+        float64 ``(n, labels)``; zero in the first ``windows - 1`` rows, where there is no average yet.
+    """
+    sums = np.cumsum(to_counts(posteriors), axis=0)
+    sums[windows:] -= sums[:-windows].copy()
+    averages = sums / (windows * ONE)
+    averages[: windows - 1] = 0.0
+    return averages
 
 
 def speech_before(unknown: Float32Array, silent: Sequence[bool], grid: Grid) -> Float64Array:
-    """Return :attr:`Context.speech` at each window of a whole stretch.
+    """Return :attr:`kws.decision.context.Context.speech` at each window of a stream.
 
     Args:
         unknown: float32 ``(n,)``, the posteriors of unknown words.
