@@ -1,14 +1,14 @@
-"""What can go wrong for a user, as exceptions that carry their exit code.
+"""The exceptions whose message a user sees, each with its exit code.
 
-Every message is one line that names the thing that is wrong and how to mend it; the command line prints
-it after ``kws:`` and exits with :attr:`KwsError.exit_code`. Anything else that is raised is a defect of ours.
+Each message is one line that names what is wrong and how to fix it. The command line prints it after ``kws:`` and exits
+with :attr:`KwsError.exit_code`. Any other exception is a defect of kws.
 """
 
 from __future__ import annotations
 
 
 class KwsError(Exception):
-    """Something failed at run time that the user can understand and mend."""
+    """Something failed at run time that the user can understand and fix."""
 
     exit_code = 1
 
@@ -20,29 +20,31 @@ class UsageError(KwsError):
 
 
 class OptionError(UsageError):
-    """An option that is wrong, by the name of its field; whoever shows it says what the field is called there.
+    """A wrong option, by the name of its field; the surface that shows the error says what it calls the field.
 
     A source raises ``OptionError("rate", "must be ...")``; the composition root calls :meth:`inside` with
-    ``"source"``, and the message names ``source.rate`` for a configuration file and ``--rate`` for a command line.
+    ``"source"``; the configuration then names ``source.rate`` and the command line ``--rate``.
 
     Attributes:
-        field: a path in the configuration, such as ``source.rate``, relative to the part that raises it.
+        field: a path in the configuration, such as ``source.rate``, relative to the part that raises the error;
+            empty for the part as a whole.
         problem: what is wrong and what would be right, without the field's name.
     """
 
     def __init__(self, field: str, problem: str) -> None:
-        super().__init__(f"{field}: {problem}")
+        super().__init__(f"{field}: {problem}" if field else problem)
         self.field = field
         self.problem = problem
 
     def inside(self, table: str) -> OptionError:
-        """The same error with the field's path as seen from outside the table."""
-        return OptionError(f"{table}.{self.field}", self.problem)
+        """Return the same error with the field's path as seen from outside the table."""
+        dot = "." if table and self.field and not self.field.startswith("[") else ""
+        return OptionError(f"{table}{dot}{self.field}", self.problem)
 
 
 class AudioError(KwsError):
-    """A recording, a pipe or a microphone that cannot be read."""
+    """A recording, a pipe or a microphone cannot be read."""
 
 
 class ModelError(KwsError):
-    """A model folder that is incomplete, altered or does not fit the network in it."""
+    """A model folder is incomplete or altered, or does not fit the network in it."""

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from kws.app.mqtt_observer import MqttObserver
-from kws.common.tables import check_known
+from kws.common.tables import check_known, inside
 from kws.config import Config, SourceOptions
-from kws.decision import recommended, resolve
-from kws.errors import OptionError, UsageError
+from kws.config.provenance import MODEL
+from kws.decision import DecisionSettings, recommended, resolve
+from kws.errors import OptionError
 from kws.pipeline.requests import Request
 from kws.publishers import CommandPublisher, Dispatcher, LinePublisher, Publisher, PublisherWorker
 from kws.publishers.dispatcher import MAX_AGE, QUEUE
@@ -22,12 +21,9 @@ from kws.publishers.mqtt import MqttPublisher
 from kws.publishers.mqtt.settings import read_password, site_name
 from kws.service import Inbox, Observer, Place, Plan, Service, Setup
 
-#: An option of a command line; the settings of a source are called alike.
-_OPTION = re.compile(r"(?<!\S)--([a-z]+(?:-[a-z]+)*)")
-
 if TYPE_CHECKING:
     from kws.audio.source import Source
-    from kws.inference.model import Model
+    from kws.inference.model import Description, Model
     from kws.pipeline.pipeline import Pipeline
 
 
@@ -51,22 +47,34 @@ def load_model(config: Config) -> Model:
     return Model(find_model(config.model.name), interpreter=config.model.interpreter, threads=config.model.threads)
 
 
-def make_pipeline(config: Config, source: SourceOptions, model: Model) -> Pipeline:
-    """What decides for a source, by the settings in force: built-in, the model's, the file's, the source's own.
+def decision_settings(config: Config, source: SourceOptions, description: Description) -> DecisionSettings:
+    """Return the decision settings for a source: built-in, the model's, the file's, the source's own, the flags'.
 
     Raises:
-        UsageError: a setting cannot be.
+        UsageError: a setting is wrong.
+    """
+    with config.errors():
+        layers = {MODEL: recommended(description), **config.layers(source)}
+        return resolve(description.labels, layers)
+
+
+def make_pipeline(config: Config, source: SourceOptions, model: Model) -> Pipeline:
+    """Return the pipeline for a source.
+
+    Raises:
+        UsageError: a setting is wrong.
     """
     from kws.pipeline.pipeline import Pipeline  # noqa: PLC0415
 
-    layers = {"model.json": recommended(model.description), **config.layers(source)}
+    settings = decision_settings(config, source, model.description)
     mqtt, *_ = config.publishing(source)
-    with named(str(config.path), "mqtt"):
+    with config.errors("mqtt"):
         site = source.site if mqtt is None else site_name(mqtt)
-    return Pipeline(model, resolve(model.labels, layers), site=site, skip_silence=config.model.skip_silence)
+    with config.errors("decision"):
+        return Pipeline(model, settings, site=site, skip_silence=config.model.skip_silence)
 
 
-def source_maker(config: Config, source: SourceOptions) -> Callable[[], Source]:
+def source_maker(config: Config, source: SourceOptions, *, hop: float = 0.1) -> Callable[[], Source]:
     """What makes a source, anew each time that it is called.
 
     Raises:
@@ -82,8 +90,9 @@ def source_maker(config: Config, source: SourceOptions) -> Callable[[], Source]:
         rate=source.rate,
         channels=source.channels,
         sample_format=source.sample_format,
+        hop=hop,
     )
-    with named(config.place(source)):
+    with config.errors(config.name(source)):
         make()  # options that cannot be are found now, not when listening begins
     return make
 
@@ -101,7 +110,8 @@ def make_publishers(config: Config, source: SourceOptions, model: Model) -> Publ
 
 def _check_publishers(config: Config) -> None:
     if config.mqtt is None and config.stdout is None and config.exec is None:
-        raise UsageError(f"{config.path}: nobody would hear of detections; add a table mqtt, exec or stdout")
+        with config.errors():
+            raise OptionError("", "nobody would hear of detections; add a table mqtt, exec or stdout")
 
 
 def make_command(config: Config, model: Model) -> CommandPublisher | None:
@@ -112,8 +122,9 @@ def make_command(config: Config, model: Model) -> CommandPublisher | None:
     """
     if config.exec is None:
         return None
-    with named(str(config.path), "exec"):
-        check_known(config.exec.commands, model.description.keywords, "exec.commands", "keyword of this model")
+    with config.errors("exec"):
+        with inside("commands"):
+            check_known(config.exec.commands, model.description.keywords, "keyword of this model")
         return CommandPublisher(config.exec)
 
 
@@ -134,7 +145,7 @@ def make_mqtt(
     options, home_assistant, hermes = config.publishing(source)
     if options is None:
         return None
-    with named(str(config.path), "mqtt"):
+    with config.errors("mqtt"):
         return MqttPublisher(
             options,
             keywords=model.description.keywords,
@@ -272,18 +283,3 @@ def make_service(read: Callable[[], Config], observer: Observer | None = None) -
     """
     assembly = Assembly()
     return Service(assembly.plan(read()), reload=lambda: assembly.plan(read()), observer=observer)
-
-
-@contextmanager
-def named(place: str, table: str = "") -> Iterator[None]:
-    """Begin errors about options with the place where they are written, and name the field with its table."""
-    try:
-        yield
-    except OptionError as error:
-        raise UsageError(f"{place}: {error.inside(table) if table else error}") from None
-    except UsageError as error:
-        raise UsageError(f"{place}: {_OPTION.sub(_setting, str(error))}") from None
-
-
-def _setting(option: re.Match[str]) -> str:
-    return option[1].replace("-", "_")

@@ -17,8 +17,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kws.app.build import load_model, make_command, make_pipeline, named, service_source
-from kws.errors import AudioError, KwsError, UsageError
+from kws.app.build import load_model, make_command, make_pipeline, service_source
+from kws.errors import AudioError, KwsError, OptionError, UsageError
 from kws.publishers import CommandPublisher
 from kws.publishers.mqtt.forget import open_session
 from kws.publishers.mqtt.session import ConnectError
@@ -144,7 +144,8 @@ def _level(source: Source, found: str) -> Found:
 def _publishers(config: Config) -> Found:
     names = [name for name in ("mqtt", "exec", "stdout") if getattr(config, name) is not None]
     if not names:
-        raise UsageError(f"{config.path}: nobody would hear of detections; add a table mqtt, exec or stdout")
+        with config.errors():
+            raise OptionError("", "nobody would hear of detections; add a table mqtt, exec or stdout")
     return ", ".join(names), ""
 
 
@@ -154,7 +155,8 @@ def _exec(config: Config, model: _Model) -> Found:
     assert command is not None
     missing = [program for program in command.programs if shutil.which(program) is None]
     if missing:
-        raise UsageError(f"{config.path}: exec: there is no program {', '.join(map(repr, missing))}")
+        with config.errors("exec"):
+            raise OptionError("", f"there is no program {', '.join(map(repr, missing))}")
     return ", ".join(map(str, map(shutil.which, command.programs))) or "by /bin/sh", ""
 
 
@@ -168,14 +170,14 @@ def _mqtt(config: Config, options: MqttOptions) -> Iterator[tuple[str, Callable[
 
 
 def _password(config: Config, options: MqttOptions) -> Found:
-    with named(str(config.path), "mqtt"):
+    with config.errors("mqtt"):
         read_password(options)
     warnings = [problem for problem in exposed_files(options) if problem.startswith("mqtt.password_file")]
     return f"from {password_origin(options)}", "".join(warnings)
 
 
 def _tls(config: Config, options: MqttOptions) -> Found:
-    with named(str(config.path), "mqtt"):
+    with config.errors("mqtt"):
         make_tls(options, parse_broker(options))
     shown = f"shows {options.certificate}" if options.certificate else "shows no certificate"
     warnings = [problem for problem in exposed_files(options) if problem.startswith("mqtt.key")]
@@ -186,7 +188,7 @@ def _broker(config: Config, options: MqttOptions) -> Found:
     broker = parse_broker(options)
     sites = [site_name(mqtt) for mqtt, *_ in map(config.publishing, config.sources) if mqtt]
     try:
-        with named(str(config.path), "mqtt"):
+        with config.errors("mqtt"):
             open_session(options).close()
     except ConnectError as error:
         raise ConnectError(f"{broker}: {error}") from None

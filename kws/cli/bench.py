@@ -8,6 +8,7 @@ import platform
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from kws.cli.flags import configuration
 from kws.cli.options import add_command, add_decision_options, add_model_options, decision_settings, load_model
 from kws.errors import UsageError
 
@@ -52,17 +53,18 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError("--live must be from 2 to 3600")
     model = load_model(options)
     settings = decision_settings(options, model)
+    threads = configuration(options).model.threads
     process = None
     if options.live:
         arguments = ["--model", str(model.path), "--interpreter", model.network.interpreter]
-        arguments += ["--threads", str(options.threads), "--hop", str(settings.hop)]
+        arguments += ["--threads", str(threads), "--hop", str(settings.hop)]
         process = measure_process(arguments, hop=settings.hop, seconds=options.live, runs=options.runs)
     cost = measure(model, settings, seconds=options.seconds, runs=options.runs)
     where = {
         "model": model.name,
         "network": model.path.name,
         "interpreter": model.network.interpreter,
-        "threads": options.threads,
+        "threads": threads,
         "hop": settings.hop,
         "machine": platform.machine(),
     }

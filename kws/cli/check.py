@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import asdict
 from typing import TYPE_CHECKING
 
-from kws.cli.configuration import add_config_options, configuration
+from kws.cli.flags import add_config_flags, configuration
 from kws.cli.options import add_command
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         summary="try the configuration, the model, every microphone, the broker and all files that are named",
         examples=_EXAMPLES,
     )
-    add_config_options(parser)
+    add_config_flags(parser)
     parser.add_argument("--json", action="store_true", help="machine-readable")
     parser.set_defaults(run=run)
 
@@ -48,7 +48,7 @@ def run(options: argparse.Namespace) -> int:
 def _results(options: argparse.Namespace) -> Iterator[Result]:
     from kws.app.checks import attempt, checks  # noqa: PLC0415
 
-    yield (result := attempt("configuration", lambda: (str(configuration(options).path), "")))
+    yield (result := attempt("configuration", lambda: (str(configuration(options).provenance), "")))
     if result.ok:
         yield from (attempt(part, what) for part, what in checks(configuration(options)))
 

@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 
-from kws.cli.configuration import add_config_options, configuration
+from kws.cli.flags import add_config_flags, configuration
 from kws.cli.options import add_command
 
 _EXAMPLES = """\
@@ -26,7 +26,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         summary="print every setting in force as TOML that can be read back, and where each value comes from",
         examples=_EXAMPLES,
     )
-    add_config_options(show)
+    add_config_flags(show)
     show.add_argument("--json", action="store_true", help="machine-readable")
     show.set_defaults(run=run_show)
 

@@ -6,21 +6,23 @@ import argparse
 import csv
 import json
 import logging
+import math
 import sys
-from collections.abc import Callable
-from contextlib import ExitStack
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
-from kws.cli.options import add_command, add_decision_options, add_model_options, decision_settings, load_model
-from kws.cli.publishing import add_publisher_options, publishing
+from kws.cli.flags import PUBLISHING, SOUND, Flag, add_flags, configuration
+from kws.cli.options import add_command, add_decision_options, add_model_options
 from kws.errors import UsageError
 
 if TYPE_CHECKING:
-    from kws.audio.source import Source
+    from kws.config import Config
     from kws.decision import NearMiss
     from kws.inference.model import Model
     from kws.pipeline.pipeline import Scored
+    from kws.publishers import Dispatcher
 
 _EXAMPLES = """\
   kws listen                                   the default microphone
@@ -36,6 +38,19 @@ _EXAMPLES = """\
 #: Every keyword, said by synthetic voices; ``demo.tsv`` beside it tells where.
 DEMO = Path(__file__).parent.parent / "data" / "demo.flac"
 
+#: Seconds that the commands for a recording may take.
+_ALL_DAY = 86400.0
+
+FORMAT = Flag("--format", "stdout.format", "FORMAT", "of the lines: json, text or tsv; without it json")
+NEAR_MISSES = Flag("-v", "log.level", "", "log near misses and why they did not fire", value="debug")
+EVERY_WINDOW = Flag(
+    "--every-window",
+    "model.skip_silence",
+    "",
+    "ask the network in silence too, where nothing but the noise floor is heard; --scores does so as well",
+    value="false",
+)
+
 _log = logging.getLogger(__name__)
 
 
@@ -48,49 +63,18 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="an audio file (WAV, FLAC, Ogg), or - for standard input (WAV or raw PCM); without it the microphone",
     )
     parser.add_argument("--demo", action="store_true", help="listen to the demo recording that ships with kws")
-    parser.add_argument(
-        "--format", choices=("json", "text", "tsv"), default="json", help="of the lines (default: %(default)s)"
-    )
+    add_flags(parser, FORMAT, EVERY_WINDOW, NEAR_MISSES)
     parser.add_argument(
         "--scores",
         metavar="FILE",
         help="write the posteriors of every window there: JSON Lines, or CSV if the name ends in .csv; - is stderr",
     )
-    parser.add_argument(
-        "--every-window",
-        action="store_true",
-        help="ask the network in silence too, where nothing but the noise floor is heard; --scores does so as well",
-    )
-    parser.add_argument("-v", "--verbose", action="count", default=0, help="log near misses and why they did not fire")
-    add_source_options(parser)
+    add_flags(parser.add_argument_group("sound"), *SOUND)
     add_model_options(parser)
     add_decision_options(parser)
-    add_publisher_options(parser)
+    group = parser.add_argument_group("publishing", "Besides the lines on standard output; more of it: kws run.")
+    add_flags(group, *PUBLISHING)
     parser.set_defaults(run=run)
-
-
-def add_source_options(parser: argparse.ArgumentParser) -> None:
-    group = parser.add_argument_group("sound")
-    group.add_argument("--device", metavar="NAME", help="a microphone's name, part of it, or its index: kws devices")
-    group.add_argument("--channel", type=int, metavar="N", help="the channel to hear, from 1 (default: the mix of all)")
-    group.add_argument("--rate", type=int, metavar="HZ", help="samples a second of raw PCM, or of the microphone")
-    group.add_argument("--channels", type=int, metavar="N", help="interleaved channels of raw PCM (default: 1)")
-    group.add_argument("--sample-format", metavar="FORMAT", help="of raw PCM: s16le, s32le or f32le (default: s16le)")
-
-
-def make_source(options: argparse.Namespace, hop: float) -> Source:
-    """The source that the options name, not open yet, for windows so many seconds apart."""
-    from kws.audio.open import open_source  # noqa: PLC0415
-
-    return open_source(
-        options.input,
-        device=options.device,
-        channel=options.channel,
-        rate=options.rate,
-        channels=options.channels,
-        sample_format=options.sample_format,
-        hop=hop,
-    )
 
 
 def run(options: argparse.Namespace) -> int:
@@ -98,18 +82,20 @@ def run(options: argparse.Namespace) -> int:
         if options.input is not None:
             raise UsageError(f"--demo is a recording of its own; leave out {options.input}")
         options.input = str(DEMO)
-    from kws.pipeline.pipeline import Pipeline  # noqa: PLC0415
+    from kws.app.build import load_model, make_pipeline, source_maker  # noqa: PLC0415
     from kws.publishers.formats import FORMATS  # noqa: PLC0415
 
-    model = load_model(options)
-    skip_silence = not (options.every_window or options.scores)
-    pipeline = Pipeline(model, decision_settings(options, model), skip_silence=skip_silence)
-    line = FORMATS[options.format]
+    config = _configuration(options)
+    chosen = config.sources[0]
+    model = load_model(config)
+    pipeline = make_pipeline(config, chosen, model)
+    assert config.stdout
+    line = FORMATS[config.stdout.format]
     with ExitStack() as stack:
-        source = stack.enter_context(make_source(options, pipeline.settings.hop))
-        dispatcher = stack.enter_context(publishing(options, model, live=source.live))
+        source = stack.enter_context(source_maker(config, chosen, hop=pipeline.settings.hop)())
+        dispatcher = stack.enter_context(_publishing(config, model, live=source.live))
         write_scores = _score_writer(options.scores, model, stack) if options.scores else None
-        if options.input is None:
+        if chosen.input is None:
             _log.info("listening to %s for %s", source.name, ", ".join(model.description.keywords))
         for step in pipeline.run(source):
             if write_scores and step.scored:
@@ -121,6 +107,48 @@ def run(options: argparse.Namespace) -> int:
             for miss in step.decision.near_misses:
                 _log.debug("%s", _describe(miss, model.front_end.sample_rate))
     return 0
+
+
+def _configuration(options: argparse.Namespace) -> Config:
+    """Return the configuration of the flags, over what is the default for this command."""
+    flags = {path for _, path, _ in options.said}
+    if "mqtt.site" in flags and "mqtt.url" not in flags:
+        raise UsageError("--site goes with --mqtt")
+    options.said = [("kws listen", "stdout.format", "json"), *options.said]
+    if options.input is not None:
+        options.said.append(("INPUT", "source.input", options.input))
+    if options.scores:
+        options.said.append(("--scores", "model.skip_silence", "false"))
+    return configuration(options)
+
+
+@contextmanager
+def _publishing(config: Config, model: Model, *, live: bool) -> Iterator[Dispatcher]:
+    """Run the publishers besides standard output for as long as the block lasts.
+
+    Args:
+        config: what to publish to.
+        model: whose keywords are published.
+        live: False for a recording, whose detections are never late: each has its command run.
+    """
+    from kws.app.build import make_command, make_mqtt  # noqa: PLC0415
+    from kws.publishers import Dispatcher, PublisherWorker  # noqa: PLC0415
+    from kws.publishers.dispatcher import MAX_AGE, QUEUE  # noqa: PLC0415
+
+    queue = QUEUE if live else sys.maxsize
+    workers = []
+    if config.exec and (command := make_command(config, model)):
+        workers.append(PublisherWorker(command, max_age=config.exec.max_age if live else math.inf, queue=queue))
+    if config.mqtt and (mqtt := make_mqtt(config, config.sources[0], model)):
+        mqtt.start()
+        workers.append(PublisherWorker(mqtt, max_age=config.mqtt.max_age, queue=queue))
+    dispatcher = Dispatcher(workers)
+    try:
+        yield dispatcher
+    except BaseException:
+        dispatcher.close(timeout=0)
+        raise
+    dispatcher.close(timeout=MAX_AGE if live else _ALL_DAY)
 
 
 def _describe(miss: NearMiss, sample_rate: int) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from kws.cli.configuration import add_config_options, configuration
+from kws.cli.flags import VERBOSE, add_config_flags, add_flags, configuration
 from kws.cli.options import add_command
 from kws.errors import UsageError
 
@@ -31,13 +31,13 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser = add_command(
         commands, "run", summary="run as a service: listen, and publish what is heard", examples=_EXAMPLES
     )
-    add_config_options(parser)
+    add_config_flags(parser)
     parser.add_argument(
         "--forget",
         action="store_true",
         help="clear all that the broker retains of this site, Home Assistant's discovery included, and end",
     )
-    parser.add_argument("-v", "--verbose", action="count", default=0, help="log more")
+    add_flags(parser, VERBOSE)
     parser.set_defaults(run=run)
 
 
@@ -47,7 +47,7 @@ def run(options: argparse.Namespace) -> int:
         from kws.publishers.mqtt.forget import forget  # noqa: PLC0415
 
         if config.mqtt is None:
-            raise UsageError(f"{config.path}: has no table mqtt, so there is nothing to forget")
+            raise UsageError(f"{config.provenance}: has no table mqtt, so there is nothing to forget")
         topics = [topic for mqtt, home_assistant in _sites(config) for topic in forget(mqtt, home_assistant)]
         _log.info("cleared %d retained message%s", len(topics), "" if len(topics) == 1 else "s")
         return 0

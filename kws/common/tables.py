@@ -1,143 +1,142 @@
-"""Tables of a configuration, read with errors that name the path of what is wrong and the nearest that is right."""
+"""Reading the tables of a configuration; an error names the path of the setting and the nearest valid name."""
 
 from __future__ import annotations
 
 import json
+import re
 import tomllib
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
-from types import NoneType, UnionType
-from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
+from typing import Any, Literal, TypeVar, get_args, get_origin
 
 import msgspec
 
-from kws.common.toml import key_written
-from kws.errors import UsageError
+from kws.errors import OptionError, UsageError
 
 Table = TypeVar("Table", bound=msgspec.Struct)
 
-#: Types as users know them.
-_NAMES = {str: "text", int: "a whole number", float: "a number", bool: "true or false"}
-
-#: Characters of a value that an error repeats at most.
+#: The longest value that an error repeats in full, in characters.
 _LONGEST = 60
+
+_BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """The tables of a file.
+    """Return the tables of a file.
 
     Raises:
-        UsageError: it cannot be read or is not TOML.
+        UsageError: the file cannot be read or is not TOML.
     """
     try:
-        return tomllib.loads(path.read_bytes().decode("utf-8-sig"))  # some editors begin a file with a mark
+        return tomllib.loads(path.read_bytes().decode("utf-8-sig"))  # some editors write a byte order mark
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise UsageError(f"{path}: {error}") from None
 
 
-def read_table(table: object, kind: type[Table], path: str, what: str = "setting") -> Table:
-    """One table, with the tables in it, as the values that it stands for.
+def read_table(table: object, kind: type[Table], what: str = "setting") -> Table:
+    """Convert one table, and the tables in it, to a struct.
 
     Args:
-        table: as it was parsed.
-        kind: what it stands for.
-        path: of the table, as errors begin: ``kws.toml: mqtt``; see :func:`inside`.
-        what: a name in it stands for.
+        table: as parsed from TOML or JSON.
+        kind: the struct.
+        what: its fields are called in errors.
 
     Raises:
-        UsageError: an unknown name, a value that cannot be, or one that is missing.
+        OptionError: a name is unknown or missing, or a value is of the wrong type or out of its range.
     """
     if not isinstance(table, Mapping):
-        raise UsageError(f"{path}: must be a table")
-    check_known(table, kind.__struct_fields__, path, what)
+        raise OptionError("", "must be a table")
+    fields = msgspec.structs.fields(kind)
+    check_known(table, [field.encode_name for field in fields], what)
     values: dict[str, Any] = {}
-    for field in msgspec.structs.fields(kind):
-        if field.name in table:
-            values[field.name] = _read_value(table[field.name], field.type, inside(path, field.name))
+    for field in fields:
+        if field.encode_name in table:
+            with inside(field.encode_name):
+                values[field.name] = _read_value(table[field.encode_name], field.type)
         elif field.required:
-            raise UsageError(f"{inside(path, field.name)}: is missing")
+            raise OptionError(field.encode_name, "is missing")
     return kind(**values)
 
 
-def inside(place: str, name: str) -> str:
-    """The path of something that is written in a place.
-
-    A place is a file, ``kws.toml``, in which it is ``kws.toml: mqtt``; or a table, ``kws.toml: mqtt``, in which it is
-    ``kws.toml: mqtt.url``.
-    """
-    return f"{place}.{name}" if ": " in place else f"{place}: {name}"
-
-
-def check_known(names: Iterable[str], allowed: Collection[str], path: str, what: str) -> None:
-    """Refuse the first name that is not allowed, and say which one was perhaps meant.
-
-    Raises:
-        UsageError: there is such a name.
-    """
+def check_known(names: Iterable[str], allowed: Collection[str], what: str) -> None:
+    """Raise an OptionError for the first name that is not allowed; it suggests the nearest that is."""
     for name in names:
         if name not in allowed:
             close = get_close_matches(name, allowed, n=1)
             meant = f"did you mean {close[0]!r}? " if close else ""
-            raise UsageError(f"{path}: {name!r} is not a {what}; {meant}choose from {', '.join(allowed)}")
+            raise OptionError("", f"{name!r} is not a {what}; {meant}choose from {', '.join(allowed)}")
 
 
-def _read_value(value: object, kind: Any, path: str) -> Any:
-    if isinstance(kind, type) and issubclass(kind, msgspec.Struct):
-        return read_table(value, kind, path)
+@contextmanager
+def inside(table: str) -> Iterator[None]:
+    """Put the path of a table before the field of an :class:`~kws.errors.OptionError` that is raised within."""
+    try:
+        yield
+    except OptionError as error:
+        raise error.inside(table) from None
+
+
+def key_written(name: str) -> str:
+    """Return a key as TOML writes it: in quotes where it needs them."""
+    # JSON's escapes are TOML's too, but TOML also escapes DEL.
+    return name if _BARE.fullmatch(name) else json.dumps(name, ensure_ascii=False).replace("\x7f", "\\u007f")
+
+
+def _read_value(value: object, kind: Any) -> Any:
+    struct = next(
+        (one for one in (kind, *get_args(kind)) if isinstance(one, type) and issubclass(one, msgspec.Struct)), None
+    )
     if get_origin(kind) is dict:
         if not isinstance(value, Mapping):
-            raise UsageError(f"{path}: must be a table")
-        return {
-            name: _read_value(item, get_args(kind)[1], inside(path, key_written(name))) for name, item in value.items()
-        }
+            raise OptionError("", "must be a table")
+        return {name: _read_item(item, get_args(kind)[1], key_written(name)) for name, item in value.items()}
+    if struct and get_origin(kind) is tuple:  # one table, or several
+        if not isinstance(value, list):
+            return (read_table(value, struct),)
+        count = len(value)
+        return tuple(_read_item(table, struct, f"[{n}]" if count > 1 else "") for n, table in enumerate(value, 1))
+    if struct:
+        return read_table(value, struct)
     try:
         return msgspec.convert(value, kind)
     except msgspec.ValidationError:
-        raise UsageError(f"{path}: must be {_allowed(kind)}, not {_shown(value)}{_meant(value, kind)}") from None
+        choices = [item for one in (kind, *get_args(kind)) if get_origin(one) is Literal for item in get_args(one)]
+        allowed = f"one of {', '.join(map(_shown, choices))}" if choices else _allowed(msgspec.inspect.type_info(kind))
+        close = get_close_matches(str(value), choices, n=1)
+        meant = f"; did you mean {_shown(close[0])}?" if close else ""
+        raise OptionError("", f"must be {allowed}, not {_shown(value)}{meant}") from None
+
+
+def _read_item(value: object, kind: Any, name: str) -> Any:
+    with inside(name):
+        return _read_value(value, kind)
 
 
 def _shown(value: object) -> str:
-    """A value as it is written in TOML, as far as one line and a glance go."""
+    """Return a value as TOML writes it, cut to a length that fits one line."""
     text = json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
 
 
 def _allowed(kind: Any) -> str:
-    """What a value may be: ``a whole number from 5 to 3600``."""
-    kind, limits = _without_limits(kind)
-    if limits.description is not None:
-        return limits.description
-    if get_origin(kind) is Literal:
-        return f"one of {', '.join(map(_shown, get_args(kind)))}"
-    if get_origin(kind) in (UnionType, Union):
-        return " or ".join(_allowed(one) for one in get_args(kind) if one is not NoneType)
-    if get_origin(kind) is tuple:
-        return f"a list of {_allowed(get_args(kind)[0])}"
-    return f"{_NAMES[kind]}{_bounds(limits)}"
-
-
-def _bounds(limits: msgspec.Meta) -> str:
-    lowest = limits.ge if limits.gt is None else limits.gt
-    if lowest is None or limits.le is None:
-        return ""
-    return f" from {lowest} to {limits.le}" if limits.gt is None else f" above {lowest} and up to {limits.le}"
-
-
-def _without_limits(kind: Any) -> tuple[Any, msgspec.Meta]:
-    """A type by itself and the limits on its values; None beside it is what a missing setting is."""
-    if get_origin(kind) in (UnionType, Union):
-        others = [one for one in get_args(kind) if one is not NoneType]
-        kind = others[0] if len(others) == 1 else kind
-    if get_origin(kind) is Annotated:
-        return kind.__origin__, kind.__metadata__[0]
-    return kind, msgspec.Meta()
-
-
-def _meant(value: object, kind: Any) -> str:
-    kind, _ = _without_limits(kind)
-    choices = list(map(str, get_args(kind))) if get_origin(kind) is Literal else []
-    close = get_close_matches(str(value), choices, n=1)
-    return f"; did you mean {_shown(close[0])}?" if close else ""
+    """Describe the values of a type: ``a whole number from 5 to 3600``."""
+    types = msgspec.inspect
+    text = "text"
+    match kind:
+        case types.Metadata(extra_json_schema={"description": str(description)}):
+            text = description
+        case types.UnionType():
+            text = " or ".join(_allowed(one) for one in kind.types if not isinstance(one, types.NoneType))
+        case types.VarTupleType():
+            text = f"a list of {_allowed(kind.item_type)}"
+        case types.BoolType():
+            text = "true or false"
+        case types.IntType() | types.FloatType():
+            text = "a whole number" if isinstance(kind, types.IntType) else "a number"
+            if kind.le is not None:
+                text += f" from {kind.ge} to {kind.le}" if kind.gt is None else f" above {kind.gt} and up to {kind.le}"
+    return text

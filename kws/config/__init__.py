@@ -1,6 +1,6 @@
-"""The configuration of the service: one file of TOML and what a command line says instead, complete and checked.
+"""The configuration: one file of TOML and what a command line says instead, complete and checked.
 
-``docs/kws.example.toml`` shows every setting, ``docs/configuration.md`` tells where it is looked for.
+``docs/kws.example.toml`` shows every setting, ``docs/configuration.md`` explains where the file is looked for.
 """
 
 from kws.config.overrides import Override, parse_set

@@ -1,17 +1,22 @@
-"""What a command line says in the place of the file."""
+"""Settings that a command line says; they go before the file."""
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from kws.common.tables import key_written
 from kws.config.schema import source_name
 from kws.errors import UsageError
 
 _SOURCE = re.compile(r"source(?:\[(\d+)\])?")
+
+#: A name in the path of a setting, which may be in quotes as in TOML.
+_NAME = re.compile(r'("(?:[^"\\]|\\.)*"|[^.]+)(?:\.|$)')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,18 +24,18 @@ class Override:
     """One setting that goes before the file.
 
     Attributes:
-        option: of the command line that says it.
+        option: the flag that says it.
         key: the path of the setting: ``mqtt.url``; of the second of several sources ``source[2].device``.
-        value: as it would be written in the file; text may go without quotes.
+        value: text as it would be written in the file, where text may go without quotes; or a list.
     """
 
     option: str
     key: str
-    value: str
+    value: str | list[str]
 
 
 def parse_set(text: str) -> Override:
-    """``KEY=VALUE`` of the option ``--set``.
+    """Return the setting that ``--set KEY=VALUE`` says.
 
     Raises:
         UsageError: it is not of this form.
@@ -43,7 +48,7 @@ def parse_set(text: str) -> Override:
 
 
 def layers(said: Override, count: int) -> tuple[str, list[dict[str, Any]]]:
-    """A setting as tables of its own.
+    """Return a setting as tables of its own.
 
     Args:
         said: the setting.
@@ -51,21 +56,21 @@ def layers(said: Override, count: int) -> tuple[str, list[dict[str, Any]]]:
 
     Returns:
         The path of the setting, with the number of its source only where there are several; and the tables that it may
-        stand for, the likelier first: the value as TOML has it, the text itself.
+        stand for, the likelier first: the value read as TOML, the text itself.
 
     Raises:
         UsageError: there is no such source.
     """
-    first, *keys = said.key.split(".")
+    first, *keys = (json.loads(name) if name.startswith('"') else name for name in _NAME.findall(said.key))
+    path = ".".join(map(key_written, keys))
     if not (source := _SOURCE.fullmatch(first)):
-        return said.key, [_nested([first, *keys], value) for value in _readings(said.value)]
+        return f"{first}.{path}", [_nested([first, *keys], value) for value in _readings(said.value)]
     if source[1] is None and count > 1:
-        raise UsageError(f"{said.option}: {said.key}: there {_are(count)}; write source[1].{'.'.join(keys)}")
+        raise UsageError(f"{said.option}: {said.key}: there {_are(count)}; write source[1].{path}")
     index = int(source[1] or 1) - 1
     if not 0 <= index < count:
         raise UsageError(f"{said.option}: {said.key}: there {_are(count)}, counted from 1")
-    path = ".".join([source_name(index, count), *keys])
-    return path, [
+    return f"{source_name(index, count)}.{path}", [
         {"source": [_nested(keys, value) if number == index else {} for number in range(count)]}
         for value in _readings(said.value)
     ]
@@ -76,22 +81,24 @@ def _are(count: int) -> str:
 
 
 def merged(below: Any, above: Any) -> Any:
-    """Tables over tables, and several sources over as many; anything else in the place of what was there."""
+    """Return tables over tables, and several sources over as many; any other value replaces the one below."""
     if isinstance(below, Mapping) and isinstance(above, Mapping):
         return {**below, **{key: merged(below.get(key), value) for key, value in above.items()}}
     if isinstance(above, list) and all(isinstance(table, Mapping) for table in above):
-        tables = below if isinstance(below, list) else [below or {}]
+        tables = below if isinstance(below, list) else [below or {}] * len(above)
         return [merged(*pair) for pair in zip(tables, above, strict=True)]
     return above
 
 
-def _readings(text: str) -> list[object]:
-    """What a value may be."""
+def _readings(value: str | list[str]) -> list[object]:
+    """Return what a value may stand for."""
+    if not isinstance(value, str):
+        return [value]
     try:
-        parsed = tomllib.loads(f"value = {text}")
+        parsed = tomllib.loads(f"value = {value}")
     except tomllib.TOMLDecodeError:
-        return [text]
-    return [parsed["value"], text] if parsed.keys() == {"value"} else [text]
+        return [value]
+    return [parsed["value"], value] if parsed.keys() == {"value"} else [value]
 
 
 def _nested(keys: list[str], value: object) -> Any:

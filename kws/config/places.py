@@ -1,4 +1,4 @@
-"""Where a configuration is looked for."""
+"""The places in which a configuration is looked for."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from kws.errors import UsageError
 VARIABLE = "KWS_CONFIG"
 
 
-def find_config(path: str | None = None, environment: Mapping[str, str] | None = None) -> Path:
-    """The file that is named, by an option or by ``KWS_CONFIG``; else the user's, else the system's.
+def find_config(path: str | None = None, environment: Mapping[str, str] | None = None) -> Path | None:
+    """Return the file that an option or ``KWS_CONFIG`` names; else the user's, else the system's, else None.
 
     Raises:
-        UsageError: there is none; the message lists where it was looked for.
+        UsageError: ``KWS_CONFIG`` names a file that is not there.
     """
     environment = os.environ if environment is None else environment
     if path is not None:
@@ -24,15 +24,11 @@ def find_config(path: str | None = None, environment: Mapping[str, str] | None =
         if not Path(named).exists():
             raise UsageError(f"{named}: no such file, though ${VARIABLE} names it")
         return Path(named)
-    places = config_places(environment)
-    for place in places:
-        if place.is_file():
-            return place
-    raise UsageError(f"no configuration in {' or '.join(map(str, places))}; write one, or name it with --config")
+    return next((place for place in config_places(environment) if place.is_file()), None)
 
 
 def config_places(environment: Mapping[str, str]) -> list[Path]:
-    """Where a configuration is looked for, in this order, as the XDG Base Directory Specification has it."""
+    """Return the places, in the order of the XDG Base Directory Specification."""
     home = environment.get("HOME")
     base = environment.get("XDG_CONFIG_HOME") or (home and str(Path(home, ".config")))
     bases = [base] if base else []

@@ -1,21 +1,21 @@
-"""What can be configured: each table is the options of one part, and the part's own module says what they mean."""
+"""The configuration schema: each table holds the options of one part, whose own module explains them."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Annotated, Any, Literal
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Annotated, Literal, get_args
 
 import msgspec
 
 from kws import DEFAULT_MODEL
 from kws.common.logs import LogOptions
-from kws.common.tables import inside
 from kws.config.clips import ClipsOptions
 from kws.config.metrics import MetricsOptions
+from kws.config.provenance import Provenance, adapted
 from kws.config.watch import WatchOptions
 from kws.decision import Options
+from kws.errors import OptionError
 from kws.publishers.exec import ExecOptions
 from kws.publishers.mqtt import HermesOptions, HomeAssistantOptions, MqttOptions
 from kws.publishers.mqtt.settings import Site
@@ -25,7 +25,7 @@ Positive = Annotated[int, msgspec.Meta(ge=1, le=1024)]
 
 
 class DeviceOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The table ``source.home_assistant``: what differs from one microphone to another.
+    """The table ``source.home_assistant``: the names of one microphone.
 
     Attributes:
         name, area: see :class:`~kws.publishers.mqtt.HomeAssistantOptions`.
@@ -36,19 +36,19 @@ class DeviceOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 class SourceOptions(Options, frozen=True, kw_only=True, forbid_unknown_fields=True):
-    """The table ``source``, or one of several: what is heard, where, and what is decided otherwise there.
+    """The table ``source``, or one of several: a microphone or another source of sound.
 
     Its tables ``decision``, ``keyword`` and ``gate`` are a layer over those of the file.
 
     Attributes:
-        site: the place that it hears, a level of its topics; None for the site of MQTT.
+        site: the place of the microphone, a level of its topics; None for the site of MQTT.
         input: None for the microphone, ``-`` for standard input, else a path (a FIFO, a recording).
         device: the microphone, by name or a part of it; None for the default.
-        channel: the channel to hear, from 1; None for the mix of all.
+        channel: the channel to use, from 1; None for the mix of all.
         rate: samples a second, of headerless sound or of the microphone.
-        channels, sample_format: of headerless sound; see :func:`kws.audio.open_source`.
-        home_assistant: as what Home Assistant shows it.
-        watch: when it counts as dead; what it does not say is as the file's table ``watch`` says.
+        channels, sample_format: of headerless sound; see :func:`kws.audio.open.open_source`.
+        home_assistant: what Home Assistant shows.
+        watch: when it counts as dead; the file's table ``watch`` holds for what is not said here.
     """
 
     site: Site | None = None
@@ -66,10 +66,10 @@ class ModelOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """The table ``model``.
 
     Attributes:
-        name: of a model that ships, or a path.
-        interpreter: None for the first that is installed.
+        name: of a model that ships, or the path of a folder or of a network in one.
+        interpreter: the TFLite interpreter; None for the first that is installed.
         threads: for one window.
-        skip_silence: whether windows that hold nothing but the noise floor are passed over.
+        skip_silence: skip windows that hold nothing but the noise floor.
     """
 
     name: str = DEFAULT_MODEL
@@ -78,69 +78,82 @@ class ModelOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     skip_silence: bool = True
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Config:
-    """All tables of a file; None for a part that is not asked for.
+class Tables(Options, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """All tables of a configuration; None for a part that is not asked for.
 
     Attributes:
-        path: of the file; errors that are found later begin with it.
-        sources: what is heard, at least one; of several, each has a site of its own where MQTT is on.
-        model: what hears.
-        decision: the layer of decision settings over the model's and below each source's.
+        decision, keyword, gate: what every source goes by that does not say otherwise.
+        sources: the tables ``source``, at least one. Of several, each has a site of its own where MQTT is on.
+        model: the network.
+        watch: when a microphone counts as dead.
         mqtt, stdout, exec: where detections go.
-        home_assistant, hermes: what else MQTT speaks.
-        log, metrics: how the service tells of itself.
-        clips: the sound that is kept.
-        tables: what was written, file and flags together, as parsed.
-        flags: what a command line said, by path: ``{"mqtt.url": "--set"}``.
+        home_assistant, hermes: what else is published over MQTT.
+        log, metrics: how the service reports on itself.
+        clips: which sound is kept.
     """
 
-    path: Path
-    sources: tuple[SourceOptions, ...] = (SourceOptions(),)
-    model: ModelOptions = field(default_factory=ModelOptions)
-    decision: Options = field(default_factory=Options)
+    sources: tuple[SourceOptions, ...] = msgspec.field(default=(SourceOptions(),), name="source")
+    model: ModelOptions = ModelOptions()
+    watch: WatchOptions = WatchOptions()
     mqtt: MqttOptions | None = None
-    home_assistant: HomeAssistantOptions = field(default_factory=HomeAssistantOptions)
-    hermes: HermesOptions = field(default_factory=HermesOptions)
+    home_assistant: HomeAssistantOptions = HomeAssistantOptions()
+    hermes: HermesOptions = HermesOptions()
     stdout: LineOptions | None = None
     exec: ExecOptions | None = None
-    log: LogOptions = field(default_factory=LogOptions)
+    log: LogOptions = LogOptions()
     metrics: MetricsOptions | None = None
     clips: ClipsOptions | None = None
-    tables: Mapping[str, Any] = field(default_factory=dict, compare=False, repr=False)
-    flags: Mapping[str, str] = field(default_factory=dict, compare=False, repr=False)
 
-    def place(self, source: SourceOptions) -> str:
-        """Where a source is written, as errors begin: ``kws.toml: source``, of several ``kws.toml: source[2]``."""
-        number = next(number for number, other in enumerate(self.sources) if other is source)
-        return inside(str(self.path), source_name(number, len(self.sources)))
+
+class Config(Tables, frozen=True, kw_only=True):
+    """A configuration: file and flags together, complete and checked.
+
+    Attributes:
+        provenance: where each setting was written.
+    """
+
+    provenance: Provenance = Provenance()
+
+    def name(self, source: SourceOptions) -> str:
+        """Return the path of a source's table: ``source``, or ``source[2]`` where there are several."""
+        return source_name(self._index(source), len(self.sources))
+
+    @contextmanager
+    def errors(self, table: str = "") -> Iterator[None]:
+        """Name where a setting was written in each OptionError that is raised within.
+
+        Args:
+            table: whose fields the errors name.
+        """
+        try:
+            with adapted(table):
+                yield
+        except OptionError as error:
+            raise self.provenance.error(error) from None
 
     def layers(self, source: SourceOptions) -> dict[str, Options]:
-        """The layers of decision settings for a source, by the place where each is written, lowest first."""
-        return {str(self.path): self.decision, self.place(source): source}
+        """Return the layers of decision settings for a source, see :meth:`Provenance.layers`."""
+        return self.provenance.layers(self._index(source), self.name(source))
 
     def publishing(self, source: SourceOptions) -> tuple[MqttOptions | None, HomeAssistantOptions, HermesOptions]:
-        """What goes over MQTT for one source: its own site and names in the place of the file's."""
+        """Return what goes over MQTT for one source, whose own site and names replace those of the file."""
         replace = msgspec.structs.replace
-        said = {name: value for name, value in msgspec.structs.asdict(source.home_assistant).items() if value}
+        own = {name: value for name, value in msgspec.structs.asdict(source.home_assistant).items() if value}
         mqtt = self.mqtt if self.mqtt is None or source.site is None else replace(self.mqtt, site=source.site)
-        return mqtt, replace(self.home_assistant, **said), self.hermes
+        return mqtt, replace(self.home_assistant, **own), self.hermes
+
+    def _index(self, source: SourceOptions) -> int:
+        return next(number for number, other in enumerate(self.sources) if other is source)
 
 
+#: The tables other than ``source``, ``decision``, ``keyword`` and ``gate``.
 TABLES: Mapping[str, type[msgspec.Struct]] = {
-    "watch": WatchOptions,
-    "model": ModelOptions,
-    "mqtt": MqttOptions,
-    "home_assistant": HomeAssistantOptions,
-    "hermes": HermesOptions,
-    "stdout": LineOptions,
-    "exec": ExecOptions,
-    "log": LogOptions,
-    "metrics": MetricsOptions,
-    "clips": ClipsOptions,
+    field.name: next(kind for kind in (field.type, *get_args(field.type)) if isinstance(kind, type))
+    for field in msgspec.structs.fields(Tables)
+    if field.name not in ("sources", *Options.__struct_fields__)
 }
 
 
 def source_name(number: int, count: int) -> str:
-    """Of the table of a source, from its index; people count from 1, as they count channels."""
+    """Return the path of a source's table from its index; people count from 1, as they count channels."""
     return "source" if count == 1 else f"source[{number + 1}]"

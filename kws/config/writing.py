@@ -1,4 +1,4 @@
-"""What is in force, written as a configuration that says the same."""
+"""The settings in force, written as a configuration that says the same."""
 
 from __future__ import annotations
 
@@ -7,33 +7,40 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from itertools import groupby
+from typing import Any
 
-from kws.common.toml import key_written, written
+import tomlkit
+
+from kws.common.tables import key_written
 from kws.config.inforce import HIDDEN, Setting
 from kws.config.schema import Config
 
 _KEYWORD = re.compile(r"(?P<source>source\[\d+\]\.)?keyword\..+")
 _NUMBER = re.compile(r"\[\d+\]")
 
-#: Where the origins stand.
+#: The column in which the origins begin.
 _COLUMN = 34
 
 
 def as_toml(config: Config, settings: Sequence[Setting]) -> str:
-    """The settings as TOML, each with its origin behind it; secrets are comments.
+    """Return the settings as TOML, each with its origin behind it; secrets are comments.
 
-    What holds for most keywords alike is said once, in the table ``decision``.
+    What most keywords have in common is written once, in the table ``decision``.
     """
-    lines = [f"# In force: {config.path}", *(f"# and {option} {path}" for path, option in config.flags.items())]
+    origins = config.provenance
+    lines = [f"# In force: {origins}", *(f"# and {flag} {path}" for path, flag in origins.flags.items())]
     for table, group in groupby(_gathered(settings), lambda setting: setting.table):
-        lines += ["", _head(table), *map(_line, group)]
+        # One of several sources is [[source]], and a table in it [source.watch].
+        bare = _NUMBER.sub("", table)
+        lines += ["", f"[[{bare}]]" if table.endswith("]") else f"[{bare}]", *map(_line, group)]
     return "\n".join(lines) + "\n"
 
 
-def _head(table: str) -> str:
-    """``[mqtt]``; of one of several sources ``[[source]]``, and of a table in it ``[source.watch]``."""
-    bare = _NUMBER.sub("", table)
-    return f"[[{bare}]]" if table.endswith("]") else f"[{bare}]"
+def written(value: Any) -> str:
+    """Return a value as TOML writes it on one line."""
+    array = tomlkit.array()
+    array.append(value)  # in an array tables are inline
+    return array.as_string()[1:-1].strip()
 
 
 def _line(setting: Setting) -> str:
@@ -44,27 +51,20 @@ def _line(setting: Setting) -> str:
     return f"{f'{secret}{name} = {written(setting.value)}':<{_COLUMN}}  # {setting.origin}"
 
 
-def _gathered(settings: Iterable[Setting]) -> Iterable[Setting]:
-    """The settings, with what most keywords of a source have in common in its table ``decision`` instead."""
-    settings = list(settings)
-    common: dict[tuple[str, str], Setting] = {}
-    for (source, name), group in _by_name(settings).items():
-        (value, origin), count = Counter((setting.value, setting.origin) for setting in group).most_common(1)[0]
-        if count > 1:
-            common[source, name] = Setting(f"{source}decision", name, value, origin)
-    for setting in settings:
-        match = _KEYWORD.fullmatch(setting.table)
-        shared = match and common.get((match["source"] or "", setting.name))
-        if not shared or replace(shared, table=setting.table) != setting:
-            yield setting
-        if setting.name == "hop":
-            yield from (shared for shared in common.values() if shared.table == setting.table)
-
-
-def _by_name(settings: Iterable[Setting]) -> dict[tuple[str, str], list[Setting]]:
-    """The settings of keywords, by their source and name."""
+def _gathered(settings: Sequence[Setting]) -> Iterable[Setting]:
+    """Yield the settings; what most keywords of a source have in common is in its table ``decision`` instead."""
     groups: dict[tuple[str, str], list[Setting]] = {}
     for setting in settings:
         if match := _KEYWORD.fullmatch(setting.table):
             groups.setdefault((match["source"] or "", setting.name), []).append(setting)
-    return groups
+    common: list[Setting] = []
+    for (source, name), group in groups.items():
+        (value, origin), count = Counter((setting.value, setting.origin) for setting in group).most_common(1)[0]
+        if count > 1:
+            common.append(Setting(f"{source}decision", name, value, origin))
+    for setting in settings:
+        match = _KEYWORD.fullmatch(setting.table)
+        if not match or replace(setting, table=f"{match['source'] or ''}decision") not in common:
+            yield setting
+        if setting.name == "hop":
+            yield from (shared for shared in common if shared.table == setting.table)

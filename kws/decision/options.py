@@ -26,12 +26,10 @@ from kws.decision.settings import (
     DecisionSettings,
     GateSettings,
     KeywordSettings,
-    SettingError,
     check_ranges,
-    prefix,
     table_of,
 )
-from kws.errors import UsageError
+from kws.errors import OptionError
 from kws.types import SILENCE, UNKNOWN
 
 
@@ -73,77 +71,78 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     gate: GateOptions = GateOptions()
 
 
-def read_options(tables: Mapping[str, Any], source: str) -> Options:
-    """A layer from parsed TOML or JSON.
+def read_options(tables: Mapping[str, Any]) -> Options:
+    """Return the layer that parsed TOML or JSON stands for.
 
     Args:
         tables: some of ``decision``, ``keyword`` and ``gate``, and nothing else.
-        source: the name of the file, for errors.
 
     Raises:
-        UsageError: an unknown name or a value of the wrong kind, with its path.
+        OptionError: an unknown name or a value of the wrong type.
     """
-    return read_table(tables, Options, source, "table")
+    return read_table(tables, Options, "table")
 
 
 def resolve(labels: Collection[str], layers: Mapping[str, Options]) -> DecisionSettings:
-    """The settings of every keyword, from the built-in defaults and the layers over them.
+    """Return the settings of every keyword, from the built-in defaults and the layers over them.
 
     A later layer goes before an earlier one; within a layer a keyword's own table goes before ``decision``. So
     ``decision.threshold`` in a configuration overrides what a model recommends for single keywords.
 
     Args:
         labels: the model's labels; all but silence and unknown are keywords.
-        layers: by the place that errors name (``model.json``, ``kws.toml``, ``command line``), lowest first.
+        layers: by the path of each, with which the fields of its errors begin (``model.json``, ``source[2]``, empty for
+            none), lowest first.
 
     Raises:
-        UsageError: a value that cannot be, or a keyword that the model does not have, with its layer and path.
+        OptionError: a value that cannot be, or a keyword that the model does not have.
     """
     return explain(labels, layers)[0]
 
 
 def explain(labels: Collection[str], layers: Mapping[str, Options]) -> tuple[DecisionSettings, dict[str, str]]:
-    """What :func:`resolve` does, and where the value of each setting was written that is not built in.
+    """Return what :func:`resolve` does, and where each setting that is not built in was written.
 
     Returns:
-        The settings; and by the path of each setting, ``keyword.on.release``, the place of what it comes from,
-        ``kws.toml: decision.threshold``.
+        The settings; and for the path of each setting, ``keyword.on.release``, the path of what it comes from,
+        ``source[2].decision.threshold``.
     """
     keywords = [label for label in labels if label not in (SILENCE, UNKNOWN)]
     settings = dict.fromkeys(keywords, KeywordSettings())
     hop = HOP
     gate: dict[str, Any] = {}
     origins: dict[str, str] = {}
+    for place, layer in layers.items():
+        with inside(place):
+            _check(layer, keywords)
     try:
-        for source, layer in layers.items():
-            _check(source, layer, keywords)
+        for place, layer in layers.items():
+            start = f"{place}." if place else ""
             common = _said(layer.decision)
             if "hop" in common:
                 hop = common.pop("hop")
-                origins["decision.hop"] = inside(source, "decision.hop")
+                origins["decision.hop"] = f"{start}decision.hop"
             gate |= _said(layer.gate)
-            origins |= {f"gate.{key}": inside(source, f"gate.{key}") for key in _said(layer.gate)}
+            origins |= {f"gate.{key}": f"{start}gate.{key}" for key in _said(layer.gate)}
             for keyword in keywords:
+                table = table_of(keyword)
                 own = _said(layer.keyword.get(keyword, KeywordOptions()))
                 said = {**common, **own}
-                places = {
-                    key: inside(source, f"{table_of(keyword)}.{key}" if key in own else f"decision.{key}")
-                    for key in said
-                }
+                places = {key: f"{start}{table if key in own else 'decision'}.{key}" for key in said}
                 if "threshold" in said:  # moves the other two with it
                     places = {"release": places["threshold"], "near": places["threshold"], **places}
-                origins |= {f"{table_of(keyword)}.{key}": place for key, place in places.items()}
-                with prefix(table_of(keyword)):
+                origins |= {f"{table}.{key}": path for key, path in places.items()}
+                with inside(table):
                     settings[keyword] = settings[keyword].override(**said)
         return DecisionSettings(hop=hop, keywords=settings, gate=_gate(gate)), origins
-    except SettingError as error:
-        raise UsageError(f"{origins.get(error.key, error.key)}: {error.problem}") from None
+    except OptionError as error:
+        raise OptionError(origins.get(error.field, error.field), error.problem) from None
 
 
 def _gate(said: dict[str, Any]) -> GateSettings | None:
     """The gate, where there are wake words. Words that were never named are a slip; an empty list is a wish."""
     if said and "wake_words" not in said:
-        raise SettingError("gate.wake_words", "missing, name the keywords that open the gate")
+        raise OptionError("gate.wake_words", "missing, name the keywords that open the gate")
     return GateSettings(**said) if said.get("wake_words") else None
 
 
@@ -152,21 +151,23 @@ def _said(table: msgspec.Struct) -> dict[str, Any]:
     return {key: value for key, value in msgspec.structs.asdict(table).items() if value is not None}
 
 
-def check_values(source: str, layer: Options) -> None:
-    """Whether each value of a layer can be, by itself.
+def check_values(layer: Options) -> None:
+    """Check each value of a layer by itself.
 
     Raises:
-        SettingError: one cannot, with its path.
+        OptionError: one is out of its range.
     """
     tables = {"decision": layer.decision, "gate": layer.gate}
     tables |= {table_of(keyword): options for keyword, options in layer.keyword.items()}
     for path, table in tables.items():
-        with prefix(inside(source, path)):
+        with inside(path):
             check_ranges(_said(table))
 
 
-def _check(source: str, layer: Options, keywords: Collection[str]) -> None:
-    """Whether a layer can be, by itself."""
-    check_known(layer.keyword, keywords, inside(source, "keyword"), "keyword of this model")
-    check_known(layer.gate.wake_words or (), keywords, inside(source, "gate.wake_words"), "keyword of this model")
-    check_values(source, layer)
+def _check(layer: Options, keywords: Collection[str]) -> None:
+    """Check a layer by itself."""
+    with inside("keyword"):
+        check_known(layer.keyword, keywords, "keyword of this model")
+    with inside("gate.wake_words"):
+        check_known(layer.gate.wake_words or (), keywords, "keyword of this model")
+    check_values(layer)

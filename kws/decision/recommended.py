@@ -5,7 +5,7 @@ from __future__ import annotations
 from kws.decision.options import Options, read_options, resolve
 from kws.errors import ModelError, UsageError
 from kws.features.windows import check_hop
-from kws.inference.model import MODEL_FILE, Description
+from kws.inference.model import Description
 
 
 def recommended(description: Description) -> Options:
@@ -16,10 +16,10 @@ def recommended(description: Description) -> Options:
     """
     front_end = description.front_end
     try:
-        options = read_options(description.decision, MODEL_FILE)
-        settings = resolve(description.labels, {MODEL_FILE: options})
+        options = read_options(description.decision)
+        settings = resolve(description.labels, {"": options})
         if options.decision.hop is not None:
             check_hop(front_end, round(settings.hop * front_end.sample_rate))
     except UsageError as error:
-        raise ModelError(f"model {description.name}: {str(error).removeprefix(f'{MODEL_FILE}: ')}") from error
+        raise ModelError(f"model {description.name}: {error}") from error
     return options

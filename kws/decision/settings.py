@@ -5,13 +5,12 @@ What users write is partial and in layers, see :mod:`kws.decision.options`; it b
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
-from kws.common.toml import key_written
-from kws.errors import UsageError
+from kws.common.tables import inside, key_written
+from kws.errors import OptionError
 
 #: Seconds from one window to the next.
 HOP = 0.05
@@ -34,41 +33,18 @@ RANGES: Mapping[str, tuple[float, float]] = {
 }
 
 
-class SettingError(UsageError):
-    """One value that cannot be; whoever knows where the value was written puts that before it.
-
-    Attributes:
-        key: the name of the setting.
-        problem: what is wrong with its value.
-    """
-
-    def __init__(self, key: str, problem: str) -> None:
-        super().__init__(f"{key}: {problem}")
-        self.key = key
-        self.problem = problem
-
-
 def table_of(keyword: str) -> str:
     """The path of a keyword's own table."""
     return f"keyword.{key_written(keyword)}"
 
 
-@contextmanager
-def prefix(path: str) -> Iterator[None]:
-    """Put the path of the table before the key of a :class:`SettingError` that is raised within."""
-    try:
-        yield
-    except SettingError as error:
-        raise SettingError(f"{path}.{error.key}", error.problem) from None
-
-
 def check_ranges(values: Mapping[str, object]) -> None:
-    """Raise :class:`SettingError` for the first of the named values that is outside its range in ``RANGES``."""
+    """Raise :class:`OptionError` for the first of the named values that is outside its range in ``RANGES``."""
     for key, value in values.items():
         if key in RANGES and isinstance(value, int | float):
             low, high = RANGES[key]
             if not low <= value <= high:  # so that nan fails too
-                raise SettingError(key, f"{value:g} is not within {low:g} to {high:g}")
+                raise OptionError(key, f"{value:g} is not within {low:g} to {high:g}")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,7 +65,7 @@ class KeywordSettings:
         speech_before: how much of its score a keyword loses where all that came before it was other words.
 
     Raises:
-        SettingError: a value is out of its range.
+        OptionError: a value is out of its range.
     """
 
     threshold: float = 0.8
@@ -107,11 +83,11 @@ class KeywordSettings:
     def __post_init__(self) -> None:
         check_ranges(asdict(self))
         if not 0 < self.release <= self.threshold:
-            raise SettingError(
+            raise OptionError(
                 "release", f"{self.release:g} is not above 0 and at most the threshold {self.threshold:g}"
             )
         if not self.release <= self.near <= self.threshold:
-            raise SettingError(
+            raise OptionError(
                 "near",
                 f"{self.near:g} is not between the release {self.release:g} and the threshold {self.threshold:g}",
             )
@@ -123,7 +99,7 @@ class KeywordSettings:
         threshold below the release that a model recommends means to move both.
 
         Raises:
-            SettingError: a value is out of its range, alone or together with the others.
+            OptionError: a value is out of its range, alone or together with the others.
         """
         threshold = said.get("threshold", self.threshold)
         scale = threshold / self.threshold
@@ -146,7 +122,7 @@ class GateSettings:
         extend: whether each command that fires keeps it open for as long again.
 
     Raises:
-        SettingError: a value is out of its range.
+        OptionError: a value is out of its range.
     """
 
     wake_words: tuple[str, ...]
@@ -156,7 +132,7 @@ class GateSettings:
     def __post_init__(self) -> None:
         check_ranges(asdict(self))
         if not self.wake_words:
-            raise SettingError("wake_words", "names no wake word")
+            raise OptionError("wake_words", "names no wake word")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,7 +145,7 @@ class DecisionSettings:
         gate: the gate; None lets every keyword count at any time.
 
     Raises:
-        SettingError: a value is out of its range; a smoothing is shorter than the hop; a wake word is no keyword.
+        OptionError: a value is out of its range; a smoothing is shorter than the hop; a wake word is no keyword.
     """
 
     hop: float = HOP
@@ -180,13 +156,13 @@ class DecisionSettings:
         check_ranges({"hop": self.hop})
         for keyword, settings in self.keywords.items():
             if settings.smoothing < self.hop:
-                raise SettingError(
+                raise OptionError(
                     f"{table_of(keyword)}.smoothing",
                     f"{settings.smoothing:g} is shorter than the hop of {self.hop:g}",
                 )
         for word in self.gate.wake_words if self.gate else ():
             if word not in self.keywords:
-                raise SettingError("gate.wake_words", f"{word!r} is not a keyword")
+                raise OptionError("gate.wake_words", f"{word!r} is not a keyword")
 
     def windows(self, keyword: str) -> int:
         """How many windows the keyword's average is over."""
@@ -196,10 +172,10 @@ class DecisionSettings:
         """The same with another threshold for one keyword; its release and near move in proportion.
 
         Raises:
-            SettingError: there is no such keyword, or the threshold is out of its range.
+            OptionError: there is no such keyword, or the threshold is out of its range.
         """
         if keyword not in self.keywords:
-            raise SettingError(table_of(keyword), f"not a keyword; choose from {', '.join(self.keywords)}")
-        with prefix(table_of(keyword)):
+            raise OptionError(table_of(keyword), f"not a keyword; choose from {', '.join(self.keywords)}")
+        with inside(table_of(keyword)):
             changed = self.keywords[keyword].override(threshold=threshold)
         return replace(self, keywords={**self.keywords, keyword: changed})

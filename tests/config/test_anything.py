@@ -14,9 +14,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from kws.common.toml import key_written, written
+from kws.common.tables import key_written
 from kws.config import parse_set, read_config
 from kws.config.schema import TABLES
+from kws.config.writing import written
 from kws.decision import Options
 from kws.errors import UsageError
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kws.cli.configuration import _SETTINGS
+from kws.cli.flags import RUN
 from kws.config import parse_set, read_config
 from kws.config.schema import TABLES
 from kws.decision import GateOptions
@@ -62,6 +62,6 @@ def test_the_errors_are_as_they_are_shown(
 
 def test_every_flag_and_every_table_is_told() -> None:
     flags = dict(re.findall(r"^\| `(--[a-z-]+) [A-Z]+` \| `([a-z.]+)` \|$", TEXT, re.MULTILINE))
-    assert flags == {option: key for option, (key, *_) in _SETTINGS.items()}
+    assert flags == {flag.option: flag.path for flag in RUN}
     for table in ("source", "decision", "gate", *TABLES):
         assert f"`{table}`" in TEXT, table

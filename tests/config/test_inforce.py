@@ -10,10 +10,10 @@ from typing import Any
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
-from kws.common.toml import written
 from kws.config import Config, read_config
-from kws.config.inforce import BUILT_IN, Setting, in_force
-from kws.config.writing import as_toml
+from kws.config.inforce import Setting, in_force
+from kws.config.provenance import BUILT_IN
+from kws.config.writing import as_toml, written
 from kws.decision import read_options, resolve
 from kws.errors import UsageError
 from kws.features.front_end import FrontEnd
@@ -107,7 +107,7 @@ def test_what_is_in_force_is_in_force_again_when_it_is_read_back(tables: dict[st
         after = read(folder, as_toml(before, found))
         assert bare(in_force(after, MODEL, {})) == bare(found)
         for one, other in zip(before.sources, after.sources, strict=True):
-            model = {"model.json": read_options(MODEL.decision, "model.json")}
+            model = {"model.json": read_options(MODEL.decision)}
             assert resolve(MODEL.labels, {**model, **before.layers(one)}) == resolve(
                 MODEL.labels, {**model, **after.layers(other)}
             )
@@ -117,4 +117,4 @@ def test_what_is_in_force_is_in_force_again_when_it_is_read_back(tables: dict[st
         for setting in found:
             if setting.table == "mqtt" and setting.value is not None:
                 said = setting.name in tables.get("mqtt", {})
-                assert setting.origin == (str(before.path) if said else BUILT_IN)
+                assert setting.origin == (str(before.provenance.path) if said else BUILT_IN)

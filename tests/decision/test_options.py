@@ -27,8 +27,8 @@ SETTINGS = ", ".join(KeywordOptions.__struct_fields__)
 CHOICE = "choose from on, off, stop, computer"
 
 
-def read(toml: str, source: str = "kws.toml") -> Options:
-    return read_options(tomllib.loads(toml), source)
+def read(toml: str) -> Options:
+    return read_options(tomllib.loads(toml))
 
 
 def settle(*layers: str) -> DecisionSettings:
@@ -104,66 +104,66 @@ def test_a_gate_in_layers() -> None:
 @pytest.mark.parametrize(
     ("toml", "message"),
     [
-        ("[keyword.on]\nthreshold = 1.4", "kws.toml: keyword.on.threshold: 1.4 is not within 0.01 to 1"),
-        ("[decision]\nthreshold = 0", "kws.toml: decision.threshold: 0 is not within 0.01 to 1"),
-        ("[decision]\nthreshold = nan", "kws.toml: decision.threshold: nan is not within 0.01 to 1"),
-        ("[decision]\nsmoothing = inf", "kws.toml: decision.smoothing: inf is not within 0.01 to 5"),
-        ("[decision]\npatience = 0", "kws.toml: decision.patience: 0 is not within 1 to 100"),
-        ("[decision]\nrefractory = -1", "kws.toml: decision.refractory: -1 is not within 0 to 60"),
-        ("[decision]\nhop = 2", "kws.toml: decision.hop: 2 is not within 0.01 to 0.5"),
-        ("[gate]\nseconds = 0", "kws.toml: gate.seconds: 0 is not within 0.1 to 3600"),
+        ("[keyword.on]\nthreshold = 1.4", "keyword.on.threshold: 1.4 is not within 0.01 to 1"),
+        ("[decision]\nthreshold = 0", "decision.threshold: 0 is not within 0.01 to 1"),
+        ("[decision]\nthreshold = nan", "decision.threshold: nan is not within 0.01 to 1"),
+        ("[decision]\nsmoothing = inf", "decision.smoothing: inf is not within 0.01 to 5"),
+        ("[decision]\npatience = 0", "decision.patience: 0 is not within 1 to 100"),
+        ("[decision]\nrefractory = -1", "decision.refractory: -1 is not within 0 to 60"),
+        ("[decision]\nhop = 2", "decision.hop: 2 is not within 0.01 to 0.5"),
+        ("[gate]\nseconds = 0", "gate.seconds: 0 is not within 0.1 to 3600"),
         (
             "[keyword.on]\nthreshold = 0.5\nrelease = 0.6",
-            "kws.toml: keyword.on.release: 0.6 is not above 0 and at most the threshold 0.5",
+            "keyword.on.release: 0.6 is not above 0 and at most the threshold 0.5",
         ),
         (
             "[decision]\nrelease = 0.9",
-            "kws.toml: decision.release: 0.9 is not above 0 and at most the threshold 0.8",
+            "decision.release: 0.9 is not above 0 and at most the threshold 0.8",
         ),
         (
             "[decision]\nnear = 0.3",
-            "kws.toml: decision.near: 0.3 is not between the release 0.48 and the threshold 0.8",
+            "decision.near: 0.3 is not between the release 0.48 and the threshold 0.8",
         ),
-        ("[decision]\nsmoothing = 0.02", "kws.toml: decision.smoothing: 0.02 is shorter than the hop of 0.05"),
-        ("[keyword.stop]\nsmoothing = 0.02", "kws.toml: keyword.stop.smoothing: 0.02 is shorter than the hop of 0.05"),
+        ("[decision]\nsmoothing = 0.02", "decision.smoothing: 0.02 is shorter than the hop of 0.05"),
+        ("[keyword.stop]\nsmoothing = 0.02", "keyword.stop.smoothing: 0.02 is shorter than the hop of 0.05"),
         ("[decision]\nhop = 0.2", "keyword.on.smoothing: 0.15 is shorter than the hop of 0.2"),
         (
             "[keyword.stopp]\nthreshold = 0.5",
-            f"kws.toml: keyword: 'stopp' is not a keyword of this model; did you mean 'stop'? {CHOICE}",
+            f"keyword: 'stopp' is not a keyword of this model; did you mean 'stop'? {CHOICE}",
         ),
         (
             "[keyword._silence_]\nthreshold = 0.5",
-            f"kws.toml: keyword: '_silence_' is not a keyword of this model; {CHOICE}",
+            f"keyword: '_silence_' is not a keyword of this model; {CHOICE}",
         ),
         (
             "[gate]\nwake_words = ['komputer']",
-            f"kws.toml: gate.wake_words: 'komputer' is not a keyword of this model; did you mean 'computer'? {CHOICE}",
+            f"gate.wake_words: 'komputer' is not a keyword of this model; did you mean 'computer'? {CHOICE}",
         ),
         ("[gate]\nseconds = 5", "gate.wake_words: missing, name the keywords that open the gate"),
         (
             "[keyword.on]\ntreshold = 0.5",
-            f"kws.toml: keyword.on: 'treshold' is not a setting; did you mean 'threshold'? choose from {SETTINGS}",
+            f"keyword.on: 'treshold' is not a setting; did you mean 'threshold'? choose from {SETTINGS}",
         ),
-        ("[keyword.on]\nthreshold = 'high'", 'kws.toml: keyword.on.threshold: must be a number, not "high"'),
-        ("[keyword.on]\npatience = 1.5", "kws.toml: keyword.on.patience: must be a whole number, not 1.5"),
-        ("[keyword]\non = 0.5", "kws.toml: keyword.on: must be a table"),
-        ("keyword = 1", "kws.toml: keyword: must be a table"),
-        ("[gate]\nwake_words = 'computer'", 'kws.toml: gate.wake_words: must be a list of text, not "computer"'),
+        ("[keyword.on]\nthreshold = 'high'", 'keyword.on.threshold: must be a number, not "high"'),
+        ("[keyword.on]\npatience = 1.5", "keyword.on.patience: must be a whole number, not 1.5"),
+        ("[keyword]\non = 0.5", "keyword.on: must be a table"),
+        ("keyword = 1", "keyword: must be a table"),
+        ("[gate]\nwake_words = 'computer'", 'gate.wake_words: must be a list of text, not "computer"'),
         (
             "[decisions]",
-            "kws.toml: 'decisions' is not a table; did you mean 'decision'? choose from decision, keyword, gate",
+            "'decisions' is not a table; did you mean 'decision'? choose from decision, keyword, gate",
         ),
     ],
 )  # fmt: skip
 def test_errors_name_the_thing_and_the_mend(toml: str, message: str) -> None:
     with pytest.raises(UsageError) as raised:
-        resolve(LABELS, {"kws.toml": read(toml)})
+        resolve(LABELS, {"": read(toml)})
     assert str(raised.value) == message
 
 
 def test_the_error_names_the_layer() -> None:
-    layers = {"model.json": Options(), "command line": Options(decision=DecisionOptions(threshold=2.0))}
-    with pytest.raises(UsageError, match=r"^command line: decision\.threshold: 2 is not within"):
+    layers = {"model.json": Options(), "flags": Options(decision=DecisionOptions(threshold=2.0))}
+    with pytest.raises(UsageError, match=r"^flags\.decision\.threshold: 2 is not within"):
         resolve(LABELS, layers)
 
 
@@ -180,7 +180,7 @@ def test_options_go_through_json_and_back() -> None:
         written == b'{"decision":{"threshold":0.7},"keyword":{"on":{"patience":2}},"gate":{"wake_words":["computer"]}}'
     )
     tables: dict[str, Any] = msgspec.json.decode(written)
-    assert read_options(tables, "model.json") == layer
+    assert read_options(tables) == layer
 
 
 def test_settings_check_themselves() -> None:

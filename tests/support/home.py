@@ -193,7 +193,7 @@ class Home:
         self, site: str, microphone: Microphone, inbox: SimpleQueue[Any], mqtt: MqttPublisher | None, settings: Any
     ) -> Place:
         model: Any = LoudMeansOn()
-        layer = read_options({"decision": settings}, "test")
+        layer = read_options({"decision": settings})
         pipeline = Pipeline(model, resolve(model.labels, {"test": layer}))
         if site == "kitchen":
             self.pipeline = pipeline

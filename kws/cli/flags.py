@@ -1,0 +1,200 @@
+"""Flags that stand for settings of the configuration, and the configuration that a command line makes of them."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from kws import DEFAULT_MODEL
+
+if TYPE_CHECKING:
+    from kws.config import Config, Override
+
+
+class Flag(NamedTuple):
+    """A flag.
+
+    Attributes:
+        option: ``--rate``.
+        path: the setting, ``source.rate``; values and ranges are those of the configuration.
+        metavar: stands for the value in the help; empty for a flag without one.
+        help: without the path, which follows it.
+        value: of a flag that takes none.
+        many: the flag may be repeated, and the values are a list.
+    """
+
+    option: str
+    path: str
+    metavar: str
+    help: str
+    value: str | None = None
+    many: bool = False
+
+
+#: Shorter flags for what is often tried with ``kws run``.
+RUN = (
+    Flag("--device", "source.device", "NAME", "the microphone, by name or index; see kws devices"),
+    Flag("--site", "source.site", "NAME", "the place, in the topics kws/NAME/..."),
+    Flag("--model", "model.name", "MODEL", "a model folder, or the name of a model that ships"),
+    Flag("--mqtt", "mqtt.url", "URL", "the broker"),
+    Flag("--log-format", "log.format", "FORMAT", "text or json"),
+    Flag("--metrics", "metrics.port", "PORT", "figures for Prometheus at http://127.0.0.1:PORT/metrics"),
+)
+
+VERBOSE = Flag("-v", "log.level", "", "log more", value="debug")
+
+SOUND = (
+    Flag("--device", "source.device", "NAME", "a microphone's name, part of it, or its index: kws devices"),
+    Flag("--channel", "source.channel", "N", "the channel to hear, from 1; without it the mix of all"),
+    Flag("--rate", "source.rate", "HZ", "samples a second of raw PCM, or of the microphone"),
+    Flag("--channels", "source.channels", "N", "interleaved channels of raw PCM; without it 1"),
+    Flag("--sample-format", "source.sample_format", "FORMAT", "of raw PCM: s16le, s32le or f32le; without it s16le"),
+)
+
+MODEL = (
+    Flag(
+        "--model",
+        "model.name",
+        "MODEL",
+        "a model folder, one of its .tflite files, or the name of a model that ships, with or without a file: "
+        f"commands/model-float32.tflite; without it {DEFAULT_MODEL}",
+    ),
+    Flag(
+        "--interpreter",
+        "model.interpreter",
+        "NAME",
+        "ai-edge-litert, tflite-runtime or tensorflow; without it the first that is installed",
+    ),
+    Flag("--threads", "model.threads", "N", "for one window; without it 1"),
+)
+
+DECISION = (
+    Flag("--smoothing", "decision.smoothing", "S", "seconds over which posteriors are averaged"),
+    Flag("--patience", "decision.patience", "N", "windows in a row that must be at the threshold"),
+    Flag("--refractory", "decision.refractory", "S", "seconds for which a keyword that fired does not fire again"),
+    Flag("--hop", "decision.hop", "S", "seconds from one window to the next"),
+    Flag(
+        "--wake-word",
+        "gate.wake_words",
+        "WORD",
+        "a keyword after which alone the others count; may be repeated",
+        many=True,
+    ),
+    Flag("--wake-seconds", "gate.seconds", "S", "for how long they then count"),
+    Flag("--wake-extend", "gate.extend", "", "each command that counts extends that time", value="true"),
+    Flag(
+        "--isolated",
+        "decision.quiet_before",
+        "S",
+        "only words that come after so many seconds of quiet count: a command, not a word in a sentence",
+    ),
+    Flag(
+        "--speech-before",
+        "decision.speech_before",
+        "W",
+        "how much of its score a word loses amid other words, from 0 (nothing) to 1 (all of it)",
+    ),
+)
+
+PUBLISHING = (
+    Flag(
+        "--mqtt",
+        "mqtt.url",
+        "URL",
+        "publish to a broker: mqtt://[USER@]HOST[:PORT], mqtts:// (TLS), ws:// or wss://; "
+        "the password comes from $KWS_MQTT_PASSWORD",
+    ),
+    Flag("--site", "mqtt.site", "NAME", "the place, in the topics kws/NAME/...; without it the name of this host"),
+    Flag(
+        "--exec",
+        "exec.command",
+        "COMMAND",
+        "run a command for each detection, without a shell: 'say {keyword} {score}'",
+    ),
+)
+
+
+class Say(argparse.Action):
+    """Keeps what a flag says, in order: ``options.said`` is a list of flag, path and value."""
+
+    def __init__(self, *, flag: Flag, **arguments: Any) -> None:
+        super().__init__(**{**arguments, "dest": argparse.SUPPRESS})
+        self._flag = flag
+
+    def __call__(
+        self, _parser: argparse.ArgumentParser, options: argparse.Namespace, value: Any, _option: str | None = None
+    ) -> None:
+        option, path, *_ = self._flag
+        if self._flag.many:
+            value = [one for flag, _, values in options.said if flag == option for one in values] + [value]
+        options.said = [*options.said, (option, path, self._flag.value or value)]
+
+
+def add_flags(group: argparse._ActionsContainer, *flags: Flag) -> None:
+    """Add flags to a parser or to a group of its options."""
+    group.set_defaults(
+        said=(), spelled={**(group.get_default("spelled") or {}), **{one.path: one.option for one in flags}}
+    )
+    for flag in flags:
+        value: dict[str, Any] = {"metavar": flag.metavar} if flag.metavar else {"nargs": 0}
+        group.add_argument(flag.option, action=Say, flag=flag, help=f"{flag.help} ({flag.path})", **value)
+
+
+def add_config_flags(parser: argparse.ArgumentParser) -> None:
+    """Add the flags of commands that go by a configuration file."""
+    group = parser.add_argument_group("configuration", "Flags go before the file; without a file, over the defaults.")
+    group.add_argument(
+        "--config",
+        metavar="FILE",
+        help="the file (default: $KWS_CONFIG, else ~/.config/kws/kws.toml, else /etc/kws/kws.toml)",
+    )
+    group.add_argument(
+        "--set",
+        action=Say,
+        flag=Flag("--set", "", "", ""),
+        metavar="KEY=VALUE",
+        help="any setting by its path, as mqtt.max_age=2, keyword.on.threshold=0.9 or source[2].device=USB; repeatable",
+    )
+    add_flags(group, *RUN)
+
+
+def configuration(options: argparse.Namespace) -> Config:
+    """Return the configuration of a command line; the file is read again with each call.
+
+    Raises:
+        UsageError: see :func:`kws.config.find_config` and :func:`kws.config.read_config`.
+    """
+    from kws.config import find_config, read_config  # noqa: PLC0415
+
+    said = [_override(*one) for one in options.said]
+    if "config" in options:
+        path = find_config(options.config)
+        return read_config(path, said, {} if path else options.spelled)
+    settings = getattr(options, "settings", None)
+    return read_config(_checked(Path(settings)) if settings else None, said, options.spelled)
+
+
+def _override(option: str, path: str, value: str | list[str]) -> Override:
+    from kws.common.tables import key_written  # noqa: PLC0415
+    from kws.config import Override, parse_set  # noqa: PLC0415
+
+    if option == "--set":
+        return parse_set(str(value))
+    if option == "--threshold":
+        word, separator, value = str(value).rpartition("=")
+        path = f"keyword.{key_written(word)}.threshold" if separator else path
+    return Override(option=option, key=path, value=value)
+
+
+def _checked(path: Path) -> Path:
+    """Check that a file holds nothing but decision settings, as ``--settings`` has it."""
+    from kws.common.tables import read_toml  # noqa: PLC0415
+    from kws.decision import read_options  # noqa: PLC0415
+    from kws.errors import OptionError, UsageError  # noqa: PLC0415
+
+    try:
+        read_options(read_toml(path))
+    except OptionError as error:
+        raise UsageError(f"{path}: {error}") from None
+    return path
