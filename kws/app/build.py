@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -10,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from kws.app.mqtt_observer import MqttObserver
 from kws.common.tables import check_known, inside
-from kws.config import Config, SourceOptions
+from kws.config import Config, SourceOptions, config_places
 from kws.config.provenance import MODEL
 from kws.decision import DecisionSettings, recommended, resolve
 from kws.errors import OptionError
@@ -103,15 +104,24 @@ def make_publishers(config: Config, source: SourceOptions, model: Model) -> Publ
     Raises:
         UsageError: an option cannot be, or there is no publisher at all.
     """
-    _check_publishers(config)
+    publisher_names(config)
     lines = None if config.stdout is None else LinePublisher(config.stdout)
     return Publishers(make_command(config, model), lines, make_mqtt(config, source, model))
 
 
-def _check_publishers(config: Config) -> None:
-    if config.mqtt is None and config.stdout is None and config.exec is None:
+def publisher_names(config: Config) -> list[str]:
+    """Return the tables of the publishers that are asked for.
+
+    Raises:
+        UsageError: there is none.
+    """
+    names = [name for name in ("mqtt", "exec", "stdout") if getattr(config, name) is not None]
+    if not names:
+        path = config.provenance.path
+        lost = "" if path else f"; there is no file {' or '.join(map(str, config_places(os.environ)))}"
         with config.errors():
-            raise OptionError("", "nobody would hear of detections; add a table mqtt, exec or stdout")
+            raise OptionError("", f"detections go nowhere; add a table mqtt, exec or stdout{lost}")
+    return names
 
 
 def make_command(config: Config, model: Model) -> CommandPublisher | None:
@@ -174,7 +184,7 @@ class Assembly:
             UsageError, ModelError: something in it cannot be; the plan before stays as it is.
         """
         model = load_model(config)
-        _check_publishers(config)
+        publisher_names(config)
         workers: list[tuple[object, PublisherWorker]] = []
         try:
             places = [self._place(config, source, model, workers) for source in config.sources]

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kws.app.build import load_model, make_command, make_pipeline, service_source
+from kws.app.build import load_model, make_command, make_pipeline, publisher_names, service_source
 from kws.errors import AudioError, KwsError, OptionError, UsageError
 from kws.publishers import CommandPublisher
 from kws.publishers.mqtt.forget import open_session
@@ -79,7 +79,7 @@ def checks(config: Config) -> Iterator[tuple[str, Callable[[], Found]]]:
     for number, source in enumerate(config.sources, 1):
         which = f"source {source.site or number}" if len(config.sources) > 1 else "source"
         yield which, partial(_source, config, source)
-    yield "publishers", partial(_publishers, config)
+    yield "publishers", lambda: (", ".join(publisher_names(config)), "")
     if config.exec is not None:
         yield "exec", partial(_exec, config, model)
     if config.mqtt is not None:
@@ -139,14 +139,6 @@ def _level(source: Source, found: str) -> Found:
     if power == 0:
         return found, "it is digitally silent; is it muted?"
     return f"{found}, level {10 * np.log10(power):.0f} dB", ""
-
-
-def _publishers(config: Config) -> Found:
-    names = [name for name in ("mqtt", "exec", "stdout") if getattr(config, name) is not None]
-    if not names:
-        with config.errors():
-            raise OptionError("", "nobody would hear of detections; add a table mqtt, exec or stdout")
-    return ", ".join(names), ""
 
 
 def _exec(config: Config, model: _Model) -> Found:

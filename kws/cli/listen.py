@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from kws.cli.flags import PUBLISHING, SOUND, Flag, add_flags, configuration
 from kws.cli.options import add_command, add_decision_options, add_model_options
+from kws.common.logs import set_up
 from kws.errors import UsageError
 
 if TYPE_CHECKING:
@@ -86,6 +87,7 @@ def run(options: argparse.Namespace) -> int:
     from kws.publishers.formats import FORMATS  # noqa: PLC0415
 
     config = _configuration(options)
+    set_up(config.log)
     chosen = config.sources[0]
     model = load_model(config)
     pipeline = make_pipeline(config, chosen, model)

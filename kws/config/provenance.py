@@ -130,4 +130,4 @@ def adapted(table: str) -> Iterator[None]:
         field, _, problem = str(error).removeprefix(f"{table}.").removeprefix(f"{table}: ").partition(": ")
         if problem and field.replace(".", "_").isidentifier():
             raise OptionError(f"{table}.{field}", problem) from None
-        raise OptionError(table, str(error).removeprefix(f"{table}: ")) from None
+        raise

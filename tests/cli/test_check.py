@@ -145,9 +145,7 @@ def test_nobody_who_would_hear_of_detections(configure: Path) -> None:
     configure.write_text(configure.read_text().replace("[stdout]\n", ""))
     code, parts = check(configure)
     assert code == 2
-    assert parts["publishers"]["detail"] == (
-        f"{configure}: nobody would hear of detections; add a table mqtt, exec or stdout"
-    )
+    assert parts["publishers"]["detail"] == (f"{configure}: detections go nowhere; add a table mqtt, exec or stdout")
 
 
 def test_options_of_a_source_are_called_as_the_file_calls_them(configure: Path) -> None:

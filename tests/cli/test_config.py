@@ -198,10 +198,10 @@ def test_the_configuration_of_the_environment_is_found(write: Path) -> None:
         (["--set", "mqtt.keepalive=1"], "--set: mqtt.keepalive: must be a whole number from 5 to 3600, not 1"),
         (
             ["--set", "keyword.onn.patience=1"],
-            "{file}: keyword: 'onn' is not a keyword of this model; did",
+            "--set: keyword: 'onn' is not a keyword of this model; did",
         ),
-        (["--set", "decision.release=0.99"], "{file}: decision.release: 0.99 is not above 0 and at most the threshold"),
-        (["--site", "a/b"], '--site: source.site: must be 1 to 64 letters, digits, - or _ (A to Z), not "a/b"'),
+        (["--set", "decision.release=0.99"], "--set: decision.release: 0.99 is not above 0 and at most the threshold"),
+        (["--site", "a/b"], '--site: must be 1 to 64 letters, digits, - or _ (A to Z), not "a/b"'),
         (["--model", "none"], "none: no such model folder, and none of this name ships (commands, commands-small)"),
     ],
 )

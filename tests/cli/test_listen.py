@@ -246,12 +246,12 @@ def test_a_wake_word_from_a_file_of_settings(
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (["--threads", "0"], "--threads 0: from 1 to 256"),
+        (["--threads", "0"], "--threads: must be a whole number from 1 to 256, not 0"),
         (["--hop", "0.033"], "a hop of 0.033 s is no multiple of the front-end's step of {step:g} s; the nearest are"),
-        (["--threshold", "high"], "--threshold high: give a number, or WORD=NUMBER"),
-        (["--threshold", "nan"], "command line: decision.threshold: nan is not within 0.01 to 1"),
-        (["--threshold", "banana=0.5"], "command line: keyword: 'banana' is not a keyword of this model"),
-        (["--channel", "0"], "channel 0: channels are counted from 1"),
+        (["--threshold", "high"], '--threshold: must be a number, not "high"'),
+        (["--threshold", "nan"], "--threshold: nan is not within 0.01 to 1"),
+        (["--threshold", "banana=0.5"], "--threshold: 'banana' is not a keyword of this model"),
+        (["--channel", "0"], "--channel: must be a whole number from 1 to 1024, not 0"),
         (["--channel", "3"], "{spoken} has only one channel, there is no channel 3"),
         (["--device", "USB"], "--device names a microphone, but the sound comes from {spoken}; leave out one of them"),
         (["--channels", "2"], "headerless sound needs its rate: add --rate HZ"),
@@ -260,7 +260,7 @@ def test_a_wake_word_from_a_file_of_settings(
         (["--settings", "{spoken}"], "{spoken}: "),
         (["--settings", "{tmp}/wrong.toml"], "{tmp}/wrong.toml: decision: 'treshold' is not a setting; did you mean"),
         (["--scores", "{tmp}/none/scores"], "--scores {tmp}/none/scores: No such file or directory"),
-        (["--interpreter", "onnx"], "no interpreter 'onnx'; there are ai-edge-litert, tflite-runtime, tensorflow"),
+        (["--interpreter", "onnx"], '--interpreter: must be one of "ai-edge-litert", "tflite-runtime", "tens'),
         (["--demo"], "--demo is a recording of its own; leave out {spoken}"),
     ],
 )  # fmt: skip

@@ -78,7 +78,10 @@ def test_forget_needs_a_broker(configure: Path) -> None:
 
 def test_run_without_a_configuration_says_where_it_looked(tmp_path: Path) -> None:
     result = kws("run", env=environment(HOME=str(tmp_path), XDG_CONFIG_HOME=str(tmp_path)))
-    assert error(result, 2).startswith(f"no configuration in {tmp_path}/kws/kws.toml or /etc/kws/kws.toml; ")
+    assert error(result, 2) == (
+        f"detections go nowhere; add a table mqtt, exec or stdout; there is no file "
+        f"{tmp_path}/kws/kws.toml or /etc/kws/kws.toml"
+    )
 
 
 @pytest.mark.parametrize(
@@ -102,7 +105,7 @@ def test_somebody_must_hear_of_detections(tmp_path: Path, model_folder: Path) ->
     path = tmp_path / "kws.toml"
     path.write_text(f'[model]\nname = "{model_folder}"\n')
     assert error(kws("run", "--config", path), 2) == (
-        f"{path}: nobody would hear of detections; add a table mqtt, exec or stdout"
+        f"{path}: detections go nowhere; add a table mqtt, exec or stdout"
     )
 
 
@@ -143,7 +146,7 @@ def test_every_command_of_a_recording_is_run(spoken: Path, model_folder: Path, t
         (["--mqtt", "home"], "--mqtt: 'home' must begin with mqtt://"),
         (
             ["--mqtt", "mqtt://home", "--site", "a b"],
-            "--site: must be 1 to 64 letters, digits, - or _ (A to Z), not 'a b'",
+            '--site: must be 1 to 64 letters, digits, - or _ (A to Z), not "a b"',
         ),
         (["--site", "desk"], "--site goes with --mqtt"),
         (["--exec", "say {word}"], "--exec: {word} in '{word}' is not a value"),
