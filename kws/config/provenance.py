@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from kws.common.tables import inside
 from kws.decision import Options, read_options
 from kws.errors import OptionError, UsageError
 
@@ -116,18 +114,3 @@ def _is_in(tables: Any, path: str) -> bool:
             return False
         found = found[name]
     return True
-
-
-@contextmanager
-def adapted(table: str) -> Iterator[None]:
-    """Make an OptionError of a UsageError that begins with the path of a setting; goes when no part raises such."""
-    try:
-        with inside(table):
-            yield
-    except OptionError:
-        raise
-    except UsageError as error:
-        field, _, problem = str(error).removeprefix(f"{table}.").removeprefix(f"{table}: ").partition(": ")
-        if problem and field.replace(".", "_").isidentifier():
-            raise OptionError(f"{table}.{field}", problem) from None
-        raise

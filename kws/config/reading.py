@@ -11,7 +11,7 @@ import msgspec
 
 from kws.common.tables import inside, read_table, read_toml
 from kws.config.overrides import Override, layers, merged
-from kws.config.provenance import Provenance, adapted, by_flag
+from kws.config.provenance import Provenance, by_flag
 from kws.config.schema import TABLES, Config, DeviceOptions, SourceOptions, Tables, source_name
 from kws.decision.options import DecisionOptions, check_values
 from kws.errors import OptionError
@@ -129,7 +129,7 @@ def _check(config: Config, tables: Mapping[str, Any]) -> None:
         OptionError: they do not.
     """
     if config.mqtt is not None:
-        with adapted("mqtt"):
+        with inside("mqtt"):
             parse_broker(config.mqtt)
     else:
         lost = [name for name in ("home_assistant", "hermes") if name in tables]

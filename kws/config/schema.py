@@ -10,9 +10,10 @@ import msgspec
 
 from kws import DEFAULT_MODEL
 from kws.common.logs import LogOptions
+from kws.common.tables import inside
 from kws.config.clips import ClipsOptions
 from kws.config.metrics import MetricsOptions
-from kws.config.provenance import Provenance, adapted
+from kws.config.provenance import Provenance
 from kws.config.watch import WatchOptions
 from kws.decision import Options
 from kws.errors import OptionError
@@ -126,7 +127,7 @@ class Config(Tables, frozen=True, kw_only=True):
             table: whose fields the errors name.
         """
         try:
-            with adapted(table):
+            with inside(table):
                 yield
         except OptionError as error:
             raise self.provenance.error(error) from None
