@@ -20,7 +20,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from kws.common.toml import key_written
+from kws.common.tables import key_written
 from kws.evaluation.curves import Curve
 from kws.types import Float64Array
 
