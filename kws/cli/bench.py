@@ -14,7 +14,7 @@ from kws.errors import UsageError
 
 if TYPE_CHECKING:
     from kws.evaluation.bench import Cost
-    from kws.evaluation.bench_process import Process
+    from kws.evaluation.bench_process import ProcessCost
 
 _EXAMPLES = """\
   kws bench
@@ -75,7 +75,7 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _print(where: dict[str, Any], cost: Cost, process: Process | None) -> None:
+def _print(where: dict[str, Any], cost: Cost, process: ProcessCost | None) -> None:
     threads = f"{where['threads']} thread" + ("" if where["threads"] == 1 else "s")
     print(
         f"{where['model']}/{where['network']}, {where['interpreter']}, {threads}, "
@@ -87,9 +87,6 @@ def _print(where: dict[str, Any], cost: Cost, process: Process | None) -> None:
     print(f"  {'in all':<11} {cost.total * 1000:7.3f} ms, {1 / cost.total:.0f} times real time")
     print(f"a window takes {cost.window_median * 1000:.2f} ms (median), {cost.window_99 * 1000:.2f} ms (99 %)")
     print(f"a recording is heard at {1 / cost.file:.0f} times real time")
-    print(f"one core carries {1 / cost.stream:.0f} streams that share a model")
-    batches = ", ".join(f"{rate:.0f} in calls of {size}" for size, rate in cost.batches.items())
-    print(f"windows a second, the network alone: {batches}")
     print(f"memory {cost.memory / 1e6:.0f} MB")
     if process:
         print("kws listen as a process of its own, fed at the pace of sound:")

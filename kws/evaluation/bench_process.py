@@ -1,8 +1,7 @@
-"""What ``kws listen`` costs as a whole process: started, fed with sound at the pace at which it is made, and ended.
+"""What ``kws listen`` costs as a process of its own, fed with sound at the pace at which it is made.
 
-Between two windows such a process sleeps, and finds little of itself in the processor's caches when it wakes. So a
-window costs a multiple of what it costs where one follows the other without a pause, and more the more else is done
-on the machine.
+Such a process sleeps between two windows and wakes with cold caches. So a window costs several times what it costs when
+one follows the other without a pause, and more on a busy machine.
 """
 
 from __future__ import annotations
@@ -23,21 +22,21 @@ from kws.errors import KwsError
 from kws.types import Float32Array
 
 _RATE = 16000
-#: Seconds of sound before the measuring begins: the process starts and hears its first windows.
+#: Seconds of sound before measuring begins: the process starts and hears its first windows.
 _WARM_UP = 3
-#: And of silence, which is known for it only then.
+#: The same for silence, which the process recognises only after a while.
 _SILENCE_WARM_UP = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Process:
-    """What was measured of processes.
+class ProcessCost:
+    """Measured costs of processes.
 
     Attributes:
-        start_up: seconds from the start to the first window scored, the median of several.
-        start_up_processor: processor seconds of it: where the machine is busy, the better figure to compare.
-        speech, silence: processor seconds for a second of sound of the pace and level of speech, and of a steady
-            noise floor, the mean over all that was heard.
+        start_up: seconds from the start to the first scored window, the median of several starts.
+        start_up_processor: processor seconds of it: the better figure to compare on a busy machine.
+        speech, silence: processor seconds for a second of sound with the pace and level of speech, and of a steady
+            noise floor: means over all of it.
         memory: largest resident size, in bytes.
     """
 
@@ -48,43 +47,28 @@ class Process:
     memory: int
 
 
-def measure_process(arguments: Sequence[str], *, hop: float, seconds: float, runs: int) -> Process:
-    """Start ``kws listen -`` again and again and feed it.
+def measure_process(arguments: Sequence[str], *, hop: float, seconds: float, runs: int) -> ProcessCost:
+    """Start ``kws listen -`` several times and feed it.
 
     Args:
         arguments: further options of ``kws listen``.
-        hop: seconds of sound written at once: a source that hands over a window's sound when it is complete.
-        seconds: of sound, for speech and for silence each, at the pace at which it is made.
-        runs: of the start, of which the median counts.
+        hop: seconds of sound that are written at once, like a source that delivers each hop when it is complete.
+        seconds: length of the speech and of the silence, in real time.
+        runs: number of starts, of which the median counts.
 
     Raises:
-        KwsError: the process ended before its time.
+        KwsError: the process ended early.
     """
     starts = [_start_up(arguments) for _ in range(runs)]
     speech, memory = live(_listen(arguments), _speech(seconds + _WARM_UP), hop=hop)
     silence, _ = live(_listen(arguments), _silence(seconds + _SILENCE_WARM_UP), hop=hop, warm_up=_SILENCE_WARM_UP)
-    return Process(
+    return ProcessCost(
         start_up=median(wall for wall, _ in starts),
         start_up_processor=median(used for _, used in starts),
         speech=speech,
         silence=silence,
         memory=memory,
     )
-
-
-def _start_up(arguments: Sequence[str]) -> tuple[float, float]:
-    """Seconds, and processor seconds, until the posteriors of the first window are told."""
-    began = time.perf_counter()
-    with _started(_listen([*arguments, "--scores", "-"]), subprocess.PIPE) as process:
-        _feed(process, bytes(2 * _RATE))
-        assert process.stderr is not None
-        line = process.stderr.readline()
-        taken = time.perf_counter() - began
-        used = time.clock_gettime(_processor_clock(process.pid))
-        if not line.startswith(b"{"):
-            raise KwsError(f"kws listen did not start: {line.decode(errors='replace').strip()}")
-        process.stderr.close()
-    return taken, used
 
 
 def live(
@@ -95,20 +79,20 @@ def live(
     warm_up: float = _WARM_UP,
     errors: int | None = None,
 ) -> tuple[float, int]:
-    """Feed a program that hears 16-bit sound at 16 kHz on its standard input at the pace at which it is made.
+    """Feed a program that reads 16-bit sound at 16 kHz from its standard input, in real time.
 
     Args:
-        command: of the program.
+        command: the program and its arguments.
         samples: float32 ``(n,)``.
         hop: seconds that are written at once.
-        warm_up: seconds at the beginning of which nothing is measured.
+        warm_up: seconds at the beginning that are not measured.
         errors: where its standard error goes, as subprocess takes it.
 
     Returns:
-        Processor seconds for a second of sound, and its largest resident size in bytes.
+        Processor seconds for a second of sound, and the program's largest resident size in bytes.
 
     Raises:
-        KwsError: it ended before its time.
+        KwsError: the program ended early.
     """
     data = to_bytes(samples)
     size = 2 * round(hop * _RATE)
@@ -126,8 +110,23 @@ def live(
 
 
 def to_bytes(samples: Float32Array) -> bytes:
-    """Little-endian 16-bit samples."""
+    """Return samples as little-endian 16-bit integers."""
     return (np.clip(samples, -1, 1) * 32767).astype("<i2").tobytes()
+
+
+def _start_up(arguments: Sequence[str]) -> tuple[float, float]:
+    """Return the seconds and the processor seconds until the process prints the posteriors of the first window."""
+    began = time.perf_counter()
+    with _started(_listen([*arguments, "--scores", "-"]), subprocess.PIPE) as process:
+        _feed(process, bytes(2 * _RATE))
+        assert process.stderr is not None
+        line = process.stderr.readline()
+        taken = time.perf_counter() - began
+        used = time.clock_gettime(_processor_clock(process.pid))
+        if not line.startswith(b"{"):
+            raise KwsError(f"kws listen did not start: {line.decode(errors='replace').strip()}")
+        process.stderr.close()
+    return taken, used
 
 
 def _listen(arguments: Sequence[str]) -> list[str]:
@@ -149,15 +148,15 @@ def _feed(process: subprocess.Popen[bytes], data: bytes) -> None:
     try:
         process.stdin.write(data)
     except BrokenPipeError:
-        if process.stderr is None:  # else what it said is read there
-            raise KwsError(f"{process.args!r} ended before its time") from None
+        if process.stderr is None:  # otherwise the caller reads the reason there
+            raise KwsError(f"{process.args!r} ended early") from None
 
 
 def _processor_clock(pid: int) -> int:
-    """The clock that counts the processor time of another process (clock_getcpuclockid of POSIX)."""
+    """Return the clock of another process's processor time (clock_getcpuclockid of POSIX)."""
     clock = ctypes.c_int()
     if ctypes.CDLL(None).clock_getcpuclockid(pid, ctypes.byref(clock)):
-        raise KwsError("this system does not tell the processor time of other processes")
+        raise KwsError("this system does not show the processor time of other processes")
     return clock.value
 
 
@@ -165,11 +164,11 @@ def _peak_memory(pid: int) -> int:
     for line in Path(f"/proc/{pid}/status").read_text(encoding="ascii").splitlines():
         if line.startswith("VmHWM:"):
             return int(line.split()[1]) * 1024
-    raise KwsError("this system does not tell the memory of other processes")
+    raise KwsError("this system does not show the memory of other processes")
 
 
 def _speech(seconds: float) -> Float32Array:
-    """Noise that swells and fades four times a second over a floor 40 decibels below."""
+    """Return noise that swells and fades four times a second over a floor 40 decibels below."""
     size = round(seconds * _RATE)
     swell = np.sin(2 * np.pi * 4 * np.arange(size) / _RATE).clip(0) ** 2
     return (_noise(size) * (0.001 + 0.1 * swell)).astype(np.float32)

@@ -24,9 +24,6 @@ def test_every_part_has_its_cost(model_folder: Path) -> None:
     assert 0 < cost.window_median <= cost.window_99
     assert 10e6 < cost.memory < 10e9
     assert 0 < cost.file < 1
-    assert 0 < cost.stream < 1
-    assert list(cost.batches) == [1, 2, 4, 8]  # two seconds have eleven windows
-    assert all(rate > 1 for rate in cost.batches.values())
 
 
 @pytest.mark.process
