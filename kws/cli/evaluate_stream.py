@@ -15,7 +15,7 @@ from kws.errors import UsageError
 if TYPE_CHECKING:
     from rich.progress import Progress
 
-    from kws.evaluation.posterior_cache import ScoredStream, StreamScorer
+    from kws.evaluation.scoring import ScoredStream, StreamScorer
     from kws.evaluation.stream import Evaluation
     from kws.inference.model import Model
 
@@ -93,7 +93,7 @@ def run(options: argparse.Namespace) -> int:
     from rich.console import Console  # noqa: PLC0415
     from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn  # noqa: PLC0415
 
-    from kws.evaluation.posterior_cache import StreamScorer  # noqa: PLC0415
+    from kws.evaluation.scoring import StreamScorer  # noqa: PLC0415
     from kws.evaluation.stream import evaluate  # noqa: PLC0415
 
     _check(options)

@@ -10,8 +10,8 @@ import numpy.typing as npt
 
 from kws.decision import DecisionSettings
 from kws.evaluation.matching import Fire, Judge, Kind
-from kws.evaluation.posterior_cache import ScoredStream
-from kws.evaluation.sweep import THRESHOLDS, Track
+from kws.evaluation.scoring import ScoredStream
+from kws.evaluation.sweep import THRESHOLDS, KeywordSweep
 from kws.types import Float64Array
 
 Counts = npt.NDArray[np.int64]
@@ -95,10 +95,10 @@ def _count(
 ) -> dict[Kind, Counts]:
     """How often each kind of verdict falls in one stream at each threshold."""
     counts = {kind: np.zeros(len(thresholds), np.int64) for kind in Kind}
-    track = Track(stream.stretch, keyword, settings, lowest=thresholds[0])
+    sweep = KeywordSweep(stream.cache, keyword, settings, lowest=thresholds[0])
     before: list[Fire] | None = None
     for place, threshold in enumerate(thresholds):
-        fires = track.fires(threshold)
+        fires = sweep.fires(threshold)
         if fires == before:
             for count in counts.values():
                 count[place] = count[place - 1]

@@ -63,7 +63,7 @@ def _label(fields: tuple[str, ...], place: str) -> LabelledWord:
             raise UsageError(f"{place}: {name} {field!r} is no number of seconds") from None
     start, end = seconds
     if not (math.isfinite(end) and 0 <= start < end):
-        raise UsageError(f"{place}: from {start:g} s to {end:g} s is no stretch of time; start must lie before end")
+        raise UsageError(f"{place}: from {start:g} s to {end:g} s is not a time span; start must be before end")
     if not fields[2]:
         raise UsageError(f"{place}: names no word")
     return LabelledWord(start, end, fields[2])

@@ -28,7 +28,7 @@ from typing import NamedTuple
 from kws.decision import DecisionSettings
 from kws.decision.isolation import SLACK
 from kws.evaluation.labels import LabelledWord
-from kws.evaluation.posterior_cache import ScoredStream, Utterance
+from kws.evaluation.scoring import ScoredStream, Utterance
 
 #: Seconds after a word's end in which its detection may come.
 TOLERANCE = 0.75

@@ -10,7 +10,7 @@ import numpy as np
 from kws.decision import DecisionSettings
 from kws.evaluation.labels import LabelledWord
 from kws.evaluation.matching import Fire, Judge, Kind, Verdict
-from kws.evaluation.posterior_cache import ScoredStream
+from kws.evaluation.scoring import ScoredStream
 
 _Z = 1.959964  # 95 % of a normal distribution lie within so many deviations
 
@@ -101,9 +101,9 @@ def judge(
 
 def decide(stream: ScoredStream, settings: DecisionSettings) -> dict[str, list[Fire]]:
     """What the decision layer makes of a stream, by keyword."""
-    rate = stream.stretch.sample_rate
+    rate = stream.cache.sample_rate
     fires: dict[str, list[Fire]] = {keyword: [] for keyword in settings.keywords}
-    for decision in stream.stretch.decide(settings):
+    for decision in stream.cache.decide(settings):
         for fired in decision.fired:
             fires[fired.keyword].append(Fire(fired.end / rate, fired.score))
     return fires

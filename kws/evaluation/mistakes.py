@@ -9,7 +9,7 @@ import numpy as np
 from kws.decision import DecisionSettings
 from kws.evaluation.labels import LabelledWord
 from kws.evaluation.matching import Kind, Verdict
-from kws.evaluation.posterior_cache import ScoredStream
+from kws.evaluation.scoring import ScoredStream
 from kws.evaluation.stream import OperatingPoint
 from kws.types import Float64Array
 
@@ -120,19 +120,19 @@ def find_mistakes(point: OperatingPoint, tolerance: dict[str, float]) -> list[Mi
 
 def timeline(mistake: Mistake, settings: DecisionSettings) -> Timeline:
     """Return the scores from :data:`BEFORE` to :data:`AFTER` a mistake."""
-    stretch = mistake.stream.stretch
+    cache = mistake.stream.cache
     rows = _rows(mistake.stream, settings, mistake.time - BEFORE, mistake.time + AFTER)
-    averages = stretch.averages(settings.windows(mistake.keyword))[rows]
-    column = stretch.labels.index(mistake.keyword)
+    averages = cache.averages(settings.windows(mistake.keyword))[rows]
+    column = cache.labels.index(mistake.keyword)
     others = averages.copy()
     others[:, column] = -1.0
     peak = int(averages[:, column].argmax()) if len(averages) else 0
     rival = int(others[peak].argmax()) if len(others) else 0
     return Timeline(
         times=_ends(mistake.stream, settings)[rows],
-        posteriors=stretch.posteriors[rows, column].astype(np.float64),
+        posteriors=cache.posteriors[rows, column].astype(np.float64),
         averages=averages[:, column],
-        rival=stretch.labels[rival],
+        rival=cache.labels[rival],
         rivals=averages[:, rival],
     )
 
@@ -141,12 +141,12 @@ def _peak(stream: ScoredStream, label: LabelledWord, point: OperatingPoint, tole
     """The highest score while a detection could have been of a label."""
     settings = point.settings
     rows = _rows(stream, settings, label.start, label.end + tolerance[label.word])
-    return float(stream.stretch.scores(label.word, settings)[rows].max(initial=0.0))
+    return float(stream.cache.scores(label.word, settings)[rows].max(initial=0.0))
 
 
 def _ends(stream: ScoredStream, settings: DecisionSettings) -> Float64Array:
-    stretch = stream.stretch
-    return stretch.first_end / stretch.sample_rate + np.arange(len(stretch.posteriors), dtype=np.float64) * settings.hop
+    cache = stream.cache
+    return cache.first_end / cache.sample_rate + np.arange(len(cache.posteriors), dtype=np.float64) * settings.hop
 
 
 def _rows(stream: ScoredStream, settings: DecisionSettings, begin: float, end: float) -> slice:

@@ -1,187 +1,121 @@
-"""What a model says of whole recordings, kept: everything after is counted from it again and again.
-
-Recordings of plain speech are short and many. They are heard as one stream, with a second of silence before, between
-and after, so that each word in them stands in the middle of sound like any other; only their own time counts as
-heard.
-"""
+"""The posteriors of one stream, kept so that decisions can be tried on them again and again."""
 
 from __future__ import annotations
 
-import hashlib
-from bisect import bisect_right
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
-from pathlib import Path
-from typing import TypeAlias
+from collections.abc import Sequence
 
 import numpy as np
 
-from kws.audio.file import FileSource
-from kws.corpus.cache import Arrays, remember
-from kws.corpus.recordings import audio_files, read_audio
-from kws.corpus.transcripts import transcripts
-from kws.errors import UsageError
-from kws.evaluation.labels import LabelledWord, read_labels
-from kws.evaluation.posterior_stream import PosteriorStream
-from kws.inference.model import Model
-from kws.pipeline.pipeline import hear, score
-from kws.types import AudioBlock
-
-#: Is told how much is done, of how much.
-Progress: TypeAlias = Callable[[float, float], None]
+from kws.audio.noise_floor import Floor
+from kws.decision import Decider, Decision, DecisionSettings
+from kws.decision.context import Context
+from kws.decision.keyword import Grid
+from kws.decision.smoothing import ONE, to_counts
+from kws.types import UNKNOWN, Float32Array, Float64Array
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Utterance:
-    """One recording of plain speech within a stream.
+class PosteriorCache:
+    """The network's output for each window of one uninterrupted stream.
 
     Attributes:
-        path: its file.
-        start, end: of its sound in the stream, in seconds.
-        said: how often each word is in its transcript; empty without one.
+        labels: of each posterior.
+        posteriors: float32 ``(windows, labels)``.
+        first_end: the position at the end of the first window, in samples.
+        levels: of each window's newest hop, in decibels; None if no keyword asks for the sound around it.
+        sample_rate: hertz, of all positions.
+        window: samples under one window.
     """
 
-    path: Path
-    start: float
-    end: float
-    said: Mapping[str, int]
+    def __init__(
+        self,
+        labels: Sequence[str],
+        posteriors: Float32Array,
+        *,
+        first_end: int = 16000,
+        levels: Sequence[float] | None = None,
+        sample_rate: int = 16000,
+        window: int = 16000,
+    ) -> None:
+        self.labels = tuple(labels)
+        self.posteriors = posteriors
+        self.first_end = first_end
+        self.levels = levels
+        self.sample_rate = sample_rate
+        self.window = window
+        self._averages: dict[int, Float64Array] = {}
+        self._silent: dict[int, list[bool]] = {}
+        self._speech: dict[int, Float64Array] = {}
+
+    def grid(self, settings: DecisionSettings) -> Grid:
+        """Return the grid of the windows."""
+        return Grid(self.sample_rate, round(settings.hop * self.sample_rate), self.window)
+
+    def decide(self, settings: DecisionSettings) -> list[Decision]:
+        """Return the decisions of :class:`Decider` on each window and at the end, without the empty ones."""
+        decider = Decider(self.labels, settings, sample_rate=self.sample_rate, window=self.window)
+        levels: Sequence[float | None] = [None] * len(self.posteriors) if self.levels is None else self.levels
+        silent = self.silent(settings) or [False] * len(self.posteriors)
+        decisions = [
+            decider.step(row, self.first_end + place * decider.hop, level, silent=quiet)
+            for place, (row, level, quiet) in enumerate(zip(self.posteriors, levels, silent, strict=True))
+        ]
+        return [decision for decision in (*decisions, decider.reset()) if decision]
+
+    def averages(self, windows: int) -> Float64Array:
+        """Return the averages over so many windows, float64 ``(windows, labels)``: computed once."""
+        if windows not in self._averages:
+            self._averages[windows] = smooth(self.posteriors, windows)
+        return self._averages[windows]
+
+    def scores(self, keyword: str, settings: DecisionSettings) -> Float64Array:
+        """Return a keyword's score at each window, float64 ``(windows,)``: its average, reduced by speech before it.
+
+        Raises:
+            ValueError: speech reduces it, and the levels are missing.
+        """
+        averages = self.averages(settings.windows(keyword))[:, self.labels.index(keyword)]
+        weight = settings.keywords[keyword].speech_before
+        return averages * (1.0 - weight * self.speech(settings)) if weight else averages
+
+    def speech(self, settings: DecisionSettings) -> Float64Array:
+        """Return :attr:`Context.speech` at each window, float64 ``(windows,)``: computed once.
+
+        Raises:
+            ValueError: the levels are missing.
+        """
+        grid = self.grid(settings)
+        if grid.hop not in self._speech:
+            if self.levels is None:
+                raise ValueError("a keyword asks what was around it: each window needs its level")
+            unknown = self.posteriors[:, self.labels.index(UNKNOWN)].tolist()
+            context, speech = Context(grid), []
+            for posterior, quiet in zip(unknown, self.silent(settings), strict=True):
+                context.push(posterior, silent=quiet)
+                speech.append(context.speech)
+            self._speech[grid.hop] = np.array(speech, np.float64)
+        return self._speech[grid.hop]
+
+    def silent(self, settings: DecisionSettings) -> list[bool]:
+        """Return True for each window that held only the noise floor: computed once; empty without levels."""
+        hop = self.grid(settings).hop
+        if hop not in self._silent:
+            floor = Floor.under(self.window, hop, self.sample_rate)
+            self._silent[hop] = [place > 0 and floor.step(level) for place, level in enumerate(self.levels or ())]
+        return self._silent[hop]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class ScoredStream:
-    """A stream, heard to its end.
-
-    Attributes:
-        name: of the recording or the folder.
-        seconds: of sound.
-        stretch: the posteriors of its windows.
-        labels: the words that were said in it, by start.
-        utterances: the recordings of plain speech that it is made of; empty where it has labels.
-    """
-
-    name: str
-    seconds: float
-    stretch: PosteriorStream
-    labels: tuple[LabelledWord, ...] = ()
-    utterances: tuple[Utterance, ...] = ()
-
-    def utterance(self, time: float) -> Utterance | None:
-        """The recording that was playing at a time, or had last played."""
-        if not self.utterances:
-            return None
-        return self.utterances[max(0, bisect_right(self.utterances, time, key=lambda each: each.start) - 1)]
-
-
-class StreamScorer:
-    """Asks a model about every window of recordings.
+def smooth(posteriors: Float32Array, windows: int) -> Float64Array:
+    """Return all averages of a stream: row by row those of :class:`kws.decision.smoothing.RunningMean`, bit for bit.
 
     Args:
-        model: to ask.
-        hop: seconds from one window to the next.
-        cache: a folder that keeps what the model said, for the next time.
+        posteriors: float32 ``(n, labels)``.
+        windows: averaged, at least one.
+
+    Returns:
+        float64 ``(n, labels)``; zero in the first ``windows - 1`` rows, where there is no average yet.
     """
-
-    def __init__(self, model: Model, hop: float, *, cache: Path | None = None) -> None:
-        self._model = model
-        self._rate = model.front_end.sample_rate
-        self._hop = round(hop * self._rate)
-        self._cache = cache
-
-    def labelled(self, audio: Path, labels: Path, progress: Progress | None = None) -> ScoredStream:
-        """Hear a recording whose words are labelled.
-
-        Raises:
-            UsageError: the labels cannot be read or belong to a longer recording.
-            AudioError: the recording cannot be read.
-        """
-        said = read_labels(labels)
-        with FileSource(audio) as source:
-            seconds = source.length or 0.0
-            if said and (last := max(label.end for label in said)) > seconds + 0.1:
-                raise UsageError(
-                    f"{labels}: a word ends at {last:.2f} s, but {audio} is {seconds:.2f} s long; "
-                    "give each recording before its own labels"
-                )
-            blocks = _reporting(hear(source, self._model), seconds * self._rate, progress)
-            arrays = self._remember([audio], lambda: self._score(blocks))
-        return ScoredStream(str(audio), seconds, self._stretch(arrays), labels=said)
-
-    def plain(self, folder: Path, progress: Progress | None = None) -> ScoredStream:
-        """Hear a folder of plain speech, or of anything else in which a keyword is false unless a transcript has it.
-
-        Raises:
-            UsageError: no such folder, or no recordings in it.
-            AudioError: a recording cannot be read.
-        """
-        files = audio_files(folder)
-        if not files:
-            raise UsageError(f"{folder}: no recordings (.wav, .flac or .ogg)")
-        arrays = self._remember(files, lambda: self._hear_all(files, progress))
-        said = transcripts(folder)
-        utterances = tuple(
-            Utterance(path, start / self._rate, end / self._rate, Counter(said.get(path.stem, ())))
-            for path, (start, end) in zip(files, arrays["extents"].tolist(), strict=True)
-        )
-        seconds = sum(utterance.end - utterance.start for utterance in utterances)
-        return ScoredStream(str(folder), seconds, self._stretch(arrays), utterances=utterances)
-
-    def _hear_all(self, files: Sequence[Path], progress: Progress | None) -> Arrays:
-        """Hear recordings as one stream; adds their extents, int64 ``(files, 2)``, in samples."""
-        silence = np.zeros(self._model.front_end.window, np.float32)
-        extents = []
-
-        def blocks() -> Iterator[AudioBlock]:
-            yield AudioBlock(silence, 0)
-            position = len(silence)
-            for done, path in enumerate(files, 1):
-                sound = read_audio(path)
-                extents.append((position, position + len(sound)))
-                yield AudioBlock(np.concatenate((sound, silence)), position)
-                position += len(sound) + len(silence)
-                if progress:
-                    progress(done, len(files))
-
-        return {**self._score(blocks()), "extents": np.array(extents, np.int64)}
-
-    def _stretch(self, arrays: Arrays) -> PosteriorStream:
-        window = self._model.front_end.window
-        return PosteriorStream(
-            self._model.labels,
-            arrays["posteriors"],
-            first_end=int(arrays["first_end"]),
-            levels=arrays["levels"].tolist(),
-            sample_rate=self._rate,
-            window=window,
-        )
-
-    def _remember(self, files: Sequence[Path], compute: Callable[[], Arrays]) -> Arrays:
-        """What was computed for these files before, or now."""
-        return remember(self._cache / f"{self._key(files)}.npz" if self._cache else None, compute)
-
-    def _score(self, blocks: Iterable[AudioBlock]) -> Arrays:
-        """The posteriors of all windows, float32 ``(windows, labels)``, their levels, and where the first ends."""
-        rows, levels, ends = [], [], []
-        for scored in score(self._model, self._hop, blocks):
-            rows.append(scored.posteriors)
-            levels.append(scored.level)
-            ends.append(scored.end)
-        posteriors = np.array(rows, np.float32).reshape(-1, len(self._model.labels))
-        return {"posteriors": posteriors, "levels": np.array(levels, np.float64), "first_end": np.array(ends[0])}
-
-    def _key(self, files: Sequence[Path]) -> str:
-        """What the posteriors depend on, as the name of a file."""
-        description, network = self._model.description, self._model.network
-        key = hashlib.sha256(f"{description.front_end} {network.interpreter} {self._hop} 2\0".encode())
-        key.update(description.sha256[self._model.path.name].encode())
-        for path in files:
-            status = path.stat()
-            key.update(f"{path.resolve()}\0{status.st_size}\0{status.st_mtime_ns}\0".encode())
-        return key.hexdigest()[:32]
-
-
-def _reporting(blocks: Iterator[AudioBlock], samples: float, progress: Progress | None) -> Iterator[AudioBlock]:
-    for block in blocks:
-        yield block
-        if progress:
-            progress(min(block.end, samples), samples)
+    sums = np.cumsum(to_counts(posteriors), axis=0)
+    sums[windows:] -= sums[:-windows].copy()
+    averages = sums / (windows * ONE)
+    averages[: windows - 1] = 0.0
+    return averages

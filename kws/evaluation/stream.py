@@ -10,7 +10,7 @@ from kws.evaluation.choose import Choice, choose
 from kws.evaluation.curves import Curve, sweep
 from kws.evaluation.matching import TOLERANCE, tolerances
 from kws.evaluation.measure import Figures, Judged, decide, figures, judge
-from kws.evaluation.posterior_cache import Progress, ScoredStream
+from kws.evaluation.scoring import Progress, ScoredStream
 
 
 @dataclass(frozen=True, slots=True, eq=False)

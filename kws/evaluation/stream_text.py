@@ -13,7 +13,7 @@ from rich.table import Table
 from kws.evaluation.choose import as_toml, describe
 from kws.evaluation.curves import compared, together
 from kws.evaluation.measure import Figures, percent, seconds
-from kws.evaluation.posterior_cache import ScoredStream
+from kws.evaluation.scoring import ScoredStream
 from kws.evaluation.stream import Evaluation, OperatingPoint
 
 #: False accepts an hour of the short table's rows, at most; the report and --json have every threshold.

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kws.decision import Decider, Decision, DecisionSettings, GateSettings, KeywordSettings
-from kws.evaluation.posterior_stream import PosteriorStream
+from kws.evaluation.posterior_cache import PosteriorCache
 from kws.types import SILENCE, Float32Array
 
 from .reference import Reference
@@ -105,7 +105,7 @@ def test_one_hump_is_one_detection_at_most(rows: Float32Array, chosen: DecisionS
     decisions = run(chosen, rows)
     for column, keyword in enumerate(LABELS[1:], 1):
         ends = [fired.end for decision in decisions for fired in decision.fired if fired.keyword == keyword]
-        averages = PosteriorStream(LABELS, rows).averages(chosen.windows(keyword))[:, column]
+        averages = PosteriorCache(LABELS, rows).averages(chosen.windows(keyword))[:, column]
         for first, second in pairwise(ends):
             assert second - first >= round(chosen.keywords[keyword].refractory * 16000)
             between = averages[(first - WINDOW) // HOP : (second - WINDOW) // HOP]
@@ -145,7 +145,7 @@ def test_a_new_stretch_knows_nothing_of_the_one_before(data: st.DataObject, chos
 @given(rows=sixteenths(), chosen=SETTINGS.flatmap(with_isolation), data=st.data())
 def test_a_whole_stretch_at_once_is_the_same(rows: Float32Array, chosen: DecisionSettings, data: st.DataObject) -> None:
     levels = data.draw(levels_of(rows))
-    stretch = PosteriorStream(LABELS, rows, first_end=48000, levels=levels)
+    stretch = PosteriorCache(LABELS, rows, first_end=48000, levels=levels)
     expected = [decision for decision in run(chosen, rows, 48000, levels) if decision]
     assert stretch.decide(chosen) == expected
     assert stretch.decide(chosen) == expected

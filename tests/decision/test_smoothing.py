@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as arrays
 
 from kws.decision.smoothing import ONE, RunningMean, to_counts
-from kws.evaluation.posterior_stream import smooth
+from kws.evaluation.posterior_cache import smooth
 from kws.types import Float32Array
 
 POSTERIORS = arrays.arrays(

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from kws.evaluation.labels import LabelledWord
 from kws.evaluation.matching import Fire, Judge, Kind, tolerances
-from kws.evaluation.posterior_cache import Utterance
+from kws.evaluation.scoring import Utterance
 from tests.support.posteriors import KEYWORDS, heard, settings
 
 LETTERS = {Kind.HIT: "h", Kind.DUPLICATE: "d", Kind.WRONG: "w", Kind.FALSE: "f", Kind.EXCUSED: "e"}

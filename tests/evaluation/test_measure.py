@@ -14,7 +14,7 @@ from kws.evaluation.labels import LabelledWord
 from kws.evaluation.matching import tolerances
 from kws.evaluation.measure import Figures, decide, figures, judge, percent, poisson, seconds, wilson
 from kws.evaluation.mistakes import MISSED, NO_WORD, OTHER_WORD, confusion, find_mistakes, timeline
-from kws.evaluation.posterior_cache import ScoredStream
+from kws.evaluation.scoring import ScoredStream
 from kws.evaluation.stream import OperatingPoint, evaluate
 from tests.support.posteriors import KEYWORDS, Activation, heard, settings
 

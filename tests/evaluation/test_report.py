@@ -15,8 +15,8 @@ from kws.errors import UsageError
 from kws.evaluation.curves import compared, together
 from kws.evaluation.labels import LabelledWord
 from kws.evaluation.plots import LogAxis, det, keyword_dets
-from kws.evaluation.posterior_cache import ScoredStream, Utterance
 from kws.evaluation.report import MOST_MISTAKES, page
+from kws.evaluation.scoring import ScoredStream, Utterance
 from kws.evaluation.stream import Evaluation, evaluate
 from kws.evaluation.stream_json import as_dict
 from kws.evaluation.stream_text import print_evaluation, rough

@@ -13,7 +13,7 @@ import soundfile
 
 from kws.cli import main
 from kws.errors import UsageError
-from kws.evaluation.posterior_cache import StreamScorer
+from kws.evaluation.scoring import StreamScorer
 from kws.inference.model import Model
 from tests.support.toy_model import PITCHES, RATE, tone, write_clips, write_model
 
@@ -111,14 +111,14 @@ def test_what_the_model_said_is_remembered(folder: Path, tmp_path: Path) -> None
     calls: list[float] = []
     again = listener().plain(folder / "speech", lambda done, total: calls.append(done / total))
     assert calls == []
-    np.testing.assert_array_equal(fresh.stretch.posteriors, again.stretch.posteriors)
-    assert fresh.stretch.levels == again.stretch.levels
+    np.testing.assert_array_equal(fresh.cache.posteriors, again.cache.posteriors)
+    assert fresh.cache.levels == again.cache.levels
     assert [(each.path, each.start, each.end, each.said) for each in fresh.utterances] == [
         (each.path, each.start, each.end, each.said) for each in again.utterances
     ]
     other = listener(0.1).plain(folder / "speech", lambda done, total: calls.append(done / total))
     assert calls == pytest.approx([1 / 3, 2 / 3, 1])
-    assert len(other.stretch.posteriors) == pytest.approx(len(fresh.stretch.posteriors) / 2, abs=1)
+    assert len(other.cache.posteriors) == pytest.approx(len(fresh.cache.posteriors) / 2, abs=1)
 
 
 def test_recordings_of_speech_are_one_stream_with_silence_round_each(folder: Path) -> None:
@@ -129,7 +129,7 @@ def test_recordings_of_speech_are_one_stream_with_silence_round_each(folder: Pat
         ("2-0.flac", 7.0, 8.5, {}),
     ]
     assert heard.seconds == 2.5 + 1.5 + 1.5
-    assert len(heard.stretch.posteriors) == (9.5 - 1) / 0.05 + 1
+    assert len(heard.cache.posteriors) == (9.5 - 1) / 0.05 + 1
     assert [heard.utterance(time).path.name for time in (0.5, 4.4, 4.5, 9.4) if heard.utterance(time)] == [  # type: ignore[union-attr]
         "1-0.flac", "1-0.flac", "1-1.flac", "2-0.flac",
     ]  # fmt: skip

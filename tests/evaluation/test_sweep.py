@@ -1,4 +1,4 @@
-"""The fast sweep against the real Decider, at every threshold and on posteriors of every shape."""
+"""The sweep of one keyword against the whole decision layer, at every threshold, on posteriors of every shape."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kws.decision import DecisionSettings, KeywordSettings
-from kws.evaluation.posterior_stream import PosteriorStream
-from kws.evaluation.sweep import THRESHOLDS, Track
+from kws.evaluation.posterior_cache import PosteriorCache
+from kws.evaluation.sweep import THRESHOLDS, KeywordSweep
 from kws.types import SILENCE, UNKNOWN, Float32Array
 
 LABELS = (SILENCE, UNKNOWN, "on", "off")
@@ -51,9 +51,9 @@ def keyword_settings(draw: st.DrawFn) -> KeywordSettings:
     )
 
 
-def decided(stretch: PosteriorStream, chosen: DecisionSettings, keyword: str) -> list[tuple[float, float]]:
+def decided(cache: PosteriorCache, chosen: DecisionSettings, keyword: str) -> list[tuple[float, float]]:
     """Where the real Decider fires a keyword; the score that is decided is in hand at the decision."""
-    fired = [fired for decision in stretch.decide(chosen) for fired in decision.fired if fired.keyword == keyword]
+    fired = [fired for decision in cache.decide(chosen) for fired in decision.fired if fired.keyword == keyword]
     return [(each.end / 16000, each.score) for each in fired]
 
 
@@ -62,13 +62,13 @@ def decided(stretch: PosteriorStream, chosen: DecisionSettings, keyword: str) ->
 def test_it_fires_where_the_decider_does(data: st.DataObject) -> None:
     rows = data.draw(posteriors())
     levels = data.draw(st.lists(st.sampled_from([-60.0, -40.0, -20.0]), min_size=len(rows), max_size=len(rows)))
-    stretch = PosteriorStream(LABELS, rows, levels=levels)
+    cache = PosteriorCache(LABELS, rows, levels=levels)
     keywords = {"on": data.draw(keyword_settings()), "off": data.draw(keyword_settings())}
     chosen = DecisionSettings(keywords=keywords)
-    track = Track(stretch, "on", chosen)
+    sweep = KeywordSweep(cache, "on", chosen)
     for threshold in (None, *data.draw(st.lists(st.sampled_from(THRESHOLDS), min_size=1, max_size=4))):
         expected = chosen if threshold is None else chosen.with_threshold("on", threshold)
-        assert track.fires(threshold) == decided(stretch, expected, "on")
+        assert sweep.fires(threshold) == decided(cache, expected, "on")
 
 
 @pytest.mark.parametrize("threshold", [0.1, 0.5, 0.81, 0.999])
@@ -77,7 +77,7 @@ def test_long_random_streams(threshold: float) -> None:
     walk = np.cumsum(rng.normal(0, 0.6, (20000, 4)), axis=0)
     walk -= np.stack([np.convolve(walk[:, i], np.ones(200) / 200, "same") for i in range(4)], axis=1)
     rows = (np.exp(walk) / np.exp(walk).sum(axis=1, keepdims=True)).astype(np.float32)
-    stretch = PosteriorStream(LABELS, rows, levels=rng.uniform(-60, -20, len(rows)).tolist())
+    cache = PosteriorCache(LABELS, rows, levels=rng.uniform(-60, -20, len(rows)).tolist())
     plain = KeywordSettings()
     keywords = {
         "on": plain,
@@ -85,8 +85,8 @@ def test_long_random_streams(threshold: float) -> None:
     }
     chosen = DecisionSettings(keywords=keywords)
     for keyword in keywords:
-        fires = Track(stretch, keyword, chosen).fires(threshold)
-        assert fires == decided(stretch, chosen.with_threshold(keyword, threshold), keyword)
+        fires = KeywordSweep(cache, keyword, chosen).fires(threshold)
+        assert fires == decided(cache, chosen.with_threshold(keyword, threshold), keyword)
         assert len(fires) > 20 or threshold == 0.999
 
 
@@ -96,9 +96,9 @@ def test_it_takes_the_settings_as_they_are() -> None:
     keyword = KeywordSettings(threshold=0.75, release=0.5, near=0.75, smoothing=0.05, refractory=0.0)
     low = replace(keyword, release=0.25, near=0.75)
     chosen = DecisionSettings(keywords={"on": keyword, "off": low})
-    assert len(Track(PosteriorStream(LABELS, rows), "on", chosen).fires()) == 2
+    assert len(KeywordSweep(PosteriorCache(LABELS, rows), "on", chosen).fires()) == 2
     chosen = DecisionSettings(keywords={"on": low, "off": low})
-    assert len(Track(PosteriorStream(LABELS, rows), "on", chosen).fires()) == 1
+    assert len(KeywordSweep(PosteriorCache(LABELS, rows), "on", chosen).fires()) == 1
 
 
 def test_thresholds_are_rising_and_within_range() -> None:

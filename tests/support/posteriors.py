@@ -9,8 +9,8 @@ import numpy as np
 
 from kws.decision import DecisionOptions, DecisionSettings, Options, resolve
 from kws.evaluation.labels import LabelledWord
-from kws.evaluation.posterior_cache import ScoredStream, Utterance
-from kws.evaluation.posterior_stream import PosteriorStream
+from kws.evaluation.posterior_cache import PosteriorCache
+from kws.evaluation.scoring import ScoredStream, Utterance
 from kws.types import SILENCE, UNKNOWN
 
 KEYWORDS = ("on", "off", "stop")
@@ -48,4 +48,4 @@ def heard(
         first = round((time - 1) / HOP)
         posteriors[first : first + round(length / HOP), names.index(keyword)] = score
     posteriors[:, 0] = 1 - posteriors[:, 1:].sum(axis=1)
-    return ScoredStream(name, seconds, PosteriorStream(names, posteriors), tuple(sorted(labels)), tuple(utterances))
+    return ScoredStream(name, seconds, PosteriorCache(names, posteriors), tuple(sorted(labels)), tuple(utterances))
