@@ -19,7 +19,7 @@ from kws.decision import Options
 from kws.errors import OptionError
 from kws.publishers.exec import ExecOptions
 from kws.publishers.mqtt import HermesOptions, HomeAssistantOptions, MqttOptions
-from kws.publishers.mqtt.settings import Site
+from kws.publishers.mqtt.topics import Site
 from kws.publishers.stdout import LineOptions
 
 Positive = Annotated[int, msgspec.Meta(ge=1, le=1024)]

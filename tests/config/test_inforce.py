@@ -78,7 +78,10 @@ def configurations(draw: st.DrawFn) -> dict[str, Any]:
     if draw(st.booleans()):
         for source in sources:
             source["home_assistant"] = draw(st.fixed_dictionaries({}, optional={"name": text.filter(bool)}))
-        tables["mqtt"] = {"prefix": draw(text), "max_age": draw(st.floats(0.1, 9))}
+        tables["mqtt"] = {
+            "prefix": draw(st.sampled_from(["kws", "home/voice", "küche"])),
+            "max_age": draw(st.floats(0.1, 9)),
+        }
     if draw(st.booleans()):
         tables["exec"] = {"command": draw(text), "commands": {"go go": draw(st.lists(text))}}
     return tables

@@ -9,7 +9,7 @@ import json
 
 import msgspec
 
-from kws.publishers.mqtt.topics import Message, level
+from kws.publishers.mqtt.topics import Level, Message, level
 from kws.types import Detection
 
 TOGGLE_ON, TOGGLE_OFF = "hermes/hotword/toggleOn", "hermes/hotword/toggleOff"
@@ -21,7 +21,7 @@ class HermesOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """The table ``hermes``. ``site`` is the ``siteId``; None for the site of MQTT."""
 
     enabled: bool = False
-    site: str | None = None
+    site: Level | None = None
 
 
 def detected(detection: Detection, *, site: str, version: str, threshold: float) -> Message:

@@ -15,7 +15,7 @@ import msgspec
 from kws.decision.settings import RANGES
 from kws.publishers.mqtt import topics as names
 from kws.publishers.mqtt.control import OFF, ON
-from kws.publishers.mqtt.topics import Message, Topics, identifier
+from kws.publishers.mqtt.topics import Message, Prefix, Topics, identifier
 
 BIRTH = "online"
 
@@ -32,7 +32,7 @@ class HomeAssistantOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unk
     """
 
     discovery: bool = True
-    prefix: str = "homeassistant"
+    prefix: Prefix = "homeassistant"
     form: Literal["device", "components"] = "device"
     name: str | None = None
     area: str | None = None

@@ -16,6 +16,7 @@ from urllib.parse import SplitResult, urlsplit
 import msgspec
 
 from kws.errors import OptionError, UsageError
+from kws.publishers.mqtt.topics import Prefix, Site, checked
 
 PASSWORD_VARIABLE = "KWS_MQTT_PASSWORD"  # noqa: S105 - its name
 _CREDENTIAL = "mqtt-password"
@@ -27,11 +28,6 @@ _SCHEMES = {
     "ws": (False, True, 80),
     "wss": (True, True, 443),
 }
-
-_SITE = "1 to 64 letters, digits, - or _ (A to Z)"
-
-#: The place that a microphone hears: one level of a topic, and part of an identifier.
-Site = Annotated[str, msgspec.Meta(pattern="^[A-Za-z0-9_-]{1,64}\\Z", description=_SITE)]
 
 
 class MqttOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -55,7 +51,7 @@ class MqttOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     url: str = "mqtt://localhost"
     site: Site | None = None
-    prefix: str = "kws"
+    prefix: Prefix = "kws"
     user: str | None = None
     password_file: str | None = None
     ca: str | None = None
@@ -137,10 +133,7 @@ def site_name(options: MqttOptions) -> str:
     """
     if options.site is None:
         return re.sub(r"[^A-Za-z0-9_-]", "_", socket.gethostname().partition(".")[0])[:64] or "kws"
-    try:
-        return msgspec.convert(options.site, Site)
-    except msgspec.ValidationError:
-        raise OptionError("site", f"must be {_SITE}, not {options.site!r}") from None
+    return checked("site", options.site, Site)
 
 
 def read_password(options: MqttOptions, environment: Mapping[str, str] = os.environ) -> str | None:

@@ -1,10 +1,17 @@
-"""All topics of a site."""
+"""All topics of a site, and the values that may be a part of them.
+
+The options that reach a topic have the types below. So a configuration is refused when it is read, by every command.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import re
+import unicodedata
 from dataclasses import dataclass
+from typing import Annotated, Any
+
+import msgspec
 
 from kws.errors import OptionError
 
@@ -13,7 +20,38 @@ ONLINE, OFFLINE = "online", "offline"
 #: The end of the topics that set and report whether the service listens.
 LISTENING = "listening"
 
-_UNSAFE = re.compile(r"[\x00-\x1f\x7f/+#\ud800-\udfff]")
+#: Characters that separate levels, match them, or cannot be sent.
+_UNSAFE = r"\x00-\x1f\x7f/+#\ud800-\udfff"
+
+
+def _text(pattern: str, description: str) -> Any:
+    return Annotated[str, msgspec.Meta(pattern=rf"\A{pattern}\Z", max_length=200, description=description)]
+
+
+#: The place that a microphone hears: one level of a topic, and part of an identifier.
+Site = _text("[A-Za-z0-9_-]{1,64}", "1 to 64 letters, digits, - or _ (A to Z)")
+
+#: One level of a topic of another protocol.
+Level = _text(f"[^{_UNSAFE}]+", "a name without /, + and #, of 1 to 200 characters")
+
+#: The levels that begin a topic. Topics that begin with $ are the broker's own.
+Prefix = _text(
+    rf"(?!\$)[^{_UNSAFE}]+(/[^{_UNSAFE}]+)*",
+    "levels of a topic such as home/voice, without +, # and a $ at the beginning",
+)
+
+
+def checked(field: str, value: str, kind: Any) -> str:
+    """Return a value that may be a part of a topic.
+
+    Raises:
+        OptionError: it is not of this type: :data:`Site`, :data:`Level` or :data:`Prefix`.
+    """
+    try:
+        msgspec.convert(value, kind)
+    except msgspec.ValidationError:
+        raise OptionError(field, f"must be {kind.__metadata__[0].description}, not {value!r}") from None
+    return value
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,17 +69,15 @@ class Topics:
     """The topics of one site; all begin with the levels of the prefix and the site.
 
     Raises:
-        OptionError: the prefix cannot begin a topic.
+        OptionError: a value cannot be a part of a topic.
     """
 
     prefix: str
     site: str
 
     def __post_init__(self) -> None:
-        if not self.prefix or any(not part or level(part) != part for part in self.prefix.split("/")):
-            raise OptionError("prefix", f"{self.prefix!r} must be levels of a topic without wildcards, such as kws")
-        if self.prefix.startswith("$"):
-            raise OptionError("prefix", "topics that begin with $ are the broker's own")
+        checked("prefix", self.prefix, Prefix)
+        checked("site", self.site, Site)
 
     @property
     def base(self) -> str:
@@ -77,8 +113,8 @@ def threshold(keyword: str) -> str:
 
 
 def level(text: str) -> str:
-    """Return a text as one level of a topic: separators, wildcards and what cannot be sent become ``_``."""
-    return _UNSAFE.sub("_", text)
+    """Return a text as one level of a topic: in NFC, with ``_`` for separators, wildcards and what cannot be sent."""
+    return re.sub(f"[{_UNSAFE}]", "_", unicodedata.normalize("NFC", text))
 
 
 def identifier(text: str) -> str:

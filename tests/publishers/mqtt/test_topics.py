@@ -36,6 +36,10 @@ def test_every_keyword_is_one_level_that_can_be_sent(keyword: str) -> None:
     assert not set("+#\0") & set(topic)
 
 
+def test_a_name_from_a_mac_has_the_same_topic() -> None:
+    assert level("ku\N{COMBINING DIAERESIS}che") == "küche"
+
+
 @pytest.mark.parametrize("word", ["on", "hey mycroft", "größer", "開けて"])
 def test_a_plain_keyword_stays_as_it_is(word: str) -> None:
     assert level(word) == word
