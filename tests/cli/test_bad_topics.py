@@ -27,7 +27,8 @@ def _the_log_stays_as_it_is() -> Iterator[None]:
     log = logging.getLogger("kws")
     before = log.level, log.propagate, log.handlers[:]
     yield
-    log.level, log.propagate, log.handlers[:] = before
+    log.setLevel(before[0])
+    log.propagate, log.handlers[:] = before[1:]
 
 
 @pytest.mark.parametrize("command", ["check", "run"])

@@ -46,7 +46,7 @@ def parse(path: str, payload: bytes, keywords: Iterable[str], *, retained: bool 
     if head != "threshold" or not separator:
         raise ControlError(f"there is no such setting; set/{LISTENING} and set/threshold/KEYWORD are")
     for keyword in keywords:
-        if level(keyword) == name:
+        if level(keyword) == level(name):
             return SetThreshold(keyword, _threshold(payload))
     raise ControlError(f"{name[:40]!r} is not a keyword; choose from {', '.join(keywords)}")
 

@@ -13,7 +13,7 @@ from tests.support.broker import Broker, Subscriber
 from tests.support.mqtt_publisher import running
 from tests.support.publishers import past
 
-KEYWORDS = ("on", "off", "hey mycroft", "a/b")
+KEYWORDS = ("on", "off", "hey mycroft", "a/b", "küche")
 
 
 @pytest.mark.parametrize(
@@ -28,6 +28,7 @@ KEYWORDS = ("on", "off", "hey mycroft", "a/b")
         ("threshold/off", b"0.01", SetThreshold("off", 0.01)),
         ("threshold/hey mycroft", b"0.5", SetThreshold("hey mycroft", 0.5)),
         ("threshold/a_b", b"0.5", SetThreshold("a/b", 0.5)),
+        ("threshold/ku\N{COMBINING DIAERESIS}che", b"0.5", SetThreshold("küche", 0.5)),  # from a Mac
     ],
 )
 def test_a_request_is_understood(path: str, payload: bytes, command: Request) -> None:
@@ -56,7 +57,7 @@ def test_a_request_is_understood(path: str, payload: bytes, command: Request) ->
         ("threshold/on", b"0", "0 is not within 0.01 to 1"),
         ("threshold/on", b"1.01", "1.01 is not within 0.01 to 1"),
         ("threshold/on", b"1e999", "inf is not within 0.01 to 1"),
-        ("threshold/one", b"0.5", "'one' is not a keyword; choose from on, off, hey mycroft, a/b"),
+        ("threshold/one", b"0.5", "'one' is not a keyword; choose from on, off, hey mycroft, a/b, küche"),
         ("threshold/", b"0.5", "'' is not a keyword"),
         ("threshold", b"0.5", "there is no such setting"),
         ("volume", b"11", "there is no such setting; set/listening and set/threshold/KEYWORD are"),
