@@ -23,20 +23,17 @@ class ControlError(KwsError):
     """A refused request. The message is one short line and quotes at most the beginning of the request."""
 
 
-def parse(path: str, payload: bytes, keywords: Iterable[str], *, retained: bool = False) -> Request:
+def parse(path: str, payload: bytes, keywords: Iterable[str]) -> Request:
     """Return a request.
 
     Args:
         path: the topic after ``set/``.
         payload: as received.
         keywords: of the model.
-        retained: whether the broker had retained it; retained requests are refused.
 
     Raises:
         ControlError: the setting does not exist, or the payload is not a value of it.
     """
-    if retained:
-        raise ControlError("a retained request; it would be obeyed again with each connection")
     if path == LISTENING:
         text = _text(payload)
         if text not in (ON, OFF):

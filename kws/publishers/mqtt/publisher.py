@@ -190,7 +190,10 @@ class MqttPublisher:
 
     def _serve(self, session: Session, fresh: bool) -> None:
         if fresh:
-            session.subscribe(self._filters(), deadline=time.monotonic() + _CONFIRM_SECONDS)
+            requests = self._requests()
+            session.subscribe(
+                [*self._filters(), *requests], requests=requests, deadline=time.monotonic() + _CONFIRM_SECONDS
+            )
             for refusal in session.refused:
                 _log.warning("%s: the broker refuses us %s", self.name, refusal)
         with self._lock:
@@ -212,13 +215,15 @@ class MqttPublisher:
 
     def _filters(self) -> list[str]:
         filters = [self.topics.status, self.topics.instance]
-        if self._on_command:
-            filters.append(self.topics.set("#"))
         if self._home_assistant:
             filters.append(homeassistant.birth_topic(self._home_assistant))
-        if self._hermes_site is not None:
-            filters += [hermes.TOGGLE_ON, hermes.TOGGLE_OFF]
         return filters
+
+    def _requests(self) -> list[str]:
+        if self._on_command is None:
+            return []
+        toggles = [] if self._hermes_site is None else [hermes.TOGGLE_ON, hermes.TOGGLE_OFF]
+        return [self.topics.set("#"), *toggles]
 
     def _status(self) -> Message:
         return Message(self.topics.status, ONLINE if self._available else OFFLINE, retain=True)
@@ -243,27 +248,33 @@ class MqttPublisher:
                 self._send(self._status())
         elif topic == self.topics.instance:
             self._meet(payload)
-        elif topic.startswith(self.topics.set("")):
+        elif topic.startswith(self.topics.set("")) or topic in (hermes.TOGGLE_ON, hermes.TOGGLE_OFF):
             self._control(topic, payload, retained=retained)
-        elif self._home_assistant and topic == homeassistant.birth_topic(self._home_assistant):
-            if payload == homeassistant.BIRTH.encode() and not retained:
-                with self._lock:
-                    state = tuple(self._state.values())
-                self._send(*self._discovery(), *state, self._status())
-        elif self._hermes_site is not None and self._on_command:
-            on = hermes.toggled(topic, payload, site=self._hermes_site)
-            if on is not None:
-                self._on_command(SetListening(on))
+        elif payload == homeassistant.BIRTH.encode() and not retained:  # Home Assistant has started
+            with self._lock:
+                state = tuple(self._state.values())
+            self._send(*self._discovery(), *state, self._status())
 
     def _control(self, topic: str, payload: bytes, *, retained: bool) -> None:
-        if self._on_command is None:
+        if self._on_command is None or (retained and not payload):  # empty: the broker forgets a retained message
             return
         try:
-            command = control.parse(topic.removeprefix(self.topics.set("")), payload, self._keywords, retained=retained)
+            request = self._parse(topic, payload)
+            if retained and request is not None:
+                problem = "a retained request; it would be obeyed again with each connection"
+                raise control.ControlError(problem)  # noqa: TRY301 - refused in one place
         except control.ControlError as error:
             _log.warning("%s: refused on %s: %s", self.name, _printable(topic), error)
         else:
-            self._on_command(command)
+            if request is not None:
+                self._on_command(request)
+
+    def _parse(self, topic: str, payload: bytes) -> Request | None:
+        """Return a request; None if it is for another site."""
+        if self._hermes_site is not None and topic in (hermes.TOGGLE_ON, hermes.TOGGLE_OFF):
+            on = hermes.toggled(topic, payload, site=self._hermes_site)
+            return None if on is None else SetListening(on)
+        return control.parse(topic.removeprefix(self.topics.set("")), payload, self._keywords)
 
     def _meet(self, payload: bytes) -> None:
         """Note another service of this site that says hello, and answer it once."""

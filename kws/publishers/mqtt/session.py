@@ -13,7 +13,7 @@ import socket
 import struct
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
@@ -152,15 +152,23 @@ class Session:
             raise ConnectError(f"ends the connection at once; does it speak MQTT {protocol} on this port?")
         raise ConnectError(f"accepts the connection, but does not answer within {CONNECT_SECONDS:g} s")
 
-    def subscribe(self, filters: Sequence[str], *, deadline: float) -> None:
+    def subscribe(self, filters: Sequence[str], *, deadline: float, requests: Collection[str] = ()) -> None:
         """Subscribe at QoS 1 and wait for the answer. Refused filters are added to :attr:`refused`.
+
+        Args:
+            filters: to subscribe to.
+            deadline: on the clock of :func:`time.monotonic`.
+            requests: those of the filters whose messages keep the retain flag of their sender (MQTT 5). Without it
+                a message shows as retained only if it is older than the subscription.
 
         Raises:
             PublishError: the connection was lost, or the broker did not answer in time.
         """
         from paho.mqtt.subscribeoptions import SubscribeOptions  # noqa: PLC0415
 
-        wanted: list[Any] = [(name, SubscribeOptions(qos=1) if self._five else 1) for name in filters]
+        wanted: list[Any] = [
+            (name, SubscribeOptions(qos=1, retainAsPublished=name in requests) if self._five else 1) for name in filters
+        ]
         _, mid = self._client.subscribe(wanted)
         with self._changed:
             self._changed.wait_for(lambda: self.lost or mid in self._subscribed, _left(deadline))

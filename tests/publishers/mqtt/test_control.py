@@ -8,10 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kws.pipeline.requests import Request, SetListening, SetThreshold
+from kws.publishers.mqtt import HermesOptions
 from kws.publishers.mqtt.control import ControlError, parse
+from kws.publishers.mqtt.hermes import TOGGLE_OFF
 from tests.support.broker import Broker, Subscriber
 from tests.support.mqtt_publisher import running
 from tests.support.publishers import past
+from tests.support.waiting import wait_until
 
 KEYWORDS = ("on", "off", "hey mycroft", "a/b", "küche")
 
@@ -155,3 +158,20 @@ def test_nonsense_about_instances_is_passed_over(
             past(time.monotonic() + 0.01)
         assert service.publisher.others == ("the?moon",)
         assert service.publisher.connected
+
+
+@pytest.mark.parametrize("topic", ["kws/kitchen/set/listening", TOGGLE_OFF])
+def test_a_retained_request_is_refused_while_connected_too(
+    broker: Broker, subscriber: Subscriber, caplog: pytest.LogCaptureFixture, topic: str
+) -> None:
+    payload = "OFF" if topic.endswith("listening") else '{"siteId": "kitchen"}'
+    with running(broker, hermes=HermesOptions(enabled=True)) as service:
+        service.session()
+        subscriber.publish(topic, payload, retain=True)  # while connected
+        service.session().abort()  # and again with the next connection
+        wait_until(lambda: caplog.text.count("a retained request") == 2)
+        subscriber.publish(topic, "", retain=True)  # cleared
+        subscriber.publish(topic, payload)
+        assert service.commands.get(timeout=10) == SetListening(on=False)
+        assert service.commands.empty()
+    assert caplog.text.count("refused") == 2
