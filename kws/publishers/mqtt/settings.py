@@ -21,6 +21,9 @@ from kws.publishers.mqtt.topics import Prefix, Site, checked
 PASSWORD_VARIABLE = "KWS_MQTT_PASSWORD"  # noqa: S105 - its name
 _CREDENTIAL = "mqtt-password"
 
+#: The longest password in bytes that MQTT can send.
+_LONGEST_SECRET = 65535
+
 #: URL scheme to (TLS, websockets, port).
 _SCHEMES = {
     "mqtt": (False, False, 1883),
@@ -147,17 +150,36 @@ def read_password(options: MqttOptions, environment: Mapping[str, str] = os.envi
     if path is None:
         return environment.get(PASSWORD_VARIABLE)
     try:
-        password = path.read_text(encoding="utf-8").removesuffix("\n").removesuffix("\r")
-        problem = "" if password else f"{path} is empty"
-    except UnicodeDecodeError:
-        problem = f"{path} is not text in UTF-8"
+        return _read_secret(path)
+    except ValueError as error:
+        if options.password_file is None:
+            raise UsageError(f"systemd's credential: {error}") from None
+        raise OptionError("password_file", str(error)) from None
+
+
+def _read_secret(path: Path) -> str:
+    """Return the text of a small file without the end of its line.
+
+    Raises:
+        ValueError: it cannot be a file with a password.
+    """
+    try:
+        # Opening a FIFO would wait for a writer, and reading a device may never end.
+        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise ValueError(f"{path} is not a regular file")
+            data = file.read(_LONGEST_SECRET + 1)
     except OSError as error:
-        problem = f"{path}: {error.strerror}"
-    if not problem:
-        return password
-    if options.password_file is None:
-        raise UsageError(f"systemd's credential: {problem}")
-    raise OptionError("password_file", problem)
+        raise ValueError(f"{path}: {error.strerror}") from None
+    if len(data) > _LONGEST_SECRET:
+        raise ValueError(f"{path} has more than {_LONGEST_SECRET} bytes")
+    try:
+        secret = data.decode("utf-8").removesuffix("\n").removesuffix("\r")
+    except UnicodeDecodeError:
+        raise ValueError(f"{path} is not text in UTF-8") from None
+    if not secret:
+        raise ValueError(f"{path} is empty")
+    return secret
 
 
 def password_origin(options: MqttOptions, environment: Mapping[str, str] = os.environ) -> str | None:

@@ -1,12 +1,13 @@
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kws.errors import UsageError
+from kws.errors import OptionError, UsageError
 from kws.publishers.mqtt.settings import (
     MqttOptions,
     exposed_files,
@@ -163,3 +164,19 @@ def test_secrets_that_everybody_can_read_are_told(tmp_path: Path, mode: int, exp
     options = MqttOptions(password_file=str(password), key=str(key), certificate="/no/such")
     assert exposed_files(options) == (expected if exposed else [])
     assert exposed_files(MqttOptions(password_file="/no/such")) == []
+
+
+def test_what_is_not_a_small_file_is_no_password(tmp_path: Path) -> None:
+    fifo, large = tmp_path / "fifo", tmp_path / "large"
+    os.mkfifo(fifo)
+    large.write_bytes(b"x" * 65536)
+    for path, problem in (
+        (Path("/dev/zero"), "is not a regular file"),
+        (fifo, "is not a regular file"),
+        (tmp_path, "Is a directory"),
+        (large, "has more than 65535 bytes"),
+    ):
+        with pytest.raises(OptionError, match=rf"^password_file: {path}:? {problem}$"):
+            read_password(MqttOptions(password_file=str(path)), {})
+    large.write_bytes(b"x" * 65534 + b"\n")
+    assert read_password(MqttOptions(password_file=str(large)), {}) == "x" * 65534
