@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ssl
+from pathlib import Path
 
 from kws.errors import OptionError
 from kws.publishers.mqtt.settings import Broker, MqttOptions
@@ -16,6 +17,10 @@ def make_tls(options: MqttOptions, broker: Broker) -> ssl.SSLContext | None:
     """
     if not broker.tls:
         return None
+    for field in ("ca", "certificate", "key"):
+        path = getattr(options, field)
+        if path is not None and Path(path).exists() and not Path(path).is_file():  # reading a device may never end
+            raise OptionError(field, f"{path} is not a regular file")
     try:
         context = ssl.create_default_context(cafile=options.ca)
     except (OSError, ValueError) as error:

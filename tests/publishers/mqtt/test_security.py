@@ -110,6 +110,8 @@ def test_files_that_are_no_certificates_are_said(authority: Authority, tmp_path:
     wrong.write_text("hello")
     certificate, _ = authority.issue("other")
     for options, problem in (
+        (MqttOptions(url="mqtts://x", ca="/dev/zero"), "^ca: /dev/zero is not a regular file$"),
+        (MqttOptions(url="mqtts://x", certificate="/dev/zero"), "^certificate: /dev/zero is not a regular file$"),
         (MqttOptions(url="mqtts://x", ca="/no/such"), "^ca: /no/such: No such file or directory$"),
         (MqttOptions(url="mqtts://x", ca=str(wrong)), "^ca: .*wrong.pem: not valid PEM"),
         (MqttOptions(url="mqtts://x", certificate=str(wrong)), "^certificate: .*wrong.pem: not valid PEM"),
