@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import secrets
 import threading
 import time
@@ -50,7 +51,7 @@ def forget(options: MqttOptions, home_assistant: HomeAssistantOptions) -> list[s
         PublishError: the connection was lost, or the broker refuses.
     """
     topics = Topics(options.prefix, site_name(options))
-    mark = secrets.token_hex(6)
+    mark = json.dumps({"forget": secrets.token_hex(6)})
     found: dict[str, None] = {}
     done = threading.Event()
 

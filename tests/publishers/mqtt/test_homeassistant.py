@@ -234,3 +234,4 @@ def test_forgetting_leaves_nothing_at_the_broker(broker: Broker, subscriber: Sub
             "homeassistant/number/kws_cellar/threshold_on/config"
         ]
     assert forget(MqttOptions(url=broker.url, site="kitchen", protocol="3.1.1"), options) == []
+    assert all(heard.fields for heard in subscriber.on("kws/kitchen/instance"))  # JSON, for every subscriber
