@@ -83,6 +83,7 @@ class MqttPublisher:
         self._hermes_site = None
         if hermes_options and hermes_options.enabled:
             self._hermes_site = hermes_options.site or self.topics.site
+        self._threshold_topics = {self.topics.state(topics.threshold(keyword)) for keyword in keywords}
         self._available = True
         self._thresholds: dict[str, float] = {}
         self._instance = secrets.token_hex(4)
@@ -214,7 +215,7 @@ class MqttPublisher:
         session.publish([message], deadline=time.monotonic() + _FAREWELL_SECONDS)
 
     def _filters(self) -> list[str]:
-        filters = [self.topics.status, self.topics.instance]
+        filters = [self.topics.status, self.topics.instance, self.topics.state("threshold/+")]
         if self._home_assistant:
             filters.append(homeassistant.birth_topic(self._home_assistant))
         return filters
@@ -248,6 +249,9 @@ class MqttPublisher:
                 self._send(self._status())
         elif topic == self.topics.instance:
             self._meet(payload)
+        elif topic.startswith(self.topics.state("")):
+            if retained and topic not in self._threshold_topics:  # of an earlier model
+                self._send(Message(topic, "", retain=True))
         elif topic.startswith(self.topics.set("")) or topic in (hermes.TOGGLE_ON, hermes.TOGGLE_OFF):
             self._control(topic, payload, retained=retained)
         elif payload == homeassistant.BIRTH.encode() and not retained:  # Home Assistant has started

@@ -86,6 +86,24 @@ def test_state_and_health_are_retained_and_come_back_with_the_broker(broker: Bro
             }  # fmt: skip
 
 
+def test_the_thresholds_of_another_model_are_cleared(broker: Broker, subscriber: Subscriber) -> None:
+    with running(broker, keywords=("yes", "on")) as service:
+        service.publisher.show_threshold("yes", 0.5)
+        service.publisher.show_threshold("on", 0.6)
+        subscriber.wait("kws/kitchen/state/threshold/on")
+    subscriber.publish("kws/cellar/state/threshold/yes", "0.5", retain=True)
+    with running(broker, keywords=("on", "off")) as service:
+        subscriber.wait("kws/kitchen/state/threshold/yes", "")
+        service.publisher.show_threshold("off", 0.7)
+        subscriber.wait("kws/kitchen/state/threshold/off")
+    with Subscriber(broker, "kws/+/state/threshold/+") as later:
+        later.publish("kws/x/state/threshold/end", "")
+        later.wait("kws/x/state/threshold/end")
+        assert {heard.topic for heard in later.heard if heard.retained} == {
+            "kws/kitchen/state/threshold/on", "kws/kitchen/state/threshold/off", "kws/cellar/state/threshold/yes",
+        }  # fmt: skip
+
+
 def test_a_broker_that_is_down_at_the_start_is_waited_for(
     stopped_broker: Broker, caplog: pytest.LogCaptureFixture
 ) -> None:
