@@ -10,6 +10,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from kws import __version__
 from kws.common.backoff import Backoff
@@ -34,6 +35,12 @@ _CONFIRM_SECONDS = 10.0
 
 #: Seconds of a detection's maximum age that are kept for its confirmation.
 _RESERVE_SECONDS = 1.0
+
+#: The broker discards a health that is not renewed for this long: it is renewed each minute.
+HEALTH_EXPIRY_SECONDS = 180
+
+#: The maximum age of detections that are never late, on their way to subscribers.
+_LONGEST_EXPIRY_SECONDS = 3600
 
 #: Seconds for the last message.
 _FAREWELL_SECONDS = 1.0
@@ -99,6 +106,8 @@ class MqttPublisher:
             farewell=self._say_farewell,
             backoff=backoff or Backoff(),
         )
+        if on_command:  # a service: its first health replaces what the broker retains of an earlier run
+            self.show_health(HealthReport(listening=False, trouble="no sound yet", model=model, version=__version__))
 
     def start(self) -> None:
         """Begin to connect in the background; calling it again does nothing."""
@@ -117,10 +126,7 @@ class MqttPublisher:
     def publish(self, detection: Detection, deadline: float) -> None:
         """Publish a detection and wait until the broker has confirmed it."""
         payload = as_json(detection)
-        messages = [
-            Message(self.topics.detection(), payload),
-            Message(self.topics.detection(detection.keyword), payload),
-        ]
+        messages = [Message(self.topics.detection(keyword), payload) for keyword in (None, detection.keyword)]
         if self._hermes_site is not None:
             threshold = self._thresholds.get(detection.keyword, 0.5)
             messages.append(
@@ -129,8 +135,9 @@ class MqttPublisher:
         # A detection without time for its confirmation would cost the connection.
         last = deadline - min(_RESERVE_SECONDS, self._options.max_age / 4)
         while (session := self._link.session(last)) is not None and time.monotonic() < last:
+            expiry = max(1, int(min(deadline - time.monotonic(), _LONGEST_EXPIRY_SECONDS)))
             try:
-                session.publish(messages, deadline=deadline, expire=True)
+                session.publish([replace(one, expiry_seconds=expiry) for one in messages], deadline=deadline)
             except NotSentError:
                 continue
             return
@@ -138,12 +145,12 @@ class MqttPublisher:
 
     def show_listening(self, *, on: bool) -> None:
         """Publish whether the service listens."""
-        self._show(self.topics.state(topics.LISTENING), control.ON if on else control.OFF)
+        self._show(Message(self.topics.state(topics.LISTENING), control.ON if on else control.OFF, retain=True))
 
     def show_threshold(self, keyword: str, threshold: float) -> None:
         """Publish the threshold of a keyword."""
         self._thresholds[keyword] = threshold
-        self._show(self.topics.state(topics.threshold(keyword)), f"{threshold:.4g}")
+        self._show(Message(self.topics.state(topics.threshold(keyword)), f"{threshold:.4g}", retain=True))
 
     def show_available(self, *, available: bool) -> None:
         """Publish whether sound is scored, or would be if it were not muted; True until the first call."""
@@ -155,17 +162,17 @@ class MqttPublisher:
         """Publish the health."""
         self._health = health
         payload = {**health.as_dict(), "other_instances": self.others}
-        self._show(self.topics.health, json.dumps(payload, ensure_ascii=False), qos=0)
+        text = json.dumps(payload, ensure_ascii=False)
+        self._show(Message(self.topics.health, text, qos=0, retain=True, expiry_seconds=HEALTH_EXPIRY_SECONDS))
 
     def close(self) -> None:
         """Publish that the site is offline, and disconnect."""
         self._link.close()
 
-    def _show(self, topic: str, payload: str, *, qos: int = 1) -> None:
+    def _show(self, message: Message) -> None:
         """Publish a retained message now, and again with each new connection."""
-        message = Message(topic, payload, qos, retain=True)
         with self._lock:
-            self._state[topic] = message
+            self._state[message.topic] = message
         self._send(message)
 
     def _send(self, *messages: Message) -> None:
@@ -191,6 +198,8 @@ class MqttPublisher:
 
     def _serve(self, session: Session, fresh: bool) -> None:
         if fresh:
+            with self._lock:
+                self._pending.clear()
             requests = self._requests()
             session.subscribe(
                 [*self._filters(), *requests], requests=requests, deadline=time.monotonic() + _CONFIRM_SECONDS
@@ -199,10 +208,10 @@ class MqttPublisher:
                 _log.warning("%s: the broker refuses us %s", self.name, refusal)
         with self._lock:
             messages = list(self._pending.values())
-            state = list(self._state.values())
             self._pending.clear()
-        if fresh:
-            messages = [*self._discovery(), *state, self._hello(), self._status()]
+            if fresh:
+                answers = [message for message in messages if message.topic not in self._state]
+                messages = [*self._discovery(), *self._state.values(), *answers, self._hello(), self._status()]
         try:
             session.publish(messages, deadline=time.monotonic() + _CONFIRM_SECONDS)
         except (NotSentError, UnconfirmedError):

@@ -180,26 +180,26 @@ class Session:
             f"subscribing to {name}: {code}" for name, code in zip(filters, codes, strict=False) if code.is_failure
         ]
 
-    def publish(self, messages: Sequence[Message], *, deadline: float, expire: bool = False) -> None:
+    def publish(self, messages: Sequence[Message], *, deadline: float) -> None:
         """Publish messages in order and wait until the broker has confirmed each; else end the connection.
 
         Args:
             messages: to publish.
             deadline: on the clock of :func:`time.monotonic`.
-            expire: ask the broker (MQTT 5) not to deliver them after the deadline.
 
         Raises:
             NotSentError: the connection was lost before.
             UnconfirmedError: it was lost meanwhile, or the deadline passed; the messages may have arrived.
             PublishError: the broker refuses one.
         """
-        properties = None
-        if expire and self._five:
-            properties = _properties("PUBLISH", MessageExpiryInterval=max(1, int(_left(deadline))))
         mids: dict[int, Message] = {}
         for message in messages:
-            payload = message.payload.encode()
-            info = self._client.publish(message.topic, payload, message.qos, message.retain, properties)
+            properties = None
+            if self._five and message.expiry_seconds is not None:
+                properties = _properties("PUBLISH", MessageExpiryInterval=message.expiry_seconds)
+            info = self._client.publish(
+                message.topic, message.payload.encode(), message.qos, message.retain, properties
+            )
             if info.rc != 0:  # paho keeps the message; it goes with this client
                 self.abort()
                 if not mids:

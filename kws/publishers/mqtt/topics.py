@@ -56,12 +56,17 @@ def checked(field: str, value: str, kind: Any) -> str:
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """A message to publish. An empty retained payload makes the broker forget what it retains."""
+    """A message to publish. An empty retained payload makes the broker forget what it retains.
+
+    Attributes:
+        expiry_seconds: after which the broker (MQTT 5) discards the message; None for never.
+    """
 
     topic: str
     payload: str
     qos: int = 1
     retain: bool = False
+    expiry_seconds: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,6 +19,7 @@ from kws.publishers.health import HealthReport
 from tests.support.broker import Broker, Subscriber
 from tests.support.mqtt_publisher import running
 from tests.support.publishers import detection, past
+from tests.support.waiting import wait_until
 
 STATUS, DETECTION = "kws/kitchen/status", "kws/kitchen/detection"
 
@@ -84,6 +85,36 @@ def test_state_and_health_are_retained_and_come_back_with_the_broker(broker: Bro
             assert {heard.topic for heard in retained} <= {
                 STATUS, "kws/kitchen/health", "kws/kitchen/state/listening", "kws/kitchen/state/threshold/on",
             }  # fmt: skip
+
+
+def test_the_health_of_a_run_that_was_killed_is_replaced_before_the_next_is_online(
+    broker: Broker, subscriber: Subscriber
+) -> None:
+    subscriber.publish("kws/kitchen/health", '{"listening": true, "trouble": null}', retain=True)
+    with running(broker):
+        subscriber.wait(STATUS, "online")
+    with Subscriber(broker) as later:
+        health = later.wait("kws/kitchen/health").fields
+        later.wait(STATUS, "offline")
+    assert (health["listening"], health["trouble"]) == (False, "no sound yet")
+    order = [heard.topic for heard in subscriber.heard if heard.topic in (STATUS, "kws/kitchen/health")]
+    assert order == ["kws/kitchen/health", "kws/kitchen/health", STATUS, STATUS]
+
+
+def test_a_health_that_is_not_renewed_expires(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kws.publishers.mqtt.publisher.HEALTH_EXPIRY_SECONDS", 1)
+    with running(broker) as service:
+        service.publisher.show_health(HealthReport(listening=True))
+        service.session()
+
+    def gone() -> bool:
+        with Subscriber(broker) as later:
+            later.wait(STATUS, "offline")
+            later.publish("mark", "")
+            later.wait("mark")
+            return not later.on("kws/kitchen/health")
+
+    wait_until(gone)
 
 
 def test_the_thresholds_of_another_model_are_cleared(broker: Broker, subscriber: Subscriber) -> None:
