@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kws.app.build import load_model, make_command, make_pipeline, publisher_names, service_source
-from kws.errors import AudioError, KwsError, OptionError, UsageError
+from kws.errors import AudioError, KwsError, UsageError
 from kws.publishers import CommandPublisher
 from kws.publishers.mqtt.forget import open_session
 from kws.publishers.mqtt.session import ConnectError
@@ -143,13 +143,10 @@ def _level(source: Source, found: str) -> Found:
 
 def _exec(config: Config, model: _Model) -> Found:
     assert config.exec is not None
-    command = make_command(config, model.loaded) if model.loaded else CommandPublisher(config.exec)
+    with config.errors("exec"):
+        command = make_command(config, model.loaded) if model.loaded else CommandPublisher(config.exec)
     assert command is not None
-    missing = [program for program in command.programs if shutil.which(program) is None]
-    if missing:
-        with config.errors("exec"):
-            raise OptionError("", f"there is no program {', '.join(map(repr, missing))}")
-    return ", ".join(map(str, map(shutil.which, command.programs))) or "by /bin/sh", ""
+    return ", ".join(command.programs) or "by /bin/sh", ""
 
 
 def _mqtt(config: Config, options: MqttOptions) -> Iterator[tuple[str, Callable[[], Found]]]:

@@ -10,6 +10,7 @@ import logging
 import os
 import re
 import shlex
+import shutil
 import signal
 import subprocess
 import threading
@@ -67,10 +68,11 @@ class CommandPublisher:
     What a command prints on standard output goes to standard error: standard output is for detections.
 
     Raises:
-        OptionError: a command is empty, cannot be split, or names a value that a detection does not have.
+        OptionError: a command is empty, cannot be split, names a value that a detection does not have, or a program
+            that does not exist.
 
     Attributes:
-        programs: that the commands run; empty with a shell.
+        programs: the paths of the programs that the commands run; empty with a shell.
     """
 
     def __init__(self, options: ExecOptions) -> None:
@@ -81,9 +83,9 @@ class CommandPublisher:
         if not named:
             raise OptionError("command", "is missing")
         self._commands = {field: _parse(command, field, shell=options.shell) for field, command in named.items()}
-        programs = dict.fromkeys(arguments[2 if options.shell else 0] for arguments in self._commands.values())
-        self.name = f"exec {next(iter(programs))}"
-        self.programs = () if options.shell else tuple(programs)
+        self.name = f"exec {next(iter(self._commands.values()))[2 if options.shell else 0]}"
+        found = [] if options.shell else [_find(arguments[0], field) for field, arguments in self._commands.items()]
+        self.programs = tuple(dict.fromkeys(found))
         self._slots = threading.Semaphore(options.at_once)
         self._running: set[threading.Thread] = set()
         self._lock = threading.Lock()
@@ -162,6 +164,18 @@ def _parse(command: Command, field: str, *, shell: bool) -> tuple[str, ...]:
         return ("/bin/sh", "-c", _shell_line(command)) if shell else _arguments(command)
     except ValueError as error:
         raise OptionError(field, str(error)) from None
+
+
+def _find(program: str, field: str) -> str:
+    """Return the path of a program.
+
+    Raises:
+        OptionError: it does not exist or cannot be run.
+    """
+    path = shutil.which(program)
+    if path is None and not _BRACES.search(program):
+        raise OptionError(field, f"there is no program {program!r}")
+    return path or program
 
 
 def _arguments(command: Command) -> tuple[str, ...]:

@@ -67,7 +67,7 @@ def test_one_that_fails_does_not_stop_the_others(configure: Path, stopped_broker
     assert [name for name, part in parts.items() if part["ok"]] == ["configuration", "publishers"]
     assert str(parts["model"]["detail"]).startswith("none: no such model folder")
     assert str(parts["source"]["detail"]).endswith("none.wav: No such file or directory")
-    assert parts["exec"]["detail"] == f"{configure}: exec: there is no program 'no-such'"
+    assert parts["exec"]["detail"] == f"{configure}: exec.command: there is no program 'no-such'"
     assert parts["broker"]["detail"] == f"{stopped_broker.url}: nothing listens on this port; is the broker running?"
     assert parts["clips"]["detail"] == f"clips.folder: {configure} is no folder"
     assert parts["metrics"]["detail"] == "metrics.address: 'no.such.host.invalid' is not an address"
@@ -181,7 +181,7 @@ def test_on_a_pipe_each_part_is_a_line(configure: Path) -> None:
     assert (result.returncode, result.stderr) == (2, "")
     lines = result.stdout.splitlines()
     assert lines[0] == f"ok    configuration: {configure}"
-    assert lines[4] == f"FAIL  exec: {configure}: exec: there is no program 'no-such'"
+    assert lines[4] == f"FAIL  exec: {configure}: exec.command: there is no program 'no-such'"
     assert lines[5] == "warn  metrics: http://0.0.0.0:0/metrics; whoever reaches this address can read them"
     assert len(lines) == 6
 
@@ -205,7 +205,7 @@ def test_on_a_terminal_it_is_a_table(configure: Path) -> None:
     rows = [[cell.strip() for cell in line.split("│")] for line in plain.splitlines() if "│" in line]
     last = {row[2]: (row[1], row[3]) for row in rows if len(row) == 5}
     assert last["configuration"] == ("ok", str(configure))
-    assert last["exec"] == ("FAIL", f"{configure}: exec: there is no program 'no-such'")
+    assert last["exec"] == ("FAIL", f"{configure}: exec.command: there is no program 'no-such'")
     assert list(last) == ["configuration", "model", "source", "publishers", "exec"]
 
 

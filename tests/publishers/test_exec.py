@@ -135,10 +135,13 @@ def test_no_more_than_so_many_run_at_once(tmp_path: Path) -> None:
     assert names(tmp_path) == ["1", "2", "4", "go"]
 
 
-def test_what_cannot_be_run_is_said() -> None:
-    publisher = CommandPublisher(ExecOptions(command=("/no/such/program",), at_once=1))
+def test_a_program_that_goes_is_said(tmp_path: Path) -> None:
+    program = tmp_path / "program"
+    program.touch(0o755)
+    publisher = CommandPublisher(ExecOptions(command=(str(program),), at_once=1))
+    program.unlink()
     for _ in range(2):  # and the place is free again
-        with pytest.raises(PublishError, match=r"^/no/such/program cannot be run: No such file or directory$"):
+        with pytest.raises(PublishError, match=rf"^{program} cannot be run: No such file or directory$"):
             publisher.publish(detection(), time.monotonic() + 1)
     publisher.close()
 
@@ -147,6 +150,11 @@ def test_what_cannot_be_run_is_said() -> None:
     ("options", "message"),
     [
         (ExecOptions(), "command: is missing"),
+        (ExecOptions(command="no-such-program x"), "command: there is no program 'no-such-program'"),
+        (
+            ExecOptions(command="true", commands={"on": ("/etc/passwd",)}),
+            "commands.on: there is no program '/etc/passwd'",
+        ),
         (ExecOptions(command=""), "command: is empty"),
         (ExecOptions(command=("", "x")), "command: is empty"),
         (ExecOptions(command="say 'on"), 'command: no closing quotation in "say \'on"'),
