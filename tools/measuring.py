@@ -1,4 +1,4 @@
-"""What the scripts that measure models have in common: how kws is asked, and about what."""
+"""Parts that the scripts which measure models share: kws commands and their data."""
 
 from __future__ import annotations
 

@@ -14,14 +14,14 @@ Arrays: TypeAlias = dict[str, npt.NDArray[Any]]
 
 
 def remember(path: Path | None, compute: Callable[[], Arrays]) -> Arrays:
-    """What was computed before and kept in a file, or else is computed now, and kept.
+    """Return the arrays of a file, or compute them and write the file.
 
-    The file appears whole. Processes that compute the same at the same time do not disturb each other: each writes a
-    file of its own, and the last one stays.
+    The file appears whole. Processes that compute the same at the same time each write a file of their own; the last
+    one stays.
 
     Args:
-        path: of the file, ``*.npz``, whose name tells all that the arrays depend on; None to keep nothing.
-        compute: is asked where there is no such file.
+        path: of the file, ``*.npz``, named after all that the arrays depend on; None writes nothing.
+        compute: called if there is no such file.
     """
     if path is None:
         return compute()

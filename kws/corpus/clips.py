@@ -1,8 +1,8 @@
-"""Recordings in memory: folders of words, of speech and of noise, decoded once and split by speaker.
+"""Folders of words, split by speaker, and recordings in memory.
 
-A folder of words holds ``WORD/*.wav`` (also .flac and .ogg), the layout of Speech Commands. Where it has ``train/``
-and ``validation/`` those are the split; otherwise every speaker falls on one side by the hash that Speech Commands
-publishes for its own split, so that clips added later move nobody.
+A folder of words holds ``WORD/*.wav`` (also .flac and .ogg), the layout of Speech Commands. If it has ``train/`` and
+``validation/``, those are the split. Otherwise the hash that Speech Commands publishes for its own split decides for
+each speaker, so clips that are added later change no speaker's side.
 """
 
 from __future__ import annotations
@@ -29,12 +29,12 @@ _HASH_BUCKETS = 2**27 - 1
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Recordings:
-    """Many recordings in one array, for a training set fits into memory as int16 and not as float32 objects.
+    """Many recordings in one array: a training set fits into memory as int16, not as float32 objects.
 
     Attributes:
         data: int16 ``(total,)`` at 16 kHz.
         starts: int64 ``(n + 1,)``; recording ``i`` is ``data[starts[i]:starts[i + 1]]``.
-        paths: where each came from.
+        paths: the file of each.
     """
 
     data: npt.NDArray[np.int16]
@@ -64,7 +64,7 @@ def load(paths: Sequence[Path], *, what: str, cache: Path | None = None) -> Reco
     Args:
         paths: the files.
         what: their name on the progress bar.
-        cache: a folder that keeps the decoded sound; its key holds every path, size and time of change.
+        cache: a folder that keeps the decoded sound, by every path, size and time of change.
 
     Raises:
         AudioError: a file cannot be decoded.
@@ -92,20 +92,20 @@ def _decode(path: Path) -> npt.NDArray[np.int16]:
 
 
 def speaker_of(path: Path) -> str:
-    """The speaker in a file name of Speech Commands (``HASH_nohash_N``); else the file itself stands for one."""
+    """Return the speaker in a file name of Speech Commands (``HASH_nohash_N``), or else the file name."""
     return re.sub(r"_nohash_.*$", "", path.stem)
 
 
 def is_validation(speaker: str, percent: float) -> bool:
-    """Whether a speaker is held out: the hash rule of Speech Commands, ``percent`` of all speakers."""
-    # SHA-1 because the data set's published split is defined by it.
+    """Return True if the hash rule of Speech Commands holds out a speaker, as it does ``percent`` of them."""
+    # The published split of the data set is defined by SHA-1.
     number = int(hashlib.sha1(speaker.encode(), usedforsecurity=False).hexdigest(), 16) % (_HASH_BUCKETS + 1)
     return number * 100.0 / _HASH_BUCKETS < percent
 
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """The two sides of a folder of words, or of several: ``WORD -> files``."""
+    """The two sides of folders of words: ``WORD -> files``."""
 
     train: dict[str, list[Path]]
     validation: dict[str, list[Path]]
@@ -114,12 +114,12 @@ class Split:
 def split_words(folders: Iterable[Path], *, percent: float) -> Split:
     """Read folders of words and hold out whole speakers.
 
-    A clip whose content stands on both sides stays in validation only.
+    A clip whose content is on both sides stays in validation only.
 
     Args:
         folders: each with ``WORD/`` folders, or with ``train/WORD/`` and ``validation/WORD/``; names that begin
-            with an underscore (``_background_noise_``) are no words.
-        percent: of speakers to hold out where a folder does not say.
+            with an underscore (``_background_noise_``) are not words.
+        percent: of speakers to hold out in a folder without a split of its own.
 
     Raises:
         UsageError: a folder is missing or has no words.
@@ -140,12 +140,20 @@ def split_words(folders: Iterable[Path], *, percent: float) -> Split:
     return split
 
 
+def word_files(folder: Path) -> list[tuple[str, Path]]:
+    """Return the word and the file of each clip ``WORD/*`` of a folder, in a fixed order.
+
+    Raises:
+        UsageError: there is no such folder, or no clip in it.
+    """
+    clips = [(path.relative_to(folder).parts[0], path) for path in audio_files(folder) if path.parent != folder]
+    if not clips:
+        raise UsageError(f"{folder}: no clips in folders of words (WORD/*.wav, .flac or .ogg)")
+    return clips
+
+
 def _words(folder: Path) -> Iterator[tuple[str, Path]]:
-    files = audio_files(folder)
-    words = [(path.relative_to(folder).parts[0], path) for path in files if path.parent != folder]
-    if not words:
-        raise UsageError(f"{folder}: no recordings in folders of words (WORD/*.wav, .flac or .ogg)")
-    yield from ((word, path) for word, path in words if not word.startswith("_"))
+    yield from ((word, path) for word, path in word_files(folder) if not word.startswith("_"))
 
 
 def _digest(path: Path) -> bytes:

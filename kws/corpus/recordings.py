@@ -1,4 +1,4 @@
-"""Whole recordings at once, for what measures and trains; a stream reads :class:`kws.audio.file.FileSource`."""
+"""Whole recordings, for measuring and training; live streams come from :class:`kws.audio.file.FileSource`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg"})
 
 
 def audio_files(folder: Path) -> list[Path]:
-    """All recordings below a folder, in a fixed order.
+    """Return all recordings below a folder, in a fixed order.
 
     Raises:
         UsageError: there is no such folder.
@@ -26,7 +26,7 @@ def audio_files(folder: Path) -> list[Path]:
 
 
 def read_audio(path: Path) -> Float32Array:
-    """A whole recording, float32 ``(n,)`` at 16 kHz, the mix of its channels.
+    """Return a whole recording, float32 ``(n,)`` at 16 kHz, the mix of its channels.
 
     Raises:
         AudioError: it cannot be read.

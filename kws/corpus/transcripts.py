@@ -1,4 +1,4 @@
-"""What was said in recordings of speech, as far as transcripts tell."""
+"""Transcripts of speech."""
 
 from __future__ import annotations
 
@@ -8,9 +8,9 @@ from kws.errors import AudioError
 
 
 def transcripts(folder: Path) -> dict[str, tuple[str, ...]]:
-    """The words said in each utterance of a folder of speech, in order and lower case, by file name without suffix.
+    """Return the words of each utterance of a folder, in order and lower case, by file name without suffix.
 
-    Read from LibriSpeech's ``*.trans.txt`` (``UTTERANCE WORD WORD ...`` a line) wherever they stand.
+    It reads each LibriSpeech ``*.trans.txt`` below the folder (``UTTERANCE WORD WORD ...`` a line).
 
     Raises:
         AudioError: a transcript cannot be read.

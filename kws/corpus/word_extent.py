@@ -1,4 +1,4 @@
-"""Where in a short clip the word is, by its energy.
+"""The extent of the word in a short clip, by its energy.
 
 Clips of single words carry silence, breath and clicks around the word. Training places words by their true ends,
 and a mixed evaluation stream labels them, so both must agree on where a word begins and stops.
@@ -19,7 +19,7 @@ _MARGIN = 0.02
 
 
 def levels(samples: Float32Array, sample_rate: int = 16000) -> Float32Array:
-    """The level of every 20 ms of the sound, in decibels re full scale; -120 dB for digital silence."""
+    """Return the level of every 20 ms of the sound, in decibels re full scale; -120 dB for digital silence."""
     size = round(_FRAME * sample_rate)
     count = max(1, len(samples) // size)
     framed = samples[: count * size].reshape(count, -1).astype(np.float32)
@@ -30,8 +30,8 @@ def levels(samples: Float32Array, sample_rate: int = 16000) -> Float32Array:
 def word_extent(samples: Float32Array, sample_rate: int = 16000) -> tuple[int, int]:
     """Find the word in a clip that holds one.
 
-    A frame is part of the word when its level lies above the floor (the clip's 10th percentile) by 30 % of the
-    distance between floor and loudest frame, and at most 35 dB below the loudest. From the loudest stretch, the
+    A frame is part of the word if its level lies above the floor (the clip's 10th percentile) by 30 % of the
+    distance between floor and loudest frame, and at most 35 dB below the loudest. From the loudest run of frames, the
     word grows over pauses of up to 150 ms (the closure in "stop"), then by a margin of 20 ms for soft onsets.
 
     Args:
@@ -53,11 +53,11 @@ def word_extent(samples: Float32Array, sample_rate: int = 16000) -> tuple[int, i
 
 
 def clip_window(samples: Float32Array, window: int = 16000) -> Float32Array:
-    """A clip as the one window that a network is asked about.
+    """Return a clip as one window for a network.
 
     Args:
         samples: float32 ``(n,)``.
-        window: samples wanted.
+        window: its samples.
 
     Returns:
         float32 ``(window,)``: a shorter clip in the middle of silence, a longer one cut round its word.

@@ -1,4 +1,4 @@
-"""What listening costs on this machine, part by part, within this process.
+"""The cost of listening on this machine, part by part, within this process.
 
 The parts run again and again without a pause, so the processor's caches are warm. A process that mostly waits for sound
 costs more: see :mod:`kws.evaluation.bench_process`.

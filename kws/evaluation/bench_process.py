@@ -1,4 +1,4 @@
-"""What ``kws listen`` costs as a process of its own, fed with sound at the pace at which it is made.
+"""The cost of ``kws listen`` as a process of its own, fed with sound at the pace at which it is made.
 
 Such a process sleeps between two windows and wakes with cold caches. So a window costs several times what it costs when
 one follows the other without a pause, and more on a busy machine.

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from kws.corpus.clips import word_files
 from kws.corpus.recordings import audio_files, read_audio
 from kws.corpus.word_extent import clip_window
 from kws.errors import UsageError
@@ -18,12 +19,12 @@ from kws.types import SILENCE, UNKNOWN, Float32Array
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClipResult:
-    """What a model said of labelled clips.
+    """The outcome of labelled clips.
 
     Attributes:
         labels: of the model.
-        confusion: int ``(labels, labels)``: row is what was said, column what was heard.
-        mistakes: clips heard wrongly: path or description, said, heard, posterior of what was heard.
+        confusion: int ``(labels, labels)``: rows are what was said, columns what the model heard.
+        mistakes: path or description of each wrong clip, the label said, the label heard and its posterior.
     """
 
     labels: tuple[str, ...]
@@ -36,16 +37,16 @@ class ClipResult:
 
     @property
     def accuracy(self) -> float:
-        """Share of clips heard rightly."""
+        """Share of clips with the right label."""
         return float(np.trace(self.confusion) / self.confusion.sum())
 
     def recall(self, label: int) -> float | None:
-        """Share of the clips of a label that were heard rightly; None where there are none."""
+        """Return the share of a label's clips that are right; None without clips."""
         said = int(self.confusion[label].sum())
         return float(self.confusion[label, label] / said) if said else None
 
     def worst(self, count: int = 10) -> list[tuple[str, str, int]]:
-        """The commonest confusions: said, heard, how often."""
+        """Return the most frequent confusions: said, heard, how often."""
         wrong = self.confusion.copy()
         np.fill_diagonal(wrong, 0)
         order = np.argsort(wrong, axis=None)[::-1][:count]
@@ -54,23 +55,16 @@ class ClipResult:
 
 
 def labelled_clips(folder: Path, labels: tuple[str, ...]) -> list[tuple[Path, int]]:
-    """The clips of ``WORD/*`` and their labels; words that the model does not know count as unknown.
+    """Return the clips of ``WORD/*`` and their labels; words that the model does not know count as unknown.
 
     Raises:
         UsageError: no such folder, or no clips in it.
     """
-    clips = []
-    for path in audio_files(folder):
-        word, *rest = path.relative_to(folder).parts
-        if not rest:  # beside the folders of words, not in one
-            continue
-        if word in labels:
-            clips.append((path, labels.index(word)))
-        elif not word.startswith("_"):
-            clips.append((path, labels.index(UNKNOWN)))
-    if not clips:
-        raise UsageError(f"{folder}: no clips in folders of words (WORD/*.wav, .flac or .ogg)")
-    return clips
+    return [
+        (path, labels.index(word if word in labels else UNKNOWN))
+        for word, path in word_files(folder)
+        if word in labels or not word.startswith("_")
+    ]
 
 
 def silences(noise: Sequence[Path], count: int, *, window: int, seed: int = 0) -> Iterator[tuple[str, Float32Array]]:
@@ -99,15 +93,15 @@ def evaluate_clips(
     conditions: Callable[[Float32Array], Float32Array] | None = None,
     progress: Callable[[int, int], None] | None = None,
 ) -> ClipResult:
-    """Ask a model about every clip of a folder.
+    """Score every clip of a folder.
 
     Args:
-        model: to ask.
+        model: the model.
         folder: ``WORD/*.wav``, .flac, .ogg; ``_silence_`` and ``_unknown_`` may be folders as well.
-        noise: folders of noise from which silence is cut.
+        noise: folders of recordings from which silence is cut.
         silence_share: seconds of silence to cut, as a share of the clips.
-        conditions: what every clip is heard through (:class:`kws.evaluation.conditions.Conditions`); silence is not.
-        progress: is told how many clips are done, of how many.
+        conditions: applied to every clip except silence, such as :class:`kws.evaluation.conditions.Conditions`.
+        progress: receives how many clips are done, of how many.
 
     Raises:
         UsageError: a folder is missing or empty.

@@ -1,4 +1,4 @@
-"""What a clip is heard through when it is measured under harder conditions: a simulated room, then noise."""
+"""Harder conditions for clips: a simulated room, then noise."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ _HEIGHTS = (0.7, 1.8)
 
 
 class Conditions:
-    """Lays sounds into rooms and noise, each into another one; the same seed does the same again.
+    """Puts each sound into another room and other noise; the same seed gives the same result.
 
     Args:
-        noise: recordings of noise that lies under every sound, all at the level that ``snr`` asks for.
+        noise: recordings of noise for under every sound.
         snr: decibels between the root mean square of the word and that of the noise under it.
         rooms: impulse responses ``(n,)`` at 16 kHz, taken in turn (:func:`simulate_rooms`).
         seed: of the noise's order and cuts.
@@ -43,12 +43,12 @@ class Conditions:
         self._snr = snr
         self._rooms = rooms
         self._heard = 0
-        # Of Python's generators, this method alone is promised to give the same numbers for ever.
+        # Python promises the same numbers in every version only for this method.
         draw = random.Random(seed).random  # noqa: S311 - chance for a test signal
         self._noise = _seconds(noise_pieces([noise], draw)) if noise else None
 
     def __call__(self, sound: Float32Array) -> Float32Array:
-        """The sound of one word, float32 ``(n,)`` with n a second or less, under the next conditions."""
+        """Return the sound of one word, float32 ``(n,)`` of a second at most, under the next conditions."""
         if self._rooms:
             sound = _in_room(sound, self._rooms[self._heard % len(self._rooms)])
         self._heard += 1
@@ -63,7 +63,7 @@ class Conditions:
 
 
 def _seconds(pieces: Iterator[Float32Array]) -> Iterator[Float32Array]:
-    """The pieces, one after the other, by the second."""
+    """Yield the pieces, joined, second by second."""
     rest = np.zeros(0, np.float32)
     for piece in pieces:
         rest = np.concatenate((rest, piece))
@@ -73,7 +73,7 @@ def _seconds(pieces: Iterator[Float32Array]) -> Iterator[Float32Array]:
 
 
 def _in_room(sound: Float32Array, response: Float32Array) -> Float32Array:
-    """The sound in a room, where it was by its direct path, and as loud."""
+    """Return the sound in a room, at the same place by its direct path and equally loud."""
     delay = int(np.abs(response).argmax())
     size = 1 << (len(sound) + len(response) - 1).bit_length()
     whole = np.fft.irfft(np.fft.rfft(sound, size) * np.fft.rfft(response, size), size).astype(np.float32)
@@ -84,7 +84,7 @@ def _in_room(sound: Float32Array, response: Float32Array) -> Float32Array:
 def simulate_rooms(
     reverberation: float, *, distance: tuple[float, float] = (1.0, 3.0), seed: int = 0
 ) -> list[Float32Array]:
-    """Impulse responses of :data:`ROOMS` shoebox rooms by the image source method (pyroomacoustics).
+    """Return impulse responses of :data:`ROOMS` shoebox rooms by the image source method (pyroomacoustics).
 
     Args:
         reverberation: seconds in which sound decays by 60 dB (Sabine).
@@ -92,12 +92,12 @@ def simulate_rooms(
         seed: of sizes and places.
 
     Raises:
-        UsageError: pyroomacoustics is not installed, or no room of these sizes reverberates so.
+        UsageError: pyroomacoustics is not installed, or no room of these sizes has that reverberation.
     """
     try:
         import pyroomacoustics as pra  # noqa: PLC0415
     except ImportError as error:
-        raise UsageError(f"rooms are simulated with pyroomacoustics: pip install 'kws[train]' ({error})") from None
+        raise UsageError(f"--room needs the extra 'train': pip install '.[train]' ({error})") from None
     rng = np.random.default_rng(seed)
     responses: list[Float32Array] = []
     while len(responses) < ROOMS:

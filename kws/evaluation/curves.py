@@ -1,8 +1,9 @@
-"""What every threshold of every keyword would cost: the DET curves."""
+"""The cost of every threshold of every keyword: DET curves."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy.typing as npt
 
 from kws.decision import DecisionSettings
 from kws.evaluation.matching import Fire, Judge, Kind
-from kws.evaluation.scoring import ScoredStream
+from kws.evaluation.scoring import Progress, ScoredStream
 from kws.evaluation.sweep import THRESHOLDS, KeywordSweep
 from kws.types import Float64Array
 
@@ -19,13 +20,13 @@ Counts = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Curve:
-    """What happened to one keyword, or to all, at each threshold.
+    """The outcome of one keyword, or of all, at each threshold.
 
     Attributes:
         thresholds: float64 ``(n,)``, rising.
         said: labelled words.
         hours: of sound.
-        misses, duplicates, wrong, false: int64 ``(n,)``, as :class:`kws.evaluation.measure.Figures` has them.
+        misses, duplicates, wrong, false: int64 ``(n,)``, counted as in :class:`kws.evaluation.measure.Figures`.
     """
 
     thresholds: Float64Array
@@ -38,7 +39,7 @@ class Curve:
 
     @property
     def miss_rate(self) -> Float64Array:
-        """Share of the words said that were missed; zero where none was said."""
+        """Share of the spoken words that were missed; zero without any."""
         return self.misses / max(1, self.said)
 
     @property
@@ -53,37 +54,37 @@ def sweep(
     tolerance: dict[str, float],
     *,
     thresholds: Sequence[float] = THRESHOLDS,
-    progress: Callable[[float, float], None] | None = None,
+    progress: Progress | None = None,
 ) -> dict[str, Curve]:
-    """The curve of each keyword.
+    """Return the curve of each keyword.
 
-    Every threshold takes release and near with it in proportion, as a configuration does that says nothing but the
-    threshold. A gate is left open: behind one, too little would happen to choose by.
+    Release and near move in proportion to the threshold, as in a configuration that sets only the threshold. A gate is
+    left open, because too little would happen behind one.
 
     Args:
-        streams: to decide on, with labels or without.
-        settings: of everything but the thresholds.
+        streams: with labels or without.
+        settings: everything but the thresholds.
         tolerance: seconds after a word's end for each keyword.
-        thresholds: to try, rising.
-        progress: is told how many keywords are done, of how many.
+        thresholds: rising.
+        progress: receives how many keywords are done, of how many.
     """
     curves = {}
     hours = sum(stream.seconds for stream in streams) / 3600
-    judges = [Judge(stream, settings.keywords, tolerance) for stream in streams]
+    judges = [(stream, Judge(stream, settings.keywords, tolerance)) for stream in streams]
     for done, keyword in enumerate(settings.keywords, 1):
-        counts = dict.fromkeys(Kind, np.zeros(len(thresholds), np.int64))
-        for stream, judge in zip(streams, judges, strict=True):
-            found = _count(keyword, stream, judge, settings, thresholds)
-            counts = {kind: counts[kind] + found[kind] for kind in Kind}
+        rows = [_count(keyword, stream, judge, settings, thresholds) for stream, judge in judges]
+        # By threshold; of all streams together.
+        totals: list[Counter[Kind]] = [sum(counters, Counter()) for counters in zip(*rows, strict=True)]
         said = sum(label.word == keyword for stream in streams for label in stream.labels)
+        count = {kind: np.array([total[kind] for total in totals], np.int64) for kind in Kind}
         curves[keyword] = Curve(
             np.array(thresholds),
             said,
             hours,
-            misses=said - counts[Kind.HIT],
-            duplicates=counts[Kind.DUPLICATE],
-            wrong=counts[Kind.WRONG],
-            false=counts[Kind.FALSE],
+            misses=said - count[Kind.HIT],
+            duplicates=count[Kind.DUPLICATE],
+            wrong=count[Kind.WRONG],
+            false=count[Kind.FALSE],
         )
         if progress:
             progress(done, len(settings.keywords))
@@ -92,30 +93,26 @@ def sweep(
 
 def _count(
     keyword: str, stream: ScoredStream, judge: Judge, settings: DecisionSettings, thresholds: Sequence[float]
-) -> dict[Kind, Counts]:
-    """How often each kind of verdict falls in one stream at each threshold."""
-    counts = {kind: np.zeros(len(thresholds), np.int64) for kind in Kind}
+) -> list[Counter[Kind]]:
+    """Return how many verdicts of each kind there are in one stream, at each threshold."""
+    counts: list[Counter[Kind]] = []
     sweep = KeywordSweep(stream.cache, keyword, settings, lowest=thresholds[0])
     before: list[Fire] | None = None
-    for place, threshold in enumerate(thresholds):
+    for threshold in thresholds:
         fires = sweep.fires(threshold)
-        if fires == before:
-            for count in counts.values():
-                count[place] = count[place - 1]
-            continue
+        same = counts and fires == before
+        counts.append(counts[-1] if same else Counter(verdict.kind for verdict in judge(keyword, fires)))
         before = fires
-        for verdict in judge(keyword, fires):
-            counts[verdict.kind][place] += 1
     return counts
 
 
 def compared(curves: Mapping[str, Curve]) -> dict[str, Curve]:
-    """The curves of the keywords that were said, for nothing weighs against the others; of all where none was."""
+    """Return the curves of the keywords that were said, or all curves if none was: others have nothing to weigh."""
     return {keyword: curve for keyword, curve in curves.items() if curve.said} or dict(curves)
 
 
 def together(curves: Sequence[Curve]) -> Curve:
-    """The curve of several keywords with one threshold for all."""
+    """Return the curve of several keywords with one threshold for all."""
     return Curve(
         curves[0].thresholds,
         sum(curve.said for curve in curves),

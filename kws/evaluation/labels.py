@@ -1,7 +1,7 @@
-"""Labels: which word was said when, one line each, as ``kws mix`` writes them and Audacity exports them.
+"""Labels of a recording: one line for each word, as ``kws mix`` writes and Audacity exports them.
 
-A line holds start, end and word, separated by tabs; seconds since the beginning of the recording. The first line
-may be a header. Nothing else may stand there: a label that is skipped quietly is a word that is never missed.
+A line holds start, end and word, separated by tabs, in seconds from the start of the recording. The first line may be a
+header. Any other line is an error: a label that is skipped silently would be a word that is never missed.
 """
 
 from __future__ import annotations
@@ -21,8 +21,8 @@ class LabelledWord:
     """A word that was said.
 
     Attributes:
-        start, end: of the word, in seconds since the beginning of the recording.
-        word: perhaps a keyword.
+        start, end: of the word, in seconds from the start of the recording.
+        word: a keyword or any other word.
     """
 
     start: float
@@ -31,10 +31,10 @@ class LabelledWord:
 
 
 def read_labels(path: Path) -> tuple[LabelledWord, ...]:
-    """The labels of a file, by start.
+    """Return the labels of a file, by start.
 
     Raises:
-        UsageError: it cannot be read, or a line is no label; the message has the number of the line.
+        UsageError: the file cannot be read, or a line is not a label; the message names the line.
     """
     try:
         lines = path.read_text(encoding="utf-8-sig").splitlines()
@@ -60,7 +60,7 @@ def _label(fields: tuple[str, ...], place: str) -> LabelledWord:
         try:
             seconds.append(float(field))
         except ValueError:
-            raise UsageError(f"{place}: {name} {field!r} is no number of seconds") from None
+            raise UsageError(f"{place}: {name} {field!r} is not a number of seconds") from None
     start, end = seconds
     if not (math.isfinite(end) and 0 <= start < end):
         raise UsageError(f"{place}: from {start:g} s to {end:g} s is not a time span; start must be before end")
@@ -70,7 +70,7 @@ def _label(fields: tuple[str, ...], place: str) -> LabelledWord:
 
 
 def write_labels(path: Path, labels: Iterable[LabelledWord]) -> None:
-    """Write labels with a header; seconds to a tenth of a millisecond.
+    """Write labels with a header, with four decimals.
 
     Raises:
         UsageError: the file cannot be written.

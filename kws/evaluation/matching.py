@@ -1,18 +1,16 @@
-"""Which detection is of which word: the rule by which hits, misses and false accepts are told apart.
+"""Matching detections to labelled words: hits, misses, wrong words, duplicates and false accepts.
 
-A detection is the moment at which the decision fell. It may be of a labelled word from the word's labelled start on,
-for one can be sure of a word before it has ended, until the tolerance after its end. Each keyword is judged by
-itself, its detections in order:
+The time of a detection is that of the decision. It may belong to a labelled word from the word's start (a word can be
+certain before it ends) until the tolerance after its end. Each keyword is judged separately, its detections in order:
 
-1. It is a *hit* of a label of its own word that has none yet; where several would do, of the one that would be the
-   first to be too late, which makes as many hits as there can be.
-2. Otherwise the label whose end is nearest, of those that it may be of, says what it is: a *duplicate* where its own
-   word was said (and hit already), a *wrong word* where another keyword was, a *false accept* where it was a word
-   that is no keyword.
-3. A detection that can be of no label is a *false accept*.
+1. A detection is a *hit* of a label of its own word that has no hit yet. If several labels are possible, it takes the
+   one whose time runs out first, which gives the largest number of hits.
+2. Otherwise the possible label whose end is nearest decides: a *duplicate* if it is the keyword itself (and has a hit),
+   a *wrong word* if it is another keyword, a *false accept* if it is some other word.
+3. A detection without a possible label is a *false accept*.
 
-In plain speech with a transcript, as many detections of a keyword are *excused* in each recording as its transcript
-has the word, those with the highest scores; the others are false accepts.
+In plain speech with a transcript, as many detections of a keyword are *excused* in each recording as its transcript has
+the word, those with the highest scores. The others are false accepts.
 
 A label without a hit is a *miss*.
 """
@@ -35,7 +33,7 @@ TOLERANCE = 0.75
 
 
 class Kind(StrEnum):
-    """What a detection turned out to be."""
+    """The verdict on a detection."""
 
     HIT = "hit"
     DUPLICATE = "duplicate"
@@ -45,7 +43,7 @@ class Kind(StrEnum):
 
 
 class Fire(NamedTuple):
-    """A detection of one keyword: seconds since the stream began, and its score."""
+    """A detection of one keyword: seconds from the start of the stream, and its score."""
 
     time: float
     score: float
@@ -53,15 +51,15 @@ class Fire(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """A detection and what it is.
+    """A detection and its kind.
 
     Attributes:
-        keyword: that was detected.
-        time: at which the decision fell, in seconds.
-        score: with which it fell.
-        kind: what it is.
-        label: the word that was said where it was detected, if any was labelled.
-        utterance: the recording of plain speech that was playing, if it was one.
+        keyword: the detected keyword.
+        time: of the decision, in seconds.
+        score: of the detection.
+        kind: the verdict.
+        label: the labelled word at that time, if there is one.
+        utterance: the recording of plain speech at that time, if there is one.
     """
 
     keyword: str
@@ -73,7 +71,7 @@ class Verdict:
 
     @property
     def latency(self) -> float:
-        """Seconds from the labelled end of the word to the decision; negative where it fell before."""
+        """Seconds from the labelled end of the word to the decision; negative if the decision came first."""
         return self.time - self.label.end if self.label else 0.0
 
 
@@ -81,7 +79,7 @@ class Judge:
     """Judges the detections of one stream.
 
     Args:
-        stream: whose detections these are.
+        stream: the stream.
         keywords: of the model.
         tolerance: seconds after a word's end for each keyword, see :func:`tolerances`.
     """
@@ -94,7 +92,7 @@ class Judge:
         self._longest = max((label.end - label.start for label in stream.labels), default=0.0)
 
     def __call__(self, keyword: str, fires: Sequence[Fire]) -> list[Verdict]:
-        """What each detection of a keyword is, in order of time."""
+        """Return the verdict on each detection of a keyword, in order of time."""
         if self._stream.utterances:
             return self._excuse(keyword, fires)
         verdicts = []
@@ -104,7 +102,7 @@ class Judge:
             places = self._within_reach(keyword, fire.time)
             own = [i for i in places if labels[i].word == keyword and i not in hit]
             if own:
-                # All have the same tolerance, so that the one that ends first is too late first.
+                # All have the same tolerance, so the one that ends first runs out first.
                 place = min(own, key=lambda i: labels[i].end)
                 hit.add(place)
                 verdicts.append(Verdict(keyword, *fire, Kind.HIT, labels[place]))
@@ -121,7 +119,7 @@ class Judge:
         return Kind.WRONG if said in self._keywords else Kind.FALSE
 
     def _within_reach(self, keyword: str, time: float) -> list[int]:
-        """The labels that a detection at a time may be of."""
+        """Return the labels to which a detection at a time may belong."""
         labels, tolerance = self._stream.labels, self._tolerance[keyword]
         reached = []
         place = bisect_right(self._starts, time) - 1
@@ -145,7 +143,7 @@ class Judge:
 
 
 def tolerances(settings: DecisionSettings, tolerance: float = TOLERANCE) -> dict[str, float]:
-    """The tolerance of each keyword: longer by what its decision may wait for quiet after the word."""
+    """Return the tolerance of each keyword: longer if its decision waits for quiet after the word."""
     return {
         keyword: tolerance + (chosen.quiet_after + SLACK if chosen.quiet_after else 0.0)
         for keyword, chosen in settings.keywords.items()

@@ -1,4 +1,4 @@
-"""The figures of merit: what was said, what fired, and how late."""
+"""The figures of merit: misses, false accepts and latency, with confidence intervals."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kws.evaluation.labels import LabelledWord
 from kws.evaluation.matching import Fire, Judge, Kind, Verdict
 from kws.evaluation.scoring import ScoredStream
 
-_Z = 1.959964  # 95 % of a normal distribution lie within so many deviations
+_Z = 1.959964  # 95 % of a normal distribution lie within this many deviations
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -20,14 +20,14 @@ class Figures:
     """Counts of one keyword, or of all.
 
     Attributes:
-        said: labelled words that are the keyword.
-        hits: of these, the detected ones.
-        duplicates: further detections of a word that was hit.
-        wrong: detections of the keyword where another keyword was said.
+        said: labels of the keyword.
+        hits: labels that were detected.
+        duplicates: further detections of a label with a hit.
+        wrong: detections of the keyword on another keyword.
         false: detections of the keyword where no keyword was said.
-        excused: detections in plain speech that its transcript has.
+        excused: detections in plain speech whose transcript has the word.
         hours: of sound.
-        latencies: of the hits, in seconds from the word's labelled end to the decision.
+        latencies: seconds from the labelled end of each hit to its decision.
     """
 
     said: int
@@ -45,12 +45,12 @@ class Figures:
 
     @property
     def miss_rate(self) -> float | None:
-        """Share of the words said that were missed; None where none was said."""
+        """Share of the labels that were missed; None without labels."""
         return self.misses / self.said if self.said else None
 
     @property
     def miss_range(self) -> tuple[float, float] | None:
-        """The miss rate's 95 % confidence interval (Wilson's); None where none was said."""
+        """The miss rate's 95 % confidence interval (Wilson's); None without labels."""
         return wilson(self.misses, self.said) if self.said else None
 
     @property
@@ -65,7 +65,7 @@ class Figures:
         return (low / self.hours, high / self.hours) if self.hours else (0.0, float("inf"))
 
     def latency(self, percent: float) -> float | None:
-        """A percentile of the latencies in seconds; None without hits."""
+        """Return a percentile of the latencies in seconds; None without hits."""
         return float(np.percentile(self.latencies, percent)) if self.latencies else None
 
 
@@ -87,7 +87,7 @@ class Judged:
 def judge(
     stream: ScoredStream, keywords: Iterable[str], fires: Mapping[str, Sequence[Fire]], tolerance: Mapping[str, float]
 ) -> Judged:
-    """Judge what fired in a stream: ``fires`` for each keyword, ``tolerance`` in seconds after the word."""
+    """Judge the detections in a stream: ``fires`` of each keyword, ``tolerance`` in seconds after the word."""
     keywords = tuple(keywords)
     ask = Judge(stream, keywords, tolerance)
     verdicts = [verdict for keyword in keywords for verdict in ask(keyword, fires.get(keyword, ()))]
@@ -100,7 +100,7 @@ def judge(
 
 
 def decide(stream: ScoredStream, settings: DecisionSettings) -> dict[str, list[Fire]]:
-    """What the decision layer makes of a stream, by keyword."""
+    """Return the detections of the decision layer in a stream, by keyword."""
     rate = stream.cache.sample_rate
     fires: dict[str, list[Fire]] = {keyword: [] for keyword in settings.keywords}
     for decision in stream.cache.decide(settings):
@@ -133,17 +133,17 @@ def figures(judged: Iterable[Judged], keywords: Collection[str]) -> Figures:
 
 
 def percent(share: float) -> str:
-    """A share as people write it."""
+    """Return a share in per cent."""
     return f"{100 * share:.1f} %"
 
 
 def seconds(value: float | None) -> str:
-    """A latency as people write it; nothing for None."""
+    """Return a latency with its unit; nothing for None."""
     return "" if value is None else f"{value:z.2f} s"
 
 
 def wilson(count: int, total: int) -> tuple[float, float]:
-    """The 95 % confidence interval of a share: E. B. Wilson, J. Am. Stat. Assoc. 22 (1927) 209."""
+    """Return the 95 % confidence interval of a share: E. B. Wilson, J. Am. Stat. Assoc. 22 (1927) 209."""
     share, spread = count / total, _Z**2 / total
     middle = share + spread / 2
     half = _Z * np.sqrt(share * (1 - share) / total + spread / (4 * total))
@@ -152,7 +152,7 @@ def wilson(count: int, total: int) -> tuple[float, float]:
 
 
 def poisson(count: int) -> tuple[float, float]:
-    """The 95 % confidence interval of a Poisson mean by Byar's approximation, within 2 % of the exact one.
+    """Return the 95 % confidence interval of a Poisson mean by Byar's approximation, within 2 % of the exact one.
 
     Breslow and Day, Statistical Methods in Cancer Research II (1987), equation 2.10.
     """

@@ -1,4 +1,4 @@
-"""What went wrong, one by one: for looking at, and for counting who was taken for whom."""
+"""The mistakes of an evaluation, one by one, and the confusion matrix."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ NO_WORD = "no word"
 
 
 def confusion(point: OperatingPoint) -> dict[str, dict[str, int]]:
-    """How often each keyword was detected where each was said, and how often each was missed.
+    """Count how often each keyword was detected on each word, and how often each was missed.
 
     Returns:
-        Counts by what was said (each keyword, :data:`OTHER_WORD` for labelled words that are none, :data:`NO_WORD`)
-        and by what was detected (each keyword, :data:`MISSED`). Duplicates and excused detections are left out, so that
-        a keyword's own hits and misses are as many as it was said.
+        Counts by the word that was said (each keyword, :data:`OTHER_WORD` for other labelled words, :data:`NO_WORD`)
+        and by the word that was detected (each keyword, :data:`MISSED`). Duplicates and excused detections do not
+        count, so a keyword's own hits and misses add up to how often it was said.
     """
     keywords = tuple(point.keywords)
     counts = {said: dict.fromkeys((*keywords, MISSED), 0) for said in (*keywords, OTHER_WORD, NO_WORD)}
@@ -46,12 +46,12 @@ class Mistake:
     """A miss, or a detection that should not have been.
 
     Attributes:
-        keyword: that was missed or detected.
-        stream: whose detections these are.
+        keyword: the one that was missed or detected.
+        stream: the stream.
         time: of the decision, or the end of the word that was missed, in seconds.
         verdict: on the detection; None for a miss.
-        label: the word that was missed, or that was said where it was detected.
-        peak: the highest average of the keyword about the miss, or the score of the detection.
+        label: the word that was missed, or the one at the time of the detection.
+        peak: the score of the detection, or the keyword's highest score in the time of a miss.
     """
 
     keyword: str
@@ -67,7 +67,7 @@ class Mistake:
 
     @property
     def place(self) -> str:
-        """Where to listen to it: the recording, and the seconds since its beginning."""
+        """The recording, and the seconds from its start at which to listen."""
         utterance = self.verdict.utterance if self.verdict else None
         if utterance:
             return f"{utterance.path.name} at {max(0.0, self.time - utterance.start):.2f} s"
@@ -76,12 +76,12 @@ class Mistake:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Timeline:
-    """A keyword's scores around a moment.
+    """A keyword's scores around a mistake.
 
     Attributes:
         times: float64 ``(n,)``, the ends of the windows in seconds.
         posteriors, averages: float64 ``(n,)`` of the keyword.
-        rival: the label whose average was the largest of the others at the keyword's highest.
+        rival: the other label with the largest average at the keyword's highest.
         rivals: float64 ``(n,)``, that label's averages.
     """
 
@@ -93,11 +93,12 @@ class Timeline:
 
 
 def find_mistakes(point: OperatingPoint, tolerance: dict[str, float]) -> list[Mistake]:
-    """All that went wrong, the worst first.
+    """Return all mistakes, the worst first.
 
-    Surest false accepts and wrong words come first, and misses by how far they stayed below their threshold; one
-    kind takes turns with the other, so that a few show both.
+    Detections are ordered by how far they exceed their threshold, misses by how far they stay below it. The two
+    alternate, so that the first few show both.
     """
+    settings = point.settings
     fired = [
         Mistake(verdict.keyword, judged.stream, verdict.time, verdict, verdict.label, verdict.score)
         for judged in point.streams
@@ -105,13 +106,12 @@ def find_mistakes(point: OperatingPoint, tolerance: dict[str, float]) -> list[Mi
         if verdict.kind not in (Kind.HIT, Kind.EXCUSED)
     ]
     missed = [
-        Mistake(label.word, judged.stream, label.end, None, label, _peak(judged.stream, label, point, tolerance))
+        Mistake(label.word, judged.stream, label.end, None, label, _peak(judged.stream, label, settings, tolerance))
         for judged in point.streams
         for label in judged.missed
     ]
-    thresholds = {keyword: chosen.threshold for keyword, chosen in point.settings.keywords.items()}
-    fired.sort(key=lambda mistake: thresholds[mistake.keyword] - mistake.peak)
-    missed.sort(key=lambda mistake: mistake.peak - thresholds[mistake.keyword])
+    fired.sort(key=lambda mistake: settings.keywords[mistake.keyword].threshold - mistake.peak)
+    missed.sort(key=lambda mistake: mistake.peak - settings.keywords[mistake.keyword].threshold)
     alternating = []
     for place in range(max(len(fired), len(missed))):
         alternating += fired[place : place + 1] + missed[place : place + 1]
@@ -137,9 +137,8 @@ def timeline(mistake: Mistake, settings: DecisionSettings) -> Timeline:
     )
 
 
-def _peak(stream: ScoredStream, label: LabelledWord, point: OperatingPoint, tolerance: dict[str, float]) -> float:
-    """The highest score while a detection could have been of a label."""
-    settings = point.settings
+def _peak(stream: ScoredStream, label: LabelledWord, settings: DecisionSettings, tolerance: dict[str, float]) -> float:
+    """Return the highest score in the time in which a detection could belong to a label."""
     rows = _rows(stream, settings, label.start, label.end + tolerance[label.word])
     return float(stream.cache.scores(label.word, settings)[rows].max(initial=0.0))
 

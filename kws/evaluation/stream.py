@@ -1,4 +1,4 @@
-"""The evaluation of streams as a whole: stream, judged as set, swept, and thresholds recommended and checked."""
+"""The whole evaluation of streams: figures as set, curves, recommended thresholds and their check on other sound."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from kws.evaluation.scoring import Progress, ScoredStream
 
 @dataclass(frozen=True, slots=True, eq=False)
 class OperatingPoint:
-    """What some settings come to.
+    """The outcome of some settings.
 
     Attributes:
-        settings: that were in force.
-        streams: judged.
-        total: of all keywords.
-        keywords: of each.
+        settings: those that decided.
+        streams: every stream with its detections.
+        total: figures of all keywords.
+        keywords: figures of each.
     """
 
     settings: DecisionSettings
@@ -30,22 +30,22 @@ class OperatingPoint:
     keywords: dict[str, Figures]
 
     def of(self, keywords: Collection[str]) -> Figures:
-        """The figures of some keywords together."""
+        """Return the figures of some keywords together."""
         return figures(self.streams, keywords)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Evaluation:
-    """Everything that was measured.
+    """All results of an evaluation.
 
     Attributes:
-        as_set: the settings as they are, gate and all.
+        as_set: with the given settings, including a gate.
         tolerance: seconds after a word's end in which its detection may come, for each keyword.
         curves: of each keyword, with the gate left open.
-        choice: the thresholds recommended.
-        recommended: what they come to on the same sound, with the gate left open.
-        held_out: what the settings as they are, and those recommended, come to on sound that nothing was chosen on;
-            None without such sound.
+        choice: the recommended thresholds.
+        recommended: with the recommended thresholds on the same sound, with the gate left open.
+        held_out: with the given and with the recommended thresholds on sound that nothing was chosen on; None without
+            such sound.
     """
 
     as_set: OperatingPoint
@@ -65,15 +65,15 @@ def evaluate(
     tolerance: float = TOLERANCE,
     progress: Progress | None = None,
 ) -> Evaluation:
-    """Judge what was stream.
+    """Evaluate scored streams.
 
     Args:
         streams: to measure and to choose thresholds on.
-        settings: as they are.
+        settings: to evaluate.
         held_out: to check the chosen thresholds on.
         budget: false accepts per hour that the recommended thresholds may cost in all.
         tolerance: seconds after a word's end in which its detection may come.
-        progress: is told how many keywords are swept, of how many.
+        progress: receives how many keywords are done, of how many.
     """
     allowed = tolerances(settings, tolerance)
     curves = sweep(streams, settings, allowed, progress=progress)

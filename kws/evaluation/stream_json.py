@@ -1,4 +1,4 @@
-"""An evaluation of streams for programs: one JSON object."""
+"""An evaluation of streams as one JSON object."""
 
 from __future__ import annotations
 
@@ -13,26 +13,26 @@ from kws.evaluation.stream import Evaluation, OperatingPoint
 
 
 def as_dict(evaluation: Evaluation) -> dict[str, Any]:
-    """Everything that was measured; seconds, shares of one, and false accepts per hour."""
+    """Return all results; times in seconds, shares of one, and false accepts per hour."""
     choice, held_out = evaluation.choice, evaluation.held_out
     return {
         "hop": evaluation.as_set.settings.hop,
         "tolerance": evaluation.tolerance,
         "streams": [_stream(judged) for judged in evaluation.as_set.streams],
-        "as_set": _operation(evaluation.as_set),
+        "as_set": _point(evaluation.as_set),
         "recommended": {
             "budget": choice.budget,
             "kept": choice.kept,
             "expected_false_rate": _round(choice.false_rate),
             "thresholds": {keyword: pick.threshold for keyword, pick in choice.picks.items()},
             "not_said": choice.unsaid,
-            **_operation(evaluation.recommended),
+            **_point(evaluation.recommended),
         },
         "held_out": held_out
         and {
-            "as_set": _operation(held_out[0]),
-            "recommended": _operation(held_out[1]),
-            # Only the keywords for which a threshold could be chosen: the budget is theirs.
+            "as_set": _point(held_out[0]),
+            "recommended": _point(held_out[1]),
+            # Only the keywords with a recommended threshold: the budget is theirs.
             "chosen": _figures(held_out[1].of(choice.picks)),
         },
         "confusion": confusion(evaluation.as_set),
@@ -45,12 +45,12 @@ def as_dict(evaluation: Evaluation) -> dict[str, Any]:
     }
 
 
-def _operation(point: OperatingPoint) -> dict[str, Any]:
+def _point(point: OperatingPoint) -> dict[str, Any]:
+    thresholds = {keyword: chosen.threshold for keyword, chosen in point.settings.keywords.items()}
     return {
         "total": _figures(point.total),
         "keywords": {
-            keyword: {"threshold": point.settings.keywords[keyword].threshold, **_figures(figures)}
-            for keyword, figures in point.keywords.items()
+            keyword: {"threshold": thresholds[keyword], **_figures(each)} for keyword, each in point.keywords.items()
         },
     }
 

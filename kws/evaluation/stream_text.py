@@ -1,4 +1,4 @@
-"""An evaluation of streams for people: tables on a terminal."""
+"""An evaluation of streams as tables on a terminal."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ from kws.evaluation.measure import Figures, percent, seconds
 from kws.evaluation.scoring import ScoredStream
 from kws.evaluation.stream import Evaluation, OperatingPoint
 
-#: False accepts an hour of the short table's rows, at most; the report and --json have every threshold.
+#: The short table has a row for at most each of these false accepts an hour; the report and --json have all.
 _ROWS = (100.0, 50.0, 20.0, 10.0, 5.0, 2.0, 1.0, 0.5, 0.2, 0.0)
-#: As many false accepts as make a rate worth talking about: with three, it may still be off by a factor of three.
+#: Fewer false accepts say little about a rate: even with three, it may be off by a factor of three.
 _ENOUGH = 3
-#: Share of a keyword's words that are missed where it might as well not be there.
+#: A keyword with a larger miss rate is as good as switched off.
 _OFF = 0.9
 
 
 def print_evaluation(evaluation: Evaluation, console: Console) -> None:
-    """Everything, in the order in which it is asked for."""
+    """Print all results, the most wanted first."""
     point = evaluation.as_set
     streams = [judged.stream for judged in point.streams]
     for line in summary(streams):
@@ -33,7 +33,7 @@ def print_evaluation(evaluation: Evaluation, console: Console) -> None:
     console.print(_figures_table(point))
     for line in remarks(evaluation):
         console.print(line, soft_wrap=True, highlight=False)
-    console.print("\nOne threshold for all keywords, for fewer and fewer false accepts", highlight=False)
+    console.print("\nOne threshold for all keywords, by falling false accepts", highlight=False)
     console.print(_sweep_table(evaluation))
     if evaluation.choice.picks:
         console.print(f"Thresholds for {false_accepts(evaluation.choice.budget)} an hour", highlight=False)
@@ -45,7 +45,7 @@ def print_evaluation(evaluation: Evaluation, console: Console) -> None:
 
 
 def summary(streams: Sequence[ScoredStream]) -> list[str]:
-    """What was stream, a line for each labelled recording and one for all plain sound."""
+    """Return the length of the sound: a line for each labelled recording and one for all plain sound."""
     lines = [
         f"{each.name}: {each.seconds / 60:.1f} min, {len(each.labels)} words" for each in streams if not each.utterances
     ]
@@ -61,7 +61,7 @@ def summary(streams: Sequence[ScoredStream]) -> list[str]:
 
 
 def remarks(evaluation: Evaluation) -> list[str]:
-    """What the table of figures cannot say."""
+    """Return what the table of figures cannot say."""
     point = evaluation.as_set
     total = point.total
     lines = []
@@ -76,21 +76,21 @@ def remarks(evaluation: Evaluation) -> list[str]:
     others = Counter({word: count for word, count in others.items() if word not in keywords})
     if others:
         words = ", ".join(f"{word} {count}" for word, count in others.most_common(10))
-        lines.append(f"labelled words that are no keywords of the model: {words}{' ...' if len(others) > 10 else ''}")
+        lines.append(f"labelled words that are not keywords of the model: {words}{' ...' if len(others) > 10 else ''}")
     return lines
 
 
 def choice_remarks(evaluation: Evaluation) -> list[str]:
-    """How far the recommended thresholds are to be trusted."""
+    """Return how far the recommended thresholds can be trusted."""
     choice, total = evaluation.choice, evaluation.recommended.total
     lines = []
     if not choice.kept:
         lines.append("no thresholds keep within the budget; these are the highest")
     off = [keyword for keyword in choice.picks if (evaluation.recommended.keywords[keyword].miss_rate or 0.0) > _OFF]
     if off:
-        lines.append(f"{', '.join(off)}: all but switched off, for nothing better fits into the budget")
+        lines.append(f"{', '.join(off)}: almost switched off, because nothing better fits the budget")
     if choice.unsaid:
-        lines.append(f"nobody said {', '.join(choice.unsaid)}: no threshold can be chosen, and none is counted")
+        lines.append(f"{', '.join(choice.unsaid)}: not said, so there is no threshold to choose and none is counted")
     if choice.budget * total.hours < _ENOUGH:
         lines.append(
             f"{total.hours:.2g} h of sound say little of {false_accepts(choice.budget)} an hour; "
@@ -114,7 +114,7 @@ def spread(bounds: tuple[float, float]) -> str:
 
 
 def rough(number: float) -> str:
-    """Two digits, and never a power of ten."""
+    """Return a number with two digits and without an exponent."""
     return f"{number:.0f}" if number >= 10 else f"{number:.2g}"
 
 

@@ -67,7 +67,7 @@ def test_recordings_are_decoded_once_and_kept(tmp_path: Path) -> None:
 def test_mistakes_are_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no such folder"):
         split_words([tmp_path / "nowhere"], percent=10)
-    with pytest.raises(UsageError, match="no recordings in folders of words"):
+    with pytest.raises(UsageError, match="no clips in folders of words"):
         split_words([tmp_path], percent=10)
     (tmp_path / "text.wav").write_text("no sound")
     with pytest.raises(AudioError, match=r"text\.wav"):

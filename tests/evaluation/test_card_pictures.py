@@ -15,7 +15,7 @@ SVG = "{http://www.w3.org/2000/svg}"
 
 
 def texts(picture: Element) -> list[str]:
-    """What a reader of the picture reads, in order."""
+    """Return the texts of a picture, in order."""
     return ["".join(text.itertext()).strip() for text in picture.iter(f"{SVG}text")]
 
 

@@ -174,7 +174,7 @@ def test_keywords_that_nobody_said_have_no_threshold() -> None:
 
 
 def test_a_budget_holds_on_other_sound_of_the_same_kind() -> None:
-    """What counting alone does not achieve: see the last line."""
+    """Counting alone does not achieve this: see the last line."""
     rng = np.random.default_rng(1)
     scale, excess, hours, budget = rng.dirichlet(np.ones(10)) * 60, rng.uniform(0.8, 1.4, 10), 4.0, 1.0
     misses = [np.rint(60 / (1 + np.exp(-(ODDS - middle)))) for middle in rng.normal(4, 0.7, 10)]

@@ -1,4 +1,4 @@
-"""The rule by which detections are told apart, on cases small enough to be counted on one's fingers."""
+"""Matching detections to words, on cases small enough to check by hand."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ def test_a_word_that_is_no_keyword_makes_it_false() -> None:
 
 
 def test_neighbouring_words_each_have_their_own() -> None:
-    # 0.4 s apart: what is heard of one while the other is said is still of its own word.
+    # They are 0.4 s apart: each detection belongs to its own word, even in the time of the other.
     assert judged("on", [2.2], ON, OFF) == "h"
     assert judged("off", [2.0], ON, OFF) == "h"
     assert judged("off", [1.8], ON, OFF) == "w"

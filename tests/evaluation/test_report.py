@@ -150,7 +150,7 @@ def test_the_tables_have_every_figure(capsys: pytest.CaptureFixture[str]) -> Non
     assert "made.wav: 6.0 min, 6 words" in said
     assert "a: 0.01 h without labels, 2 recordings, 1 with a transcript" not in said
     assert "1 with a transcript" in said
-    assert "labelled words that are no keywords of the model: own 1" in said
+    assert "labelled words that are not keywords of the model: own 1" in said
     assert rows["[keyword.on]"] == ["[keyword.on]"]
     assert next(line for line in said.splitlines() if line.split()[:1] == ["on"]).split() == [
         "on", "2", "1", "1", "50.0", "%", "0", "1", "1", "8.57", "0.20", "s", "0.20", "s",

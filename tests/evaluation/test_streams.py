@@ -66,7 +66,7 @@ def test_transcripts_excuse_and_folders_are_held_out(folder: Path, capsys: pytes
     speech = folder / "speech"
     assert evaluate("--negative", speech / "1", "--hold-out", speech / "2", *arguments) == 0
     found = report(capsys)
-    # "on" was said; "off" and "stop" were not.
+    # The transcripts have "on" and neither "off" nor "stop".
     assert [found["as_set"]["keywords"][word]["excused"] for word in PITCHES] == [1, 0, 0]
     assert [found["as_set"]["keywords"][word]["false_accepts"] for word in PITCHES] == [0, 1, 1]
     assert found["held_out"]["as_set"]["total"]["false_accepts"] == 1

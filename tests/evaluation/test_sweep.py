@@ -52,7 +52,7 @@ def keyword_settings(draw: st.DrawFn) -> KeywordSettings:
 
 
 def decided(cache: PosteriorCache, chosen: DecisionSettings, keyword: str) -> list[tuple[float, float]]:
-    """Where the real Decider fires a keyword; the score that is decided is in hand at the decision."""
+    """Return the times and scores at which the whole decision layer fires a keyword."""
     fired = [fired for decision in cache.decide(chosen) for fired in decision.fired if fired.keyword == keyword]
     return [(each.end / 16000, each.score) for each in fired]
 
