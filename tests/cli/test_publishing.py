@@ -150,6 +150,7 @@ def test_every_command_of_a_recording_is_run(spoken: Path, model_folder: Path, t
         ),
         (["--site", "desk"], "--site goes with --mqtt"),
         (["--exec", "say {word}"], "--exec: {word} in '{word}' is not a value"),
+        (["--exec", "no-such-program"], "--exec: there is no program 'no-such-program'"),
     ],
 )
 def test_options_that_cannot_be_are_one_line(

@@ -8,7 +8,8 @@ from collections.abc import Iterable
 from kws.decision.settings import RANGES
 from kws.errors import KwsError
 from kws.pipeline.requests import Request, SetListening, SetThreshold
-from kws.publishers.mqtt.topics import LISTENING, level
+from kws.publishers.mqtt import hermes
+from kws.publishers.mqtt.topics import LISTENING, Topics, level
 
 ON, OFF = "ON", "OFF"
 
@@ -23,29 +24,58 @@ class ControlError(KwsError):
     """A refused request. The message is one short line and quotes at most the beginning of the request."""
 
 
-def parse(path: str, payload: bytes, keywords: Iterable[str]) -> Request:
-    """Return a request.
+class Requests:
+    """The requests that a site takes: on its own topics and, with a Hermes site, Hermes' toggles.
 
     Args:
-        path: the topic after ``set/``.
-        payload: as received.
+        topics: of the site.
         keywords: of the model.
+        hermes_site: None without Hermes.
 
-    Raises:
-        ControlError: the setting does not exist, or the payload is not a value of it.
+    Attributes:
+        filters: to subscribe to.
     """
-    if path == LISTENING:
-        text = _text(payload)
-        if text not in (ON, OFF):
-            raise ControlError(f"{text!r} is neither ON nor OFF")
-        return SetListening(text == ON)
-    head, separator, name = path.partition("/")
-    if head != "threshold" or not separator:
-        raise ControlError(f"there is no such setting; set/{LISTENING} and set/threshold/KEYWORD are")
-    for keyword in keywords:
-        if level(keyword) == level(name):
-            return SetThreshold(keyword, _threshold(payload))
-    raise ControlError(f"{name[:40]!r} is not a keyword; choose from {', '.join(keywords)}")
+
+    def __init__(self, topics: Topics, keywords: Iterable[str], hermes_site: str | None) -> None:
+        self._prefix = topics.set("")
+        self._keywords = {level(keyword): keyword for keyword in reversed(tuple(keywords))}
+        self._hermes_site = hermes_site
+        self.filters = [topics.set("#"), *([] if hermes_site is None else hermes.TOGGLES)]
+
+    def read(self, topic: str, payload: bytes, *, retained: bool) -> Request | None:
+        """Return the request of a message; None if it is not a request, or one for another site.
+
+        Raises:
+            ControlError: the setting does not exist, the payload is not a value of it, or the broker retained the
+                request.
+        """
+        if topic.startswith(self._prefix):
+            if retained and not payload:
+                return None  # the broker forgets a retained request
+            request: Request | None = self._parse(topic.removeprefix(self._prefix), payload)
+        elif self._hermes_site is not None and topic in hermes.TOGGLES:
+            on = hermes.toggled(topic, payload, site=self._hermes_site)
+            request = None if on is None else SetListening(on)
+        else:
+            return None
+        if retained and request is not None:
+            raise ControlError("a retained request; it would be obeyed again with each connection")
+        return request
+
+    def _parse(self, path: str, payload: bytes) -> Request:
+        if path == LISTENING:
+            text = _text(payload)
+            if text not in (ON, OFF):
+                raise ControlError(f"{text!r} is neither ON nor OFF")
+            return SetListening(text == ON)
+        head, separator, name = path.partition("/")
+        if head != "threshold" or not separator:
+            raise ControlError(f"there is no such setting; set/{LISTENING} and set/threshold/KEYWORD are")
+        keyword = self._keywords.get(level(name))
+        if keyword is None:
+            choices = ", ".join(reversed(self._keywords.values()))
+            raise ControlError(f"{name[:40]!r} is not a keyword; choose from {choices}")
+        return SetThreshold(keyword, _threshold(payload))
 
 
 def _threshold(payload: bytes) -> float:

@@ -12,7 +12,7 @@ import msgspec
 from kws.publishers.mqtt.topics import Level, Message, level
 from kws.types import Detection
 
-TOGGLE_ON, TOGGLE_OFF = "hermes/hotword/toggleOn", "hermes/hotword/toggleOff"
+TOGGLES = TOGGLE_ON, TOGGLE_OFF = "hermes/hotword/toggleOn", "hermes/hotword/toggleOff"
 
 _LONGEST = 4096
 
@@ -49,7 +49,7 @@ def detected(detection: Detection, *, site: str, version: str, threshold: float)
 
 def toggled(topic: str, payload: bytes, *, site: str) -> bool | None:
     """Return whether to listen from now on, or None if the message is invalid or for another site."""
-    if topic not in (TOGGLE_ON, TOGGLE_OFF) or len(payload) > _LONGEST:
+    if topic not in TOGGLES or len(payload) > _LONGEST:
         return None
     try:
         fields = json.loads(payload)

@@ -14,7 +14,7 @@ from dataclasses import replace
 
 from kws import __version__
 from kws.common.backoff import Backoff
-from kws.pipeline.requests import Request, SetListening
+from kws.pipeline.requests import Request
 from kws.publishers.base import PublishError, UnconfirmedError, UnreachableError
 from kws.publishers.formats import as_json
 from kws.publishers.health import HealthReport
@@ -82,14 +82,18 @@ class MqttPublisher:
         self._tls = make_tls(options, self._broker)
         self.topics = Topics(options.prefix, site_name(options))
         self.name = str(self._broker)
-        self._keywords = tuple(keywords)
-        self._model = model
         self._model_version = model_version
         self._on_command = on_command
         self._home_assistant = home_assistant if home_assistant and home_assistant.discovery else None
+        self._discovery: list[Message] = []
+        if self._home_assistant:
+            self._discovery = homeassistant.discovery(
+                self._home_assistant, self.topics, keywords, model=model, version=__version__
+            )
         self._hermes_site = None
         if hermes_options and hermes_options.enabled:
             self._hermes_site = hermes_options.site or self.topics.site
+        self._requests = control.Requests(self.topics, keywords, self._hermes_site)
         self._threshold_topics = {self.topics.state(topics.threshold(keyword)) for keyword in keywords}
         self._available = True
         self._thresholds: dict[str, float] = {}
@@ -200,10 +204,9 @@ class MqttPublisher:
         if fresh:
             with self._lock:
                 self._pending.clear()
-            requests = self._requests()
-            session.subscribe(
-                [*self._filters(), *requests], requests=requests, deadline=time.monotonic() + _CONFIRM_SECONDS
-            )
+            requests = self._requests.filters if self._on_command else []
+            deadline = time.monotonic() + _CONFIRM_SECONDS
+            session.subscribe([*self._filters(), *requests], requests=requests, deadline=deadline)
             for refusal in session.refused:
                 _log.warning("%s: the broker refuses us %s", self.name, refusal)
         with self._lock:
@@ -211,7 +214,7 @@ class MqttPublisher:
             self._pending.clear()
             if fresh:
                 answers = [message for message in messages if message.topic not in self._state]
-                messages = [*self._discovery(), *self._state.values(), *answers, self._hello(), self._status()]
+                messages = [*self._discovery, *self._state.values(), *answers, self._hello(), self._status()]
         try:
             session.publish(messages, deadline=time.monotonic() + _CONFIRM_SECONDS)
         except (NotSentError, UnconfirmedError):
@@ -229,25 +232,12 @@ class MqttPublisher:
             filters.append(homeassistant.birth_topic(self._home_assistant))
         return filters
 
-    def _requests(self) -> list[str]:
-        if self._on_command is None:
-            return []
-        toggles = [] if self._hermes_site is None else [hermes.TOGGLE_ON, hermes.TOGGLE_OFF]
-        return [self.topics.set("#"), *toggles]
-
     def _status(self) -> Message:
         return Message(self.topics.status, ONLINE if self._available else OFFLINE, retain=True)
 
     def _hello(self) -> Message:
         where = f"{socket.gethostname()}, process {os.getpid()}"
         return Message(self.topics.instance, json.dumps({"instance": self._instance, "where": where}))
-
-    def _discovery(self) -> list[Message]:
-        if self._home_assistant is None:
-            return []
-        return homeassistant.discovery(
-            self._home_assistant, self.topics, self._keywords, model=self._model, version=__version__
-        )
 
     # Called in the connection's thread; nothing here may block.
 
@@ -261,33 +251,26 @@ class MqttPublisher:
         elif topic.startswith(self.topics.state("")):
             if retained and topic not in self._threshold_topics:  # of an earlier model
                 self._send(Message(topic, "", retain=True))
-        elif topic.startswith(self.topics.set("")) or topic in (hermes.TOGGLE_ON, hermes.TOGGLE_OFF):
+        elif self._home_assistant and topic == homeassistant.birth_topic(self._home_assistant):
+            self._welcome(payload, retained=retained)
+        else:
             self._control(topic, payload, retained=retained)
-        elif payload == homeassistant.BIRTH.encode() and not retained:  # Home Assistant has started
+
+    def _welcome(self, payload: bytes, *, retained: bool) -> None:
+        """Publish discovery and state again when Home Assistant has started."""
+        if payload == homeassistant.BIRTH.encode() and not retained:
             with self._lock:
                 state = tuple(self._state.values())
-            self._send(*self._discovery(), *state, self._status())
+            self._send(*self._discovery, *state, self._status())
 
     def _control(self, topic: str, payload: bytes, *, retained: bool) -> None:
-        if self._on_command is None or (retained and not payload):  # empty: the broker forgets a retained message
-            return
         try:
-            request = self._parse(topic, payload)
-            if retained and request is not None:
-                problem = "a retained request; it would be obeyed again with each connection"
-                raise control.ControlError(problem)  # noqa: TRY301 - refused in one place
+            request = self._requests.read(topic, payload, retained=retained)
         except control.ControlError as error:
             _log.warning("%s: refused on %s: %s", self.name, _printable(topic), error)
         else:
-            if request is not None:
+            if request is not None and self._on_command is not None:
                 self._on_command(request)
-
-    def _parse(self, topic: str, payload: bytes) -> Request | None:
-        """Return a request; None if it is for another site."""
-        if self._hermes_site is not None and topic in (hermes.TOGGLE_ON, hermes.TOGGLE_OFF):
-            on = hermes.toggled(topic, payload, site=self._hermes_site)
-            return None if on is None else SetListening(on)
-        return control.parse(topic.removeprefix(self.topics.set("")), payload, self._keywords)
 
     def _meet(self, payload: bytes) -> None:
         """Note another service of this site that says hello, and answer it once."""

@@ -9,14 +9,23 @@ from hypothesis import strategies as st
 
 from kws.pipeline.requests import Request, SetListening, SetThreshold
 from kws.publishers.mqtt import HermesOptions
-from kws.publishers.mqtt.control import ControlError, parse
+from kws.publishers.mqtt.control import ControlError, Requests
 from kws.publishers.mqtt.hermes import TOGGLE_OFF
+from kws.publishers.mqtt.topics import Topics
 from tests.support.broker import Broker, Subscriber
 from tests.support.mqtt_publisher import running
 from tests.support.publishers import past
 from tests.support.waiting import wait_until
 
 KEYWORDS = ("on", "off", "hey mycroft", "a/b", "küche")
+
+
+def parse(path: str, payload: bytes) -> Request:
+    request = Requests(Topics("kws", "kitchen"), KEYWORDS, None).read(
+        f"kws/kitchen/set/{path}", payload, retained=False
+    )
+    assert request is not None
+    return request
 
 
 @pytest.mark.parametrize(
@@ -35,7 +44,7 @@ KEYWORDS = ("on", "off", "hey mycroft", "a/b", "küche")
     ],
 )
 def test_a_request_is_understood(path: str, payload: bytes, command: Request) -> None:
-    assert parse(path, payload, KEYWORDS) == command
+    assert parse(path, payload) == command
 
 
 @pytest.mark.parametrize(
@@ -69,14 +78,14 @@ def test_a_request_is_understood(path: str, payload: bytes, command: Request) ->
 )
 def test_what_cannot_be_is_refused(path: str, payload: bytes, problem: str) -> None:
     with pytest.raises(ControlError) as error:
-        parse(path, payload, KEYWORDS)
+        parse(path, payload)
     assert problem in str(error.value)
 
 
 def outcome(path: str, payload: bytes) -> Request | str:
     """The command, or the refusal."""
     try:
-        return parse(path, payload, KEYWORDS)
+        return parse(path, payload)
     except ControlError as error:
         return str(error)
 
@@ -106,7 +115,7 @@ def test_whatever_looks_like_a_number_is_within_range_or_refused(text: str) -> N
 
 @given(st.floats(0.01, 1.0))
 def test_every_threshold_can_be_written(threshold: float) -> None:
-    assert parse("threshold/on", f"{threshold:.6f}".encode(), KEYWORDS) == SetThreshold("on", float(f"{threshold:.6f}"))
+    assert parse("threshold/on", f"{threshold:.6f}".encode()) == SetThreshold("on", float(f"{threshold:.6f}"))
 
 
 def test_requests_come_through_the_broker_and_bad_ones_change_nothing(
