@@ -11,7 +11,7 @@ class WatchOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     """The table ``watch``, and ``source.watch`` for one microphone.
 
     Attributes:
-        stall: seconds without a block of sound after which a microphone counts as dead.
+        stall: seconds without a block of sound after which a microphone or a live pipe counts as dead.
         silence: seconds of nothing but zeros, or of one sample that never changes, after which it counts as dead, as
             it does from its opening to the first sample that differs; 0 for a microphone that may be so silent.
         retry: seconds between two attempts to open it again, at most; the first attempts come sooner.

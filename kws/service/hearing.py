@@ -113,9 +113,11 @@ class Hearing:
         if known != reason:
             self._on_news()
 
-    def look(self, limit_seconds: float) -> None:
-        """Find what the listening thread cannot: that no window was scored for longer than the limit."""
+    def look(self, limit_seconds: float) -> bool:
+        """Find what the listening thread cannot: return True if no window was scored for longer than the limit."""
         with self._lock:
             silent = time.monotonic() - self._scored_at
-            if self.wanted and self.trouble is None and silent > limit_seconds:
+            stalled = self.wanted and self.trouble is None and silent > limit_seconds
+            if stalled:
                 self.lose(f"nothing was heard for {silent:.0f} s")
+        return stalled

@@ -36,7 +36,7 @@ _FIRST_RETRY_SECONDS, _GOOD_SECONDS = 0.25, 10.0
 #: Seconds between two warnings that the network is behind.
 _WARN_SECONDS = 60.0
 
-#: Seconds beyond `stall` in which the source itself reports that it has stalled.
+#: Seconds beyond `stall` in which a microphone itself reports that it has stalled.
 _STALL_GRACE_SECONDS = 1.0
 
 #: Seconds between two looks at a source that is switched off.
@@ -90,6 +90,7 @@ class Listener:
         self._chosen: Source | None = None  # to be opened, or open
         self._source: Source | None = None  # open
         self._warn_at = 0.0
+        self._stalled = False  # nothing came for too long, and nothing since
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name=f"listen to {setup.site}", daemon=True)
         self._follow(setup)
@@ -135,8 +136,13 @@ class Listener:
 
     def look(self) -> None:
         """Find faults that the listening thread cannot; to be called every second or so."""
-        if self.running:
+        source = self._source
+        if not self.running or (source and not source.live):
+            return  # a file can only be slow
+        if self._reopens:
             self.hearing.look(self._setup.watch.stall + _STALL_GRACE_SECONDS)
+        elif self.hearing.look(self._setup.watch.stall):
+            self._stalled = True
 
     def _interrupt(self) -> None:
         if self._chosen:
@@ -217,6 +223,9 @@ class Listener:
                 return True
             if self._take_setup():
                 stream.follow(self._setup, self._liveness, block.end)
+            if self._stalled:  # a pipe does not say how much sound is missing
+                self._stalled = False
+                stream.restart()
             if self.hearing.wanted:
                 if pause_seconds := stream.push(block):
                     self._obey_next(pause_seconds)

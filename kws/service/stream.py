@@ -82,6 +82,12 @@ class SourceStream:
             self._recent.popleft()
         return setup.pipeline.pause_seconds if source.live else 0.0
 
+    def restart(self) -> None:
+        """Join what comes to nothing before it."""
+        assert self._setup
+        self._recent.clear()
+        self._setup.pipeline.open(self._source.rate)
+
     def finish(self) -> None:
         """Decide on what is under way: the source has ended."""
         assert self._setup

@@ -134,6 +134,36 @@ def test_that_nothing_comes_is_noticed_from_outside(online: Callable[..., Home],
     wait_until(lambda: status(subscriber) == "online")
 
 
+def test_a_pipe_that_stalls_is_offline_and_sound_is_not_joined_across_the_stall(
+    broker: Broker, subscriber: Subscriber, start: Callable[..., Home], caplog: pytest.LogCaptureFixture
+) -> None:
+    home = start(broker=broker, reopens=False, watch=WatchOptions(stall=0.5))
+    home.microphone.hear(QUIET, QUIET)
+    for _ in range(5):  # too little of a word
+        home.microphone.hear_block(LOUD)
+    wait_until(lambda: status(subscriber) == "online")
+    wait_until(lambda: status(subscriber) == "offline")
+    home.microphone.hear(LOUD, QUIET, QUIET)  # joined to what came before, this would be the rest of it
+    wait_until(lambda: status(subscriber) == "online")
+    assert home.recorder.heard == []
+    home.microphone.say_on()
+    home.recorder.wait_for(1)
+    home.microphone.sound.put(None)
+    home.wait()
+    assert home.microphone.opened == 1
+    assert [record.levelname for record in caplog.records if "nothing was heard for" in record.message] == ["WARNING"]
+
+
+def test_a_file_that_is_read_slowly_does_not_stall(start: Callable[..., Home], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Microphone, "live", False)
+    home = start(reopens=False, watch=WatchOptions(stall=0.5))
+    home.microphone.hear(QUIET, QUIET, QUIET)
+    wait_until(lambda: home.listener.counters.windows > 10 and home.microphone.sound.empty())
+    home.listener.hearing._scored_at -= 60  # the computer was asleep
+    home.listener.look()
+    assert home.listener.hearing.trouble is None
+
+
 def test_switched_off_it_is_not_lost_but_muted(online: Callable[..., Home], subscriber: Subscriber) -> None:
     home = online(stall=0.5)
     home.inbox.put(SetListening(on=False))
