@@ -70,6 +70,7 @@ MODEL = (
 )
 
 DECISION = (
+    Flag("--keywords", "decision.keywords", "A,B", "listen for these keywords only, or for none; without it for all"),
     Flag("--smoothing", "decision.smoothing", "S", "seconds over which posteriors are averaged"),
     Flag("--patience", "decision.patience", "N", "windows in a row that must be at the threshold"),
     Flag("--refractory", "decision.refractory", "S", "seconds for which a keyword that fired does not fire again"),
@@ -181,6 +182,8 @@ def _override(option: str, path: str, value: str | list[str]) -> Override:
 
     if option == "--set":
         return parse_set(str(value))
+    if option == "--keywords":
+        value = [] if value == "none" else [word.strip() for word in str(value).split(",")]
     if option == "--threshold":
         word, separator, value = str(value).rpartition("=")
         path = f"keyword.{key_written(word)}.threshold" if separator else path

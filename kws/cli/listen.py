@@ -98,7 +98,7 @@ def run(options: argparse.Namespace) -> int:
         dispatcher = stack.enter_context(_publishing(config, model, live=source.live))
         write_scores = _score_writer(options.scores, model, stack) if options.scores else None
         if chosen.input is None:
-            _log.info("listening to %s for %s", source.name, ", ".join(model.description.keywords))
+            _log.info("listening to %s for %s", source.name, ", ".join(pipeline.settings.listened))
         for step in pipeline.run(source):
             if write_scores and step.scored:
                 write_scores(step.scored)

@@ -98,7 +98,7 @@ def _source(config: Config, source: SourceOptions, description: Description) -> 
         layers = {MODEL: recommended(description), **config.layers(source)}
         decision, places = explain(description.labels, layers)
     gate = asdict(decision.gate) if decision.gate else {"wake_words": ()}
-    tables = {"decision": {"hop": decision.hop}}
+    tables = {"decision": {"hop": decision.hop, "keywords": decision.listened}}
     tables |= {f"keyword.{key_written(keyword)}": asdict(its) for keyword, its in decision.keywords.items()}
     for table, values in (tables | {"gate": gate}).items():
         for key, value in values.items():

@@ -34,7 +34,7 @@ class Decider:
         ValueError: the settings are for other keywords, or ask for a label that there is not.
 
     Attributes:
-        settings: in force; :meth:`set_threshold` replaces them.
+        settings: in force; :meth:`set_threshold` and :meth:`set_keyword` replace them.
         hop: samples from one window to the next.
         idle: True if no activation and no candidate is under way.
         longest: windows in the longest average.
@@ -179,8 +179,29 @@ class Decider:
         self._set_releases()
         self._calm = 0  # it was counted by the threshold before
 
+    def set_keyword(self, keyword: str, *, on: bool) -> None:
+        """Switch a keyword on or off between two windows. What is under way for one that goes off is dropped.
+
+        Raises:
+            UsageError: there is no such keyword.
+        """
+        self.settings = self.settings.with_keyword(keyword, on=on)
+        if not on:
+            self._candidates = [one for one in self._candidates if one.decider.keyword != keyword]
+            for decider in self._deciders:
+                if decider.keyword == keyword:
+                    decider.close()
+        self._set_releases()
+        self._calm = 0  # it was counted by the keywords before
+
     def _set_releases(self) -> None:
-        self._releases = np.array([decider.trigger.settings.release for decider in self._deciders])
+        """Set the average from which each keyword is active: one that is switched off never is."""
+        self._releases = np.array(
+            [
+                np.inf if decider.keyword in self.settings.off else decider.trigger.settings.release
+                for decider in self._deciders
+            ]
+        )
         self._calm_below = 0.5 * float(self._releases.min())
 
     def _average(self) -> None:

@@ -50,9 +50,15 @@ class KeywordOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 
 class DecisionOptions(KeywordOptions, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The table ``decision``: what holds for every keyword that does not say otherwise, and the hop in seconds."""
+    """The table ``decision``: what holds for every keyword that does not say otherwise.
+
+    Attributes:
+        hop: seconds from one window to the next.
+        keywords: the keywords to listen for; None for all of the model.
+    """
 
     hop: float | None = None
+    keywords: tuple[str, ...] | None = None
 
 
 class GateOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -109,7 +115,7 @@ def explain(labels: Collection[str], layers: Mapping[str, Options]) -> tuple[Dec
     """
     keywords = [label for label in labels if label not in (SILENCE, UNKNOWN)]
     settings = dict.fromkeys(keywords, KeywordSettings())
-    hop = HOP
+    hop, listened = HOP, tuple(keywords)
     gate: dict[str, Any] = {}
     origins: dict[str, str] = {}
     for place, layer in layers.items():
@@ -122,6 +128,9 @@ def explain(labels: Collection[str], layers: Mapping[str, Options]) -> tuple[Dec
             if "hop" in common:
                 hop = common.pop("hop")
                 origins["decision.hop"] = f"{start}decision.hop"
+            if "keywords" in common:
+                listened = common.pop("keywords")
+                origins["decision.keywords"] = f"{start}decision.keywords"
             gate |= _said(layer.gate)
             origins |= {f"gate.{key}": f"{start}gate.{key}" for key in _said(layer.gate)}
             for keyword in keywords:
@@ -134,15 +143,19 @@ def explain(labels: Collection[str], layers: Mapping[str, Options]) -> tuple[Dec
                 origins |= {f"{table}.{key}": path for key, path in places.items()}
                 with inside(table):
                     settings[keyword] = settings[keyword].override(**said)
-        return DecisionSettings(hop=hop, keywords=settings, gate=_gate(gate)), origins
+        off = frozenset(keywords) - frozenset(listened)
+        return DecisionSettings(hop=hop, keywords=settings, gate=_gate(gate, off), off=off), origins
     except OptionError as error:
         raise OptionError(origins.get(error.field, error.field), error.problem) from None
 
 
-def _gate(said: dict[str, Any]) -> GateSettings | None:
+def _gate(said: dict[str, Any], off: Collection[str]) -> GateSettings | None:
     """The gate, where there are wake words. Words that were never named are a slip; an empty list is a wish."""
     if said and "wake_words" not in said:
         raise OptionError("gate.wake_words", "missing, name the keywords that open the gate")
+    for word in said.get("wake_words", ()):
+        if word in off:
+            raise OptionError("gate.wake_words", f"{word!r} is switched off by decision.keywords")
     return GateSettings(**said) if said.get("wake_words") else None
 
 
@@ -170,4 +183,6 @@ def _check(layer: Options, keywords: Collection[str]) -> None:
         check_known(layer.keyword, keywords, "keyword of this model")
     with inside("gate.wake_words"):
         check_known(layer.gate.wake_words or (), keywords, "keyword of this model")
+    with inside("decision.keywords"):
+        check_known(layer.decision.keywords or (), keywords, "keyword of this model")
     check_values(layer)

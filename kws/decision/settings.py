@@ -143,6 +143,7 @@ class DecisionSettings:
         hop: seconds from one window to the next.
         keywords: the settings of every keyword of the model.
         gate: the gate; None lets every keyword count at any time.
+        off: keywords that are switched off: they neither fire nor come near. Other keywords must still be larger.
 
     Raises:
         OptionError: a value is out of its range; a smoothing is shorter than the hop; a wake word is no keyword.
@@ -151,6 +152,7 @@ class DecisionSettings:
     hop: float = HOP
     keywords: Mapping[str, KeywordSettings]
     gate: GateSettings | None = None
+    off: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         check_ranges({"hop": self.hop})
@@ -164,6 +166,11 @@ class DecisionSettings:
             if word not in self.keywords:
                 raise OptionError("gate.wake_words", f"{word!r} is not a keyword")
 
+    @property
+    def listened(self) -> tuple[str, ...]:
+        """The keywords that are not switched off."""
+        return tuple(keyword for keyword in self.keywords if keyword not in self.off)
+
     def windows(self, keyword: str) -> int:
         """How many windows the keyword's average is over."""
         return max(1, round(self.keywords[keyword].smoothing / self.hop))
@@ -174,8 +181,20 @@ class DecisionSettings:
         Raises:
             OptionError: there is no such keyword, or the threshold is out of its range.
         """
-        if keyword not in self.keywords:
-            raise OptionError(table_of(keyword), f"not a keyword; choose from {', '.join(self.keywords)}")
+        self._check(keyword)
         with inside(table_of(keyword)):
             changed = self.keywords[keyword].override(threshold=threshold)
         return replace(self, keywords={**self.keywords, keyword: changed})
+
+    def with_keyword(self, keyword: str, *, on: bool) -> DecisionSettings:
+        """Return these settings with a keyword switched on or off.
+
+        Raises:
+            OptionError: there is no such keyword.
+        """
+        self._check(keyword)
+        return replace(self, off=self.off - {keyword} if on else self.off | {keyword})
+
+    def _check(self, keyword: str) -> None:
+        if keyword not in self.keywords:
+            raise OptionError(table_of(keyword), f"not a keyword; choose from {', '.join(self.keywords)}")

@@ -167,6 +167,14 @@ class Pipeline:
         """
         self._decider.set_threshold(keyword, threshold)
 
+    def set_keyword(self, keyword: str, *, on: bool) -> None:
+        """Switch a keyword on or off, between two steps.
+
+        Raises:
+            UsageError: there is no such keyword.
+        """
+        self._decider.set_keyword(keyword, on=on)
+
     def open(self, rate: int) -> None:
         """Begin a stream; whatever was under way in the one before is forgotten.
 

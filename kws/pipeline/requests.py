@@ -21,4 +21,12 @@ class SetThreshold:
     threshold: float
 
 
-Request: TypeAlias = SetListening | SetThreshold
+@dataclass(frozen=True, slots=True)
+class SetKeyword:
+    """Switch a keyword on or off."""
+
+    keyword: str
+    on: bool
+
+
+Request: TypeAlias = SetListening | SetThreshold | SetKeyword

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from kws.audio.portaudio.devices import AbsentError
 from kws.common.backoff import Backoff
 from kws.errors import AudioError, UsageError
-from kws.pipeline.requests import SetListening, SetThreshold
+from kws.pipeline.requests import SetKeyword, SetListening, SetThreshold
 from kws.service.counters import Counters
 from kws.service.hearing import Hearing
 from kws.service.liveness import Liveness
@@ -248,17 +248,23 @@ class Listener:
         match request:
             case SetListening(on):
                 self.hearing.want(on=on)
-            case SetThreshold(keyword, threshold):
-                self._set_threshold(keyword, threshold)
+            case SetThreshold() | SetKeyword():
+                try:
+                    self._set(request)
+                except UsageError as error:
+                    _log.warning("%snothing is changed: %s", self._setup.label, error)
 
-    def _set_threshold(self, keyword: str, threshold: float) -> None:
-        try:
-            self._setup.pipeline.set_threshold(keyword, threshold)
-        except UsageError as error:
-            _log.warning("%sthe threshold stays as it is: %s", self._setup.label, error)
-            return
-        _log.info("%sthe threshold of %s is %g from now on", self._setup.label, keyword, threshold)
-        self.observer.threshold(self._setup.site, keyword, threshold)
+    def _set(self, request: SetThreshold | SetKeyword) -> None:
+        """Change a keyword's threshold, or switch it on or off."""
+        setup, keyword = self._setup, request.keyword
+        if isinstance(request, SetThreshold):
+            setup.pipeline.set_threshold(keyword, request.threshold)
+            _log.info("%sthe threshold of %s is %g from now on", setup.label, keyword, request.threshold)
+            self.observer.threshold(setup.site, keyword, request.threshold)
+        else:
+            setup.pipeline.set_keyword(keyword, on=request.on)
+            _log.info("%s%s is switched %s", setup.label, keyword, "on" if request.on else "off")
+            self.observer.keyword(setup.site, keyword, on=request.on)
 
     def _wait(self, seconds: float) -> None:
         """Wait, and obey requests meanwhile; not beyond a stop, a swap, or a change of what is wanted."""
@@ -287,8 +293,10 @@ class Listener:
             self._backoff = Backoff(first=min(_FIRST_RETRY_SECONDS, setup.watch.retry), limit=setup.watch.retry)
         self.observer = Observers((setup.observer, self._outer))
         self.hearing.follow(setup.site, setup.label, self.observer)
-        for keyword, settings in setup.pipeline.settings.keywords.items():
-            self.observer.threshold(setup.site, keyword, settings.threshold)
+        settings = setup.pipeline.settings
+        for keyword, chosen in settings.keywords.items():
+            self.observer.threshold(setup.site, keyword, chosen.threshold)
+            self.observer.keyword(setup.site, keyword, on=keyword in settings.listened)
 
     def _count(self, block: AudioBlock, source: Source) -> None:
         drops = self.counters.drops

@@ -62,6 +62,9 @@ class Observer:
     def threshold(self, site: str, keyword: str, threshold: float) -> None:
         """A keyword's threshold; told at the start and at each change."""
 
+    def keyword(self, site: str, keyword: str, *, on: bool) -> None:
+        """A keyword is switched on or off; told at the start and after each request."""
+
     def health(self, site: str, report: HealthReport) -> None:
         """The health of the source, at each change and each minute."""
 

@@ -100,7 +100,7 @@ class SourceStream:
                 self._counters.add(scored)
                 # Neither the padding before the first block nor a dead microphone's zeros are sound.
                 if scored.end > 0 and self._hearing.wanted and self._liveness.alive:
-                    self._hearing.scored(self._source.name, setup.pipeline.settings.keywords)
+                    self._hearing.scored(self._source.name, setup.pipeline.settings.listened)
                     observer.scored(setup.site, scored)
             if self._hearing.wanted:
                 for fired in step.decision.fired:

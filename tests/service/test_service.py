@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 
 from kws.errors import AudioError
-from kws.pipeline.requests import SetListening, SetThreshold
+from kws.pipeline.requests import SetKeyword, SetListening, SetThreshold
 from tests.support.broker import Broker, Subscriber
 from tests.support.home import LOUD, QUIET, Home
 from tests.support.waiting import wait_until
@@ -111,6 +111,22 @@ def test_a_threshold_changes_while_it_listens(start: Callable[..., Home]) -> Non
     home.microphone.sound.put(None)
     home.wait()
     assert home.recorder.heard == ["on", "on"]
+
+
+def test_a_keyword_is_switched_off_while_it_listens(start: Callable[..., Home]) -> None:
+    home = start()
+    home.microphone.say_on()
+    home.recorder.wait_for(1)
+    home.inbox.put(SetKeyword("on", on=False))
+    home.inbox.put(SetKeyword("nothing", on=False))  # nothing breaks
+    home.microphone.say_on()
+    wait_until(home.microphone.sound.empty)
+    home.inbox.put(SetKeyword("on", on=True))
+    home.microphone.say_on()
+    home.microphone.sound.put(None)
+    home.wait()
+    assert home.recorder.heard == ["on", "on"]
+    assert home.observer.switched == [("on", True), ("off", True), ("on", False), ("on", True)]
 
 
 def test_over_the_broker_from_first_to_last(broker: Broker, subscriber: Subscriber, start: Callable[..., Home]) -> None:

@@ -107,6 +107,7 @@ class Diary(Observer):
 
     def __init__(self) -> None:
         self.told: list[str] = []
+        self.switched: list[tuple[str, bool]] = []  # keywords, apart from the other events
 
     def _note(self, what: str) -> None:
         if self.told[-1:] != [what]:
@@ -126,6 +127,9 @@ class Diary(Observer):
 
     def recovered(self, site: str) -> None:
         self._note("recovered")
+
+    def keyword(self, site: str, keyword: str, *, on: bool) -> None:
+        self.switched.append((keyword, on))
 
     def muted(self, site: str) -> None:
         self._note("muted")
