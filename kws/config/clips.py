@@ -8,6 +8,8 @@ from typing import Annotated
 
 import msgspec
 
+from kws.config.places import state_folder
+
 _Seconds = Annotated[float, msgspec.Meta(ge=0, le=10)]
 
 
@@ -32,7 +34,4 @@ class ClipsOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         """Return the folder of the recordings, given the environment variables of the process."""
         if self.folder is not None:
             return Path(self.folder)
-        if state := environment.get("STATE_DIRECTORY"):
-            return Path(state.partition(":")[0], "clips")
-        base = environment.get("XDG_STATE_HOME") or Path(environment.get("HOME", "~"), ".local", "state").expanduser()
-        return Path(base, "kws", "clips")
+        return state_folder(environment) / "clips"

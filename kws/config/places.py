@@ -34,3 +34,11 @@ def config_places(environment: Mapping[str, str]) -> list[Path]:
     bases = [base] if base else []
     bases += [folder for folder in environment.get("XDG_CONFIG_DIRS", "").split(":") if folder]
     return [*(Path(folder, "kws", "kws.toml") for folder in bases), Path("/etc/kws/kws.toml")]
+
+
+def state_folder(environment: Mapping[str, str]) -> Path:
+    """Return the folder for what outlives a restart: systemd's for the service, or the user's."""
+    if folder := environment.get("STATE_DIRECTORY"):
+        return Path(folder.partition(":")[0])
+    base = environment.get("XDG_STATE_HOME") or Path(environment.get("HOME", "~"), ".local", "state").expanduser()
+    return Path(base, "kws")

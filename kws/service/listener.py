@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from kws.audio.portaudio.devices import AbsentError
 from kws.common.backoff import Backoff
 from kws.errors import AudioError, UsageError
-from kws.pipeline.requests import SetKeyword, SetListening, SetThreshold
+from kws.pipeline.requests import Request, SetKeyword, SetListening, SetThreshold
 from kws.service.counters import Counters
 from kws.service.hearing import Hearing
 from kws.service.liveness import Liveness
@@ -245,6 +245,9 @@ class Listener:
             request = self._setup.inbox.get(timeout=max(0.0, seconds))
         except Empty:
             return
+        self._obey(request)
+
+    def _obey(self, request: Request | None) -> None:
         match request:
             case SetListening(on):
                 self.hearing.want(on=on)
@@ -293,6 +296,8 @@ class Listener:
             self._backoff = Backoff(first=min(_FIRST_RETRY_SECONDS, setup.watch.retry), limit=setup.watch.retry)
         self.observer = Observers((setup.observer, self._outer))
         self.hearing.follow(setup.site, setup.label, self.observer)
+        for request in setup.requests:
+            self._obey(request)
         settings = setup.pipeline.settings
         for keyword, chosen in settings.keywords.items():
             self.observer.threshold(setup.site, keyword, chosen.threshold)

@@ -24,7 +24,7 @@ class Observer:
     """
 
     def ready(self) -> None:
-        """The model is loaded and sound from at least one source was scored; once."""
+        """The model is loaded, and sound from at least one source was scored, or listening is switched off; once."""
 
     def started(self, site: str) -> None:
         """The source's setup is in force, and what it replaces has ended."""

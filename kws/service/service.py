@@ -190,7 +190,7 @@ class Service:
             if not listener.hearing.wanted:
                 listener.observer.muted(listener.setup.site)
             self._report_health(listener)
-        if not self._ready and any(listener.hearing.began for listener in self.listeners):
+        if not self._ready and any(one.hearing.began or not one.hearing.wanted for one in self.listeners):
             self._ready = True
             self._observer.ready()
 

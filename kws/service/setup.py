@@ -28,6 +28,7 @@ class Setup:
         dispatcher: that publishes.
         observer: follows this source; what it must know is told to it when the setup comes into force.
         inbox: requests, from any thread.
+        requests: obeyed when the setup comes into force: what was set before a restart.
         watch: when the source counts as dead.
         label: the beginning of log lines about it.
     """
@@ -37,5 +38,6 @@ class Setup:
     dispatcher: Dispatcher
     observer: Observer = field(default_factory=Observer)
     inbox: Inbox = field(default_factory=SimpleQueue)
+    requests: tuple[Request, ...] = ()
     watch: WatchOptions = field(default_factory=WatchOptions)
     label: str = ""

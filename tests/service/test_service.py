@@ -129,6 +129,27 @@ def test_a_keyword_is_switched_off_while_it_listens(start: Callable[..., Home]) 
     assert home.observer.switched == [("on", True), ("off", True), ("on", False), ("on", True)]
 
 
+def test_what_was_set_before_a_restart_is_set_from_the_beginning(
+    broker: Broker, subscriber: Subscriber, start: Callable[..., Home]
+) -> None:
+    requests = (SetListening(on=False), SetThreshold("on", 0.95), SetKeyword("off", on=False))
+    home = start(broker=broker, requests=requests)
+    assert home.observer.was_ready.wait(20)  # or systemd would take it for hanging
+    subscriber.wait("kws/kitchen/status", "online")
+    subscriber.wait("kws/kitchen/state/listening", "OFF")
+    subscriber.wait("kws/kitchen/state/threshold/on", "0.95")
+    assert home.microphone.opened == 0
+    assert home.observer.switched == [("off", False), ("on", True), ("off", False)]
+    home.inbox.put(SetListening(on=True))
+    home.microphone.say_on()
+    wait_until(lambda: home.microphone.opened == 1 and home.microphone.sound.empty())
+    home.inbox.put(SetThreshold("on", 0.8))
+    home.microphone.say_on()
+    home.recorder.wait_for(1)
+    home.stop()
+    assert home.recorder.heard == ["on"]
+
+
 def test_over_the_broker_from_first_to_last(broker: Broker, subscriber: Subscriber, start: Callable[..., Home]) -> None:
     home = start(broker=broker)
     subscriber.wait("kws/kitchen/status", "offline")  # nobody has heard anything yet

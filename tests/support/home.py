@@ -17,6 +17,7 @@ from kws.decision import read_options, resolve
 from kws.errors import AudioError
 from kws.features.front_end import FrontEnd
 from kws.pipeline.pipeline import Pipeline, Scored
+from kws.pipeline.requests import Request
 from kws.publishers import Dispatcher, PublisherWorker
 from kws.publishers.mqtt import HomeAssistantOptions, MqttOptions, MqttPublisher
 from kws.service import Observer, Place, Plan, Service, Setup
@@ -107,11 +108,15 @@ class Diary(Observer):
 
     def __init__(self) -> None:
         self.told: list[str] = []
+        self.was_ready = threading.Event()
         self.switched: list[tuple[str, bool]] = []  # keywords, apart from the other events
 
     def _note(self, what: str) -> None:
         if self.told[-1:] != [what]:
             self.told.append(what)
+
+    def ready(self) -> None:
+        self.was_ready.set()
 
     def opened(self, site: str, name: str, rate: int) -> None:
         self._note(f"opened {rate}")
@@ -151,6 +156,7 @@ class Home:
         broker: the broker to publish to; None for no MQTT.
         reopens: True if its source is a microphone, which can be opened again.
         watch: when the microphone counts as dead.
+        requests: what was set before a restart.
         others: more sources, each with its site; only the recorder receives their detections.
     """
 
@@ -160,6 +166,7 @@ class Home:
         broker: Broker | None = None,
         reopens: bool = True,
         watch: WatchOptions | None = None,
+        requests: tuple[Request, ...] = (),
         others: dict[str, Microphone] | None = None,
         **more: Any,
     ) -> None:
@@ -167,6 +174,7 @@ class Home:
         self.recorder = Recorder()
         self.inbox: SimpleQueue[Any] = SimpleQueue()
         self.reopens = reopens
+        self.requests = requests
         self.watch = watch or WatchOptions(retry=0.1)
         workers = [PublisherWorker(self.recorder)]
         self.mqtt = None
@@ -203,6 +211,7 @@ class Home:
             self.pipeline = pipeline
         setup = Setup(
             site=site, pipeline=pipeline, dispatcher=self.dispatcher, inbox=inbox, watch=self.watch,
+            requests=self.requests,
             observer=MqttObserver(mqtt) if mqtt else Observer(),
             label=f"{site}: " if self.others else "",
         )  # fmt: skip
