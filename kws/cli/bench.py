@@ -1,4 +1,4 @@
-"""``kws bench``: what listening costs on this machine."""
+"""``kws bench``: the cost of listening on this machine."""
 
 from __future__ import annotations
 

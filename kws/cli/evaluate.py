@@ -1,4 +1,4 @@
-"""``kws evaluate``: what a model and its decisions are worth."""
+"""``kws evaluate``: measure a model and its decisions."""
 
 from __future__ import annotations
 

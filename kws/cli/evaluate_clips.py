@@ -28,7 +28,10 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         commands, "clips", summary="accuracy and confusion on clips DIR/WORD/*.wav", examples=_EXAMPLES
     )
     parser.add_argument(
-        "folder", type=Path, metavar="DIR", help="DIR/WORD/*.wav, .flac or .ogg; words that are no labels are unknown"
+        "folder",
+        type=Path,
+        metavar="DIR",
+        help="DIR/WORD/*.wav, .flac or .ogg; words that the model does not know count as unknown",
     )
     parser.add_argument(
         "--noise",
@@ -36,26 +39,24 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         action="append",
         default=[],
         metavar="DIR",
-        help="recordings from which seconds of silence are cut, a tenth as many as there are clips; may be repeated",
+        help="recordings from which silence is cut: a tenth as many seconds as there are clips; may be repeated",
     )
     harder = parser.add_argument_group("harder conditions")
-    harder.add_argument(
-        "--under", type=Path, action="append", default=[], metavar="DIR", help="noise that lies under every clip"
-    )
-    harder.add_argument("--under-only", metavar="A,B,...", help="of this noise, only such folders or files")
+    harder.add_argument("--under", type=Path, action="append", default=[], metavar="DIR", help="noise under every clip")
+    harder.add_argument("--under-only", metavar="A,B,...", help="only these folders or files of the noise")
     harder.add_argument(
         "--snr",
         type=float,
         metavar="DB",
-        help="from each word to the noise under it, root mean squares (default: 10)",
+        help="level of each word above the noise under it, by root mean squares (default: 10)",
     )
     harder.add_argument(
         "--room",
         type=float,
         metavar="S",
-        help="simulate living rooms that reverberate for so many seconds (to -60 dB), 1 to 3 m from the microphone",
+        help="simulate living rooms with so many seconds of reverberation (to -60 dB), 1 to 3 m from the microphone",
     )
-    parser.add_argument("--mistakes", action="store_true", help="list every clip heard wrongly")
+    parser.add_argument("--mistakes", action="store_true", help="list every wrong clip")
     parser.add_argument("--json", action="store_true", help="machine-readable")
     add_model_options(parser)
     parser.set_defaults(run=run)
@@ -90,7 +91,7 @@ def _conditions(options: argparse.Namespace) -> Callable[[Float32Array], Float32
     from kws.evaluation.mix import find_noise  # noqa: PLC0415
 
     if not options.under and (options.under_only or options.snr is not None):
-        raise UsageError("--snr and --under-only are about the noise under the clips; name some with --under DIR")
+        raise UsageError("--snr and --under-only need noise under the clips: name some with --under DIR")
     if not options.under and options.room is None:
         return None
     snr = 10.0 if options.snr is None else options.snr

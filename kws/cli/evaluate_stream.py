@@ -1,4 +1,4 @@
-"""``kws evaluate stream``: misses, false accepts and latency on long recordings, and what each threshold would cost."""
+"""``kws evaluate stream``: misses, false accepts and latency on long recordings, and the cost of each threshold."""
 
 from __future__ import annotations
 
@@ -50,8 +50,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         action="extend",
         default=[],
         metavar="DIR",
-        help="speech or other sound without labels, in which a keyword is a false accept; where there are transcripts "
-        "(*.trans.txt as in LibriSpeech), a word that was said is not",
+        help="speech or other sound without labels, in which a keyword is a false accept; if there are transcripts "
+        "(*.trans.txt as in LibriSpeech), a word in them is not",
     )
     parser.add_argument(
         "--hold-out",
@@ -60,14 +60,14 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         action="extend",
         default=[],
         metavar="DIR",
-        help="more of the like, on which no threshold is chosen: the recommended ones are checked on it",
+        help="more such sound, to check the recommended thresholds: none is chosen on it",
     )
     parser.add_argument(
         "--budget",
         type=float,
         default=1.0,
         metavar="N",
-        help="false accepts an hour, of all keywords together, for which thresholds are recommended "
+        help="false accepts an hour, of all keywords together, that the recommended thresholds may cost "
         "(default: %(default)g)",
     )
     parser.add_argument(
@@ -79,11 +79,13 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     )
     output = parser.add_argument_group("output")
     output.add_argument("--json", action="store_true", help="machine-readable, on stdout")
-    output.add_argument("--report", type=Path, metavar="FILE", help="one page of HTML with pictures")
+    output.add_argument(
+        "--report", type=Path, metavar="FILE", help="one page of HTML with plots; needs the extra 'report'"
+    )
     output.add_argument(
         "--write-thresholds", type=Path, metavar="FILE", help="the recommended thresholds in TOML, for --settings"
     )
-    output.add_argument("--cache", type=Path, metavar="DIR", help="keeps what the model said, for the next time")
+    output.add_argument("--cache", type=Path, metavar="DIR", help="keeps the model's posteriors for the next time")
     add_model_options(parser)
     add_decision_options(parser)
     parser.set_defaults(run=run)
@@ -99,11 +101,11 @@ def run(options: argparse.Namespace) -> int:
     _check(options)
     model = load_model(options)
     settings = decision_settings(options, model)
-    listener = StreamScorer(model, settings.hop, cache=options.cache)
+    scorer = StreamScorer(model, settings.hop, cache=options.cache)
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     console = Console(stderr=True)
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
-        streams, held_out = _hear(listener, options, progress)
+        streams, held_out = _score(scorer, options, progress)
         task = progress.add_task("Deciding", total=len(settings.keywords))
         evaluation = evaluate(
             streams,
@@ -141,23 +143,23 @@ def _check(options: argparse.Namespace) -> None:
             raise UsageError(f"--hold-out {unknown}: shares recordings with --negative {known}, and must not")
 
 
-def _hear(
-    listener: StreamScorer, options: argparse.Namespace, progress: Progress
+def _score(
+    scorer: StreamScorer, options: argparse.Namespace, progress: Progress
 ) -> tuple[list[ScoredStream], list[ScoredStream]]:
     pairs = list(zip(options.recordings[::2], options.recordings[1::2], strict=True))
     folders = [*options.negative, *options.hold_out]
     whole = progress.add_task("Listening", total=len(pairs) + len(folders))
-    heard = []
+    streams = []
     for number, (first, second) in enumerate([*pairs, *((folder, None) for folder in folders)]):
 
         def note(done: float, total: float, number: int = number) -> None:
             progress.update(whole, completed=number + done / total)
 
         progress.update(whole, description=f"Listening to {first.name}", completed=number)
-        heard.append(listener.labelled(first, second, note) if second else listener.plain(first, note))
-    progress.update(whole, description="Listening", completed=len(heard))
+        streams.append(scorer.labelled(first, second, note) if second else scorer.plain(first, note))
+    progress.update(whole, description="Listening", completed=len(streams))
     count = len(pairs) + len(options.negative)
-    return heard[:count], heard[count:]
+    return streams[:count], streams[count:]
 
 
 def _write(evaluation: Evaluation, model: Model, options: argparse.Namespace) -> None:
