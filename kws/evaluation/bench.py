@@ -1,7 +1,7 @@
 """The cost of listening on this machine, part by part, within this process.
 
 The parts run again and again without a pause, so the processor's caches are warm. A process that mostly waits for sound
-costs more: see :mod:`kws.evaluation.bench_process`.
+costs several times more: ``tools/measure-process`` measures it.
 """
 
 from __future__ import annotations

@@ -95,17 +95,6 @@ def test_bench_for_programs(model_folder: Path) -> None:
     assert report["total"] == pytest.approx(sum(report["parts"].values()))
     assert (report["network"], report["threads"], report["hop"]) == ("model.tflite", 1, 0.1)
     assert report["interpreter"] in ("ai-edge-litert", "tflite-runtime", "tensorflow")
-    assert report["process"] is None
-
-
-def test_bench_of_a_whole_process(model_folder: Path) -> None:
-    result = kws("bench", "--model", model_folder, "--seconds", "2", "--runs", "1", "--hop", "0.1", "--live", "2")
-    assert (result.returncode, result.stderr) == (0, "")
-    *_, start_up, speech, silence, memory = result.stdout.splitlines()
-    assert re.fullmatch(r"  start-up +\d+ ms to the first window scored, \d+ ms of them processor time", start_up)
-    assert re.fullmatch(r"  speech +\d+\.\d{3} ms of processor time for a second of sound", speech)
-    assert re.fullmatch(r"  silence +\d+\.\d{3} ms", silence)
-    assert re.fullmatch(r"  memory +\d+\.\d MB", memory)
 
 
 def test_bench_for_people(model_folder: Path) -> None:
@@ -115,7 +104,6 @@ def test_bench_for_people(model_folder: Path) -> None:
         assert re.search(rf"^  {part} +\d+\.\d{{3}} ms", result.stdout, re.MULTILINE)
     for figure in ("a recording is heard at ", "a window takes ", "memory"):
         assert figure in result.stdout
-    assert "a process of its own" not in result.stdout
 
 
 @pytest.mark.parametrize("options", [["--seconds", "nan"], ["--seconds", "1"], ["--seconds", "inf"], ["--runs", "0"]])

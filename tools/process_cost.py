@@ -1,4 +1,4 @@
-"""The cost of ``kws listen`` as a process of its own, fed with sound at the pace at which it is made.
+"""The cost of ``kws listen``, or of another program, as a process of its own that gets sound in real time.
 
 Such a process sleeps between two windows and wakes with cold caches. So a window costs several times what it costs when
 one follows the other without a pause, and more on a busy machine.
