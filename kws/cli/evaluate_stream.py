@@ -101,12 +101,14 @@ def run(options: argparse.Namespace) -> int:
     _check(options)
     model = load_model(options)
     settings = decision_settings(options, model)
+    if not settings.listened:
+        raise UsageError("every keyword is switched off: there is nothing to evaluate")
     scorer = StreamScorer(model, settings.hop, cache=options.cache)
     columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeRemainingColumn())
     console = Console(stderr=True)
     with Progress(*columns, console=console, transient=True, disable=not console.is_terminal) as progress:
         streams, held_out = _score(scorer, options, progress)
-        task = progress.add_task("Deciding", total=len(settings.keywords))
+        task = progress.add_task("Deciding", total=len(settings.listened))
         evaluation = evaluate(
             streams,
             settings,

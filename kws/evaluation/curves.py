@@ -56,7 +56,7 @@ def sweep(
     thresholds: Sequence[float] = THRESHOLDS,
     progress: Progress | None = None,
 ) -> dict[str, Curve]:
-    """Return the curve of each keyword.
+    """Return the curve of each keyword that is not switched off.
 
     Release and near move in proportion to the threshold, as in a configuration that sets only the threshold. A gate is
     left open, because too little would happen behind one.
@@ -70,8 +70,8 @@ def sweep(
     """
     curves = {}
     hours = sum(stream.seconds for stream in streams) / 3600
-    judges = [(stream, Judge(stream, settings.keywords, tolerance)) for stream in streams]
-    for done, keyword in enumerate(settings.keywords, 1):
+    judges = [(stream, Judge(stream, settings.listened, tolerance)) for stream in streams]
+    for done, keyword in enumerate(settings.listened, 1):
         rows = [_count(keyword, stream, judge, settings, thresholds) for stream, judge in judges]
         # By threshold; of all streams together.
         totals: list[Counter[Kind]] = [sum(counters, Counter()) for counters in zip(*rows, strict=True)]
@@ -87,7 +87,7 @@ def sweep(
             false=count[Kind.FALSE],
         )
         if progress:
-            progress(done, len(settings.keywords))
+            progress(done, len(settings.listened))
     return curves
 
 

@@ -21,7 +21,7 @@ class OperatingPoint:
         settings: those that decided.
         streams: every stream with its detections.
         total: figures of all keywords.
-        keywords: figures of each.
+        keywords: figures of each; without keywords that are switched off.
     """
 
     settings: DecisionSettings
@@ -96,6 +96,6 @@ def evaluate(
 def _operate(
     streams: Sequence[ScoredStream], settings: DecisionSettings, tolerance: dict[str, float]
 ) -> OperatingPoint:
-    judged = tuple(judge(stream, settings.keywords, decide(stream, settings), tolerance) for stream in streams)
-    each = {keyword: figures(judged, (keyword,)) for keyword in settings.keywords}
-    return OperatingPoint(settings, judged, figures(judged, settings.keywords), each)
+    judged = tuple(judge(stream, settings.listened, decide(stream, settings), tolerance) for stream in streams)
+    each = {keyword: figures(judged, (keyword,)) for keyword in settings.listened}
+    return OperatingPoint(settings, judged, figures(judged, settings.listened), each)

@@ -115,6 +115,16 @@ def test_the_gate_counts_as_it_is_set_and_the_sweep_leaves_it_open() -> None:
     assert evaluation.curves["on"].misses[0] == 0
 
 
+def test_a_keyword_that_is_switched_off_does_not_count() -> None:
+    evaluation = evaluate([scene()], settings().with_keyword("off", on=False))
+    assert (
+        list(evaluation.as_set.keywords) == list(evaluation.curves) == list(evaluation.choice.picks) == ["on", "stop"]
+    )
+    # Neither its two labels nor its two false accepts. "stop" on one of its labels is now a false accept.
+    total = evaluation.as_set.total
+    assert (total.said, total.misses, total.wrong, total.false) == (3, 1, 0, 2)
+
+
 def test_each_threshold_of_the_sweep_is_what_the_decision_layer_makes_of_it() -> None:
     streams, chosen = [scene(), heard([Activation("off", 5.0, 0.6), Activation("on", 9.0, 0.97)])], settings()
     allowed = tolerances(chosen)

@@ -146,6 +146,7 @@ def test_labels_must_belong_to_their_recording(folder: Path, tmp_path: Path) -> 
     [
         (["s.wav"], "give each recording before its labels: AUDIO LABELS.tsv [AUDIO LABELS.tsv ...]"),
         ([], "nothing to hear: give recordings with labels, or --negative DIR"),
+        (["s.wav", "s.tsv", "--keywords", "none"], "every keyword is switched off: there is nothing to evaluate"),
         (["s.wav", "s.tsv", "--budget", "0"], "--budget 0: must be above 0"),
         (["s.wav", "s.tsv", "--budget", "nan"], "--budget nan: must be above 0"),
         (["s.wav", "s.tsv", "--tolerance", "-1"], "--tolerance -1: between 0 and 10 seconds"),
