@@ -1,10 +1,11 @@
-"""From a configuration to the parts that it describes, each by itself, and to the service that joins them."""
+"""The composition root: builds the parts that a configuration names, and the service that joins them."""
 
 from __future__ import annotations
 
+import math
 import os
+import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import partial
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
@@ -27,25 +28,20 @@ if TYPE_CHECKING:
     from kws.inference.model import Description, Model
     from kws.pipeline.pipeline import Pipeline
 
-
-@dataclass(frozen=True, slots=True)
-class Publishers:
-    """Those that are asked for, the others None. None of them has begun."""
-
-    command: CommandPublisher | None
-    lines: LinePublisher | None
-    mqtt: MqttPublisher | None
+#: Seconds that the commands for a recording may take together.
+_ALL_DAY_SECONDS = 86400.0
 
 
 def load_model(config: Config) -> Model:
-    """The model.
+    """Load the model.
 
     Raises:
         ModelError, UsageError: it cannot be used.
     """
     from kws.inference.model import Model, find_model  # noqa: PLC0415
 
-    return Model(find_model(config.model.name), interpreter=config.model.interpreter, threads=config.model.threads)
+    with config.errors("model"):
+        return Model(find_model(config.model.name), interpreter=config.model.interpreter, threads=config.model.threads)
 
 
 def decision_settings(config: Config, source: SourceOptions, description: Description) -> DecisionSettings:
@@ -76,10 +72,15 @@ def make_pipeline(config: Config, source: SourceOptions, model: Model) -> Pipeli
 
 
 def source_maker(config: Config, source: SourceOptions, *, hop: float = 0.1) -> Callable[[], Source]:
-    """What makes a source, anew each time that it is called.
+    """Return a function that makes the source each time that it is to be opened.
+
+    Args:
+        config: as read.
+        source: one of its sources.
+        hop: seconds between windows, see :func:`kws.audio.open.open_source`.
 
     Raises:
-        UsageError: its options cannot be, or do not go together.
+        UsageError: an option is wrong, or two do not go together.
     """
     from kws.audio.open import open_source  # noqa: PLC0415
 
@@ -91,22 +92,13 @@ def source_maker(config: Config, source: SourceOptions, *, hop: float = 0.1) -> 
         rate=source.rate,
         channels=source.channels,
         sample_format=source.sample_format,
+        timeout=source.watch.stall,
+        buffer=source.watch.backlog,
         hop=hop,
     )
     with config.errors(config.name(source)):
-        make()  # options that cannot be are found now, not when listening begins
+        make()  # wrong options are found now, not when listening begins
     return make
-
-
-def make_publishers(config: Config, source: SourceOptions, model: Model) -> Publishers:
-    """The publishers of what a source hears, by themselves: to see whether they can be.
-
-    Raises:
-        UsageError: an option cannot be, or there is no publisher at all.
-    """
-    publisher_names(config)
-    lines = None if config.stdout is None else LinePublisher(config.stdout)
-    return Publishers(make_command(config, model), lines, make_mqtt(config, source, model))
 
 
 def publisher_names(config: Config) -> list[str]:
@@ -124,67 +116,79 @@ def publisher_names(config: Config) -> list[str]:
     return names
 
 
-def make_command(config: Config, model: Model) -> CommandPublisher | None:
-    """What runs commands, where that is asked for.
+def make_command(config: Config, description: Description | None) -> CommandPublisher:
+    """Return the publisher that runs commands.
+
+    Args:
+        config: with a table ``exec``.
+        description: of the model, whose keywords may have commands of their own; None to leave that unchecked.
 
     Raises:
-        UsageError: an option cannot be.
+        UsageError: an option is wrong.
     """
-    if config.exec is None:
-        return None
+    assert config.exec
     with config.errors("exec"):
-        with inside("commands"):
-            check_known(config.exec.commands, model.description.keywords, "keyword of this model")
+        if description:
+            with inside("commands"):
+                check_known(config.exec.commands, description.keywords, "keyword of this model")
         return CommandPublisher(config.exec)
 
 
 def make_mqtt(
-    config: Config, source: SourceOptions, model: Model, on_command: Callable[[Request], None] = lambda _: None
-) -> MqttPublisher | None:
-    """What publishes over MQTT what a source hears, where that is asked for; it has not begun.
+    config: Config,
+    source: SourceOptions,
+    description: Description,
+    on_command: Callable[[Request], None] = lambda _: None,
+) -> MqttPublisher:
+    """Return the MQTT publisher for a source; nothing is connected yet.
 
     Args:
-        config: as read.
+        config: with a table ``mqtt``.
         source: one of its sources.
-        model: whose keywords are published.
-        on_command: gets requests that come by way of MQTT.
+        description: of the model, whose keywords are published.
+        on_command: gets the requests that come over MQTT.
 
     Raises:
-        UsageError: an option cannot be.
+        UsageError: an option is wrong.
     """
     options, home_assistant, hermes = config.publishing(source)
-    if options is None:
-        return None
+    assert options
     with config.errors("mqtt"):
         return MqttPublisher(
             options,
-            keywords=model.description.keywords,
-            model=model.name,
-            model_version=model.description.version,
+            keywords=description.keywords,
+            model=description.name,
+            model_version=description.version,
             on_command=on_command,
             home_assistant=home_assistant,
             hermes_options=hermes,
         )
 
 
-class Assembly:
-    """Makes plans for the service of one configuration after the other, and keeps what stays the same.
+class Composition:
+    """Builds a plan for one configuration after the other. Parts whose settings stay the same stay too.
 
-    A publisher whose settings are the same goes on: its connection stays up, and its counts are not forgotten.
+    So the connection of a publisher stays up, and its counts go on.
+
+    Args:
+        once: each source is opened once, and one that fails ends the service; no detection in a recording is too old
+            for its command; and standard output is left to the caller. ``kws listen`` works so.
     """
 
-    def __init__(self) -> None:
-        self._workers: list[tuple[object, PublisherWorker]] = []  # with what each was made of
+    def __init__(self, *, once: bool = False) -> None:
+        self._once = once
+        self._workers: list[tuple[object, PublisherWorker]] = []  # each with the settings that it was made of
         self._inboxes: dict[str, Inbox] = {}
 
     def plan(self, config: Config) -> Plan:
-        """What a configuration comes to; the model is loaded, nothing is opened or connected yet.
+        """Return the plan for a configuration: the model is loaded, nothing is opened or connected yet.
 
         Raises:
-            UsageError, ModelError: something in it cannot be; the plan before stays as it is.
+            UsageError, ModelError: something in it is wrong; the parts of the plan before stay as they are.
         """
         model = load_model(config)
-        publisher_names(config)
+        if not self._once:
+            publisher_names(config)
         workers: list[tuple[object, PublisherWorker]] = []
         try:
             places = [self._place(config, source, model, workers) for source in config.sources]
@@ -195,101 +199,82 @@ class Assembly:
             raise
         retired = [worker for made in self._workers if made not in workers for worker in made[1:]]
         self._workers = workers
-        return Plan(places=places, workers=[worker for _, worker in workers], retired=retired)
+        return Plan(
+            places=places,
+            workers=[worker for _, worker in workers],
+            retired=retired,
+            drain_seconds=_ALL_DAY_SECONDS if self._once else MAX_AGE,
+        )
 
     def _place(
         self, config: Config, source: SourceOptions, model: Model, workers: list[tuple[object, PublisherWorker]]
     ) -> Place:
         pipeline = make_pipeline(config, source, model)
-        make_source, key = service_source(config, source, hop=pipeline.settings.hop)
+        hop, description = pipeline.settings.hop, model.description
+        make_source = source_maker(config, source, hop=hop)
         options, *others = config.publishing(source)
         site = site_name(options) if options else source.site or source.device or source.input or "microphone"
         inbox = self._inboxes.setdefault(str(site), SimpleQueue())
+        recording = self._once and not make_source().live
         mine = []
 
-        def add(made_of: object, max_age: float, queue: int, make: Callable[[], Publisher | None]) -> PublisherWorker:
-            """The worker that is made of this, an old one where there is one."""
+        def add(made_of: object, make: Callable[[], Publisher], max_age: float = MAX_AGE, queue: int = QUEUE) -> None:
+            """Add the worker that is made of these settings, which may be there already."""
             worker = next((worker for other, worker in (*workers, *self._workers) if other == made_of), None)
             if worker is None:
-                publisher = make()
-                assert publisher
-                worker = PublisherWorker(publisher, max_age=max_age, queue=queue)
+                worker = PublisherWorker(make(), max_age=max_age, queue=sys.maxsize if recording else queue)
             if (made_of, worker) not in workers:
                 workers.append((made_of, worker))
             mine.append(worker)
-            return worker
 
-        keywords = model.description.keywords
         if config.exec is not None:
-            add(("exec", config.exec, keywords), config.exec.max_age, QUEUE, lambda: make_command(config, model))
-        if (lines := config.stdout) is not None:
-            add(("stdout", lines), MAX_AGE, QUEUE, lambda: LinePublisher(lines))
-        mqtt = None
+            max_age = math.inf if recording else config.exec.max_age
+            made_of = ("exec", config.exec, description.keywords)
+            add(made_of, lambda: make_command(config, description), max_age)
+        if (lines := config.stdout) is not None and not self._once:
+            add(("stdout", lines), lambda: LinePublisher(lines))
+        observer = Observer()
         if options is not None:
-            made_of = (
-                "mqtt",
-                options,
-                *others,
-                read_password(options),
-                model.name,
-                model.description.version,
-                keywords,
+            about = (description.name, description.version, description.keywords)
+            with config.errors("mqtt"):
+                password = read_password(options)
+            add(
+                ("mqtt", options, *others, password, *about),
+                lambda: make_mqtt(config, source, description, inbox.put),
+                options.max_age,
+                options.queue,
             )
-            worker = add(made_of, options.max_age, options.queue, lambda: make_mqtt(config, source, model, inbox.put))
-            assert isinstance(worker.publisher, MqttPublisher)
-            mqtt = worker.publisher
+            publisher = mine[-1].publisher
+            assert isinstance(publisher, MqttPublisher)
+            observer = MqttObserver(publisher)
         setup = Setup(
             site=str(site),
             pipeline=pipeline,
             dispatcher=Dispatcher(mine),
-            observer=MqttObserver(mqtt) if mqtt else Observer(),
+            observer=observer,
             inbox=inbox,
             watch=source.watch,
             label=f"{site}: " if len(config.sources) > 1 else "",
         )
-        return Place(key=key, make_source=make_source, reopens=source.input is None, setup=setup)
+        key = (
+            source.input, source.device, source.channel, source.rate, source.channels, source.sample_format,
+            source.watch.stall, source.watch.backlog, source.input is None and hop,
+        )  # fmt: skip
+        reopens = source.input is None and not self._once
+        return Place(key=key, make_source=make_source, reopens=reopens, setup=setup)
 
 
-def service_source(config: Config, source: SourceOptions, *, hop: float = 0.1) -> tuple[Callable[[], Source], object]:
-    """What makes a source of the service, and what tells whether that of another configuration is the same.
-
-    Args:
-        config: as read.
-        source: one of its sources.
-        hop: see :func:`kws.audio.open_source`.
-
-    Raises:
-        UsageError: its options cannot be, or do not go together.
-    """
-    make = source_maker(config, source)
-    key = (
-        source.input, source.device, source.channel, source.rate, source.channels, source.sample_format,
-        source.watch.stall, source.watch.backlog,
-    )  # fmt: skip
-    if source.input is not None:
-        return make, key
-    from kws.audio.recorder import IsolatedMicrophone  # noqa: PLC0415
-
-    microphone = IsolatedMicrophone(
-        source.device,
-        channel=source.channel,
-        rate=source.rate,
-        timeout=source.watch.stall,
-        buffer=source.watch.backlog,
-        hop=hop,
-    )
-    return lambda: microphone, (*key, hop)
-
-
-def make_service(read: Callable[[], Config], observer: Observer | None = None) -> Service:
-    """The service; nothing is opened or connected yet, but the model is loaded.
+def make_service(read: Callable[[], Config], observer: Observer | None = None, *, once: bool = False) -> Service:
+    """Return the service: the model is loaded, nothing is opened or connected yet.
 
     Args:
         read: reads the configuration, now and with each reload.
-        observer: is told what happens.
+        observer: gets the events.
+        once: see :class:`Composition`; there is no reload then.
 
     Raises:
-        UsageError, ModelError: something in the configuration cannot be.
+        UsageError, ModelError: something in the configuration is wrong.
     """
-    assembly = Assembly()
-    return Service(assembly.plan(read()), reload=lambda: assembly.plan(read()), observer=observer)
+    composition = Composition(once=once)
+    reload = None if once else lambda: composition.plan(read())
+    return Service(composition.plan(read()), reload=reload, observer=observer)

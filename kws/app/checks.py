@@ -1,4 +1,4 @@
-"""What a configuration names, tried part by part: what works is told, and what does not, all of it at once."""
+"""Trying all that a configuration names, part by part; one that fails does not stop the others."""
 
 from __future__ import annotations
 
@@ -17,9 +17,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kws.app.build import load_model, make_command, make_pipeline, publisher_names, service_source
+from kws.app.build import load_model, make_command, make_mqtt, make_pipeline, publisher_names, source_maker
 from kws.errors import AudioError, KwsError, UsageError
-from kws.publishers import CommandPublisher
 from kws.publishers.mqtt.forget import open_session
 from kws.publishers.mqtt.session import ConnectError
 from kws.publishers.mqtt.settings import exposed_files, parse_broker, password_origin, read_password, site_name
@@ -30,7 +29,7 @@ if TYPE_CHECKING:
     from kws.config import Config, SourceOptions
     from kws.config.clips import ClipsOptions
     from kws.config.metrics import MetricsOptions
-    from kws.inference.model import Model
+    from kws.inference.model import Description
     from kws.publishers.mqtt import MqttOptions
     from kws.types import Float32Array
 
@@ -83,7 +82,7 @@ def checks(config: Config) -> Iterator[tuple[str, Callable[[], Found]]]:
     if config.exec is not None:
         yield "exec", partial(_exec, config, model)
     if config.mqtt is not None:
-        yield from _mqtt(config, config.mqtt)
+        yield from _mqtt(config, config.mqtt, model)
     if config.clips is not None:
         yield "clips", partial(_clips, config.clips)
     if config.metrics is not None:
@@ -91,28 +90,28 @@ def checks(config: Config) -> Iterator[tuple[str, Callable[[], Found]]]:
 
 
 class _Model:
-    """The model, loaded once for all that ask for it."""
+    """The model, loaded once for all parts that need it."""
 
     def __init__(self, config: Config) -> None:
         self._config = config
-        self.loaded: Model | None = None
+        self.description: Description | None = None
 
     def found(self) -> Found:
-        self.loaded = load_model(self._config)
+        model = load_model(self._config)
+        self.description = description = model.description
         for source in self._config.sources:
-            make_pipeline(self._config, source, self.loaded)
-        description = self.loaded.description
+            make_pipeline(self._config, source, model)
         found = f"{description.name} {description.version} with {len(description.keywords)} keywords"
-        return f"{found}, by {self.loaded.network.interpreter}", ""
+        return f"{found}, by {model.network.interpreter}", ""
 
 
 def _source(config: Config, options: SourceOptions) -> Found:
-    make_source, _ = service_source(config, options)
+    make_source = source_maker(config, options)
     if options.input == "-":
         return "standard input, not tried", ""
     if options.input is not None and _is_fifo(options.input):
         return f"{options.input} is a FIFO, not tried", ""  # it would wait for somebody to write
-    with make_source() as source:
+    with config.errors(config.name(options)), make_source() as source:
         try:
             found = f"{source.name} at {source.rate} Hz"
             return (found, "") if options.input is not None else _level(source, found)
@@ -143,19 +142,17 @@ def _level(source: Source, found: str) -> Found:
 
 def _exec(config: Config, model: _Model) -> Found:
     assert config.exec is not None
-    with config.errors("exec"):
-        command = make_command(config, model.loaded) if model.loaded else CommandPublisher(config.exec)
-    assert command is not None
+    command = make_command(config, model.description)
     return ", ".join(command.programs) or "by /bin/sh", ""
 
 
-def _mqtt(config: Config, options: MqttOptions) -> Iterator[tuple[str, Callable[[], Found]]]:
+def _mqtt(config: Config, options: MqttOptions, model: _Model) -> Iterator[tuple[str, Callable[[], Found]]]:
     broker = parse_broker(options)
     if password_origin(options) is not None:
         yield "password", partial(_password, config, options)
     if broker.tls:
         yield "TLS", partial(_tls, config, options)
-    yield "broker", partial(_broker, config, options)
+    yield "broker", partial(_broker, config, options, model)
 
 
 def _password(config: Config, options: MqttOptions) -> Found:
@@ -173,8 +170,11 @@ def _tls(config: Config, options: MqttOptions) -> Found:
     return f"trusts {options.ca or 'the certificates of the system'}, {shown}", "".join(warnings)
 
 
-def _broker(config: Config, options: MqttOptions) -> Found:
+def _broker(config: Config, options: MqttOptions, model: _Model) -> Found:
     broker = parse_broker(options)
+    if model.description:
+        for source in config.sources:
+            make_mqtt(config, source, model.description)
     sites = [site_name(mqtt) for mqtt, *_ in map(config.publishing, config.sources) if mqtt]
     try:
         with config.errors("mqtt"):

@@ -48,6 +48,12 @@ class ServiceObservers(Observers):
             set_up(self._newest.log, times=True)  # errors in the rest of it are logged in this form already
         return self._newest
 
+    @property
+    def config(self) -> Config:
+        """The configuration that was read last."""
+        assert self._newest
+        return self._newest
+
     def begin(self, service: Service) -> None:
         """Observe a service that has not started yet, by the configuration that was read for it.
 
@@ -77,8 +83,7 @@ class ServiceObservers(Observers):
         return self._service.listeners if self._service else ()
 
     def _follow(self) -> None:
-        config = self._newest
-        assert config
+        config = self.config
         set_up(config.log, times=True)
         self._clips.follow(config.clips)
         self._serve_metrics(config.metrics)

@@ -20,28 +20,28 @@ from kws.types import AudioBlock, Float32Array
 
 log = logging.getLogger(__name__)
 
-#: Frames read at once: about a second at 16 kHz.
+#: Samples of each channel in one block: about a second at 16 kHz.
 BLOCK = 16384
 
 _UNRECOGNISED = 1  # libsndfile's SF_ERR_UNRECOGNISED_FORMAT
 
 
 class FileSource(Source):
-    """The sound of a file, mono, at the file's own rate, any length of it in the memory of one block.
+    """The sound of a file, mono, at the file's own rate. It holds one block in memory at a time.
 
     Args:
         path: a file of any rate, number of channels and sample format that libsndfile reads.
-        channel: the channel to hear, counted from 1; None hears the mean of all.
+        channel: the channel to hear, counted from 1; None for the mean of all.
     """
 
     def __init__(self, path: str | os.PathLike[str], *, channel: int | None = None) -> None:
         check_channel(channel)
+        self.name = str(path)
         self._path = Path(path)
         self._channel = channel
         self._file: BufferedReader | None = None
         self._sound: Any = None
-        self._promised = 0
-        self.name = str(path)
+        self._promised = 0  # samples that the header promises
         self._interrupted = False
 
     def __enter__(self) -> Self:
@@ -50,31 +50,26 @@ class FileSource(Source):
             self._file = self._path.open("rb")
             self._open(self._file, soundfile)
         except BaseException as error:
-            self.close()
+            self.__exit__()
             if isinstance(error, OSError):
                 raise AudioError(f"cannot read {self.name}: {error.strerror or error}") from None
             raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
+        for opened in (self._sound, self._file):
+            if opened is not None:
+                opened.close()
 
     def interrupt(self) -> None:
         self._interrupted = True
-
-    def close(self) -> None:
-        """Let go of the file; a second time does nothing."""
-        if self._sound is not None:
-            self._sound.close()
-        if self._file is not None:
-            self._file.close()
 
     def _open(self, file: BufferedReader, soundfile: ModuleType) -> None:
         size = os.fstat(file.fileno()).st_size
         if size == 0:
             raise AudioError(f"{self.name} is empty (0 bytes)")
         header = self._wav_header(file)
-        # By descriptor: by name, soundfile would take what ends in .raw for headerless.
+        # soundfile would take a name that ends in .raw for a headerless file, so give it the descriptor.
         os.lseek(file.fileno(), 0, os.SEEK_SET)
         try:
             sound = self._sound = soundfile.SoundFile(file.fileno(), closefd=False)
@@ -88,36 +83,36 @@ class FileSource(Source):
         self.length = sound.frames / sound.samplerate
         self._promised = sound.frames
         if header is not None and header.data_bytes and header.frame_bytes:
-            # libsndfile quietly takes the end of the file for the end of the sound.
+            # libsndfile silently takes the end of the file for the end of the sound.
             self._promised = max(self._promised, header.data_bytes // header.frame_bytes)
         if sound.frames == 0:
-            raise AudioError(self._explain_silence(header, size))
+            if header is not None and header.data_bytes is None and size > header.data_start:
+                raise AudioError(
+                    f"{self.name}: its header says that it holds no sound, which happens when a recorder is killed; "
+                    "read it as a pipe: kws listen - < FILE"
+                )
+            raise AudioError(f"{self.name} holds no sound")
 
     def _wav_header(self, file: BufferedReader) -> WavHeader | None:
         head = file.read(12)
         file.seek(0)
         if is_wav(head):
-            with suppress(AudioError):  # libsndfile knows more formats and has the last word
+            with suppress(AudioError):  # libsndfile knows more formats and decides
                 return read_header(file.read, name=self.name)
         return None
-
-    def _explain_silence(self, header: WavHeader | None, size: int) -> str:
-        if header is not None and header.data_bytes is None and size > header.data_start:
-            return (
-                f"{self.name}: its header says that it holds no sound, as a recorder that was killed leaves it; "
-                "read it as a pipe: kws listen - < FILE"
-            )
-        return f"{self.name} holds no sound"
 
     def blocks(self) -> Iterator[AudioBlock]:
         """Yield the sound in blocks of :data:`BLOCK` samples.
 
         Raises:
-            AudioError: the file is damaged, or a sample is infinite or not a number; the message tells where.
+            AudioError: the file is damaged, or a sample is infinite or not a number; the message says where.
         """
         position = 0
         floats = not self._sound.subtype.startswith("PCM_")  # an integer is always finite
-        while not self._interrupted and len(frames := self._read(position)):
+        while not self._interrupted:
+            frames = self._read(position)
+            if not len(frames):
+                break
             samples = mono(frames, self._channel)
             if floats:
                 check_finite(samples, position, self.rate, name=self.name)

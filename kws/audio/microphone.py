@@ -1,81 +1,67 @@
-"""A microphone, through PortAudio.
+"""A microphone, recorded by a process of its own.
 
-Two threads meet here. PortAudio's must return before the next block is due, so all that it does is copy, count and
-queue (:class:`Capture`); the reader's waits for the queue and does the rest.
+PortAudio looks for devices once in its life, waits for ever on a sound server that hangs, and is shared by all
+microphones of a process. So each recording gets a process (:mod:`kws.audio.portaudio.process`): it finds a device that
+was plugged in since, and it can be killed whatever it waits for.
 """
 
 from __future__ import annotations
 
+import json
 import math
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
-from queue import Empty, SimpleQueue
 from typing import Self
 
 from kws.audio.channels import check_channel
-from kws.audio.portaudio.stream import START_SECONDS, InputStream, Receiver
+from kws.audio.portaudio import process as recorder
 from kws.audio.resample import RATE
 from kws.audio.samples import decode, mono
 from kws.audio.source import Source
-from kws.errors import UsageError
+from kws.audio.waiting import readable
+from kws.errors import AudioError, KwsError, OptionError, UsageError
 from kws.types import AudioBlock
 
-#: Seconds in one block at most: each wakes two threads, which costs more than what is done with it.
+#: Seconds in one block at most: each block wakes two threads, which costs more than what they do with it.
 _LONGEST_BLOCK = 0.1
 
+#: Seconds that opening may take, including the start of a process on a slow computer.
+_OPEN_SECONDS = 15.0
 
-def block_under(hop: float) -> float:
-    """Seconds in one block where windows are ``hop`` seconds apart: they end as blocks do, and none is waited for."""
+#: Seconds that we wait longer for a block than the process itself does.
+_GRACE_SECONDS = 3.0
+
+#: Seconds that closing may take before we kill the process.
+_CLOSE_SECONDS = 0.5
+
+#: The largest packet: a block and its head.
+_PACKET = 1 << 18
+
+
+def block_seconds(hop: float) -> float:
+    """Return the length of a block that makes every window, ``hop`` seconds apart, end with a block."""
     return hop / math.ceil(round(hop / _LONGEST_BLOCK, 6))
 
 
-class Capture(Receiver):
-    """Sound on its way from PortAudio's thread to the reader's."""
-
-    def __init__(self, *, keep: int) -> None:
-        super().__init__(keep=keep)
-        self._queue: SimpleQueue[tuple[int, bytes] | Exception | None] = SimpleQueue()
-
-    def take(self, data: bytes, frames: int) -> None:
-        if self._queue.qsize() >= self.keep:
-            with suppress(Empty):  # the reader may have come at last
-                self._queue.get_nowait()
-                self.lost += frames
-        self._queue.put((self.position, data))
-
-    def fail(self, error: Exception) -> None:
-        self._queue.put(error)
-
-    def end(self) -> None:
-        self._queue.put(None)
-
-    def get(self, *, timeout: float) -> tuple[int, bytes] | None:
-        """The next block as (position of its first frame, float32 frames), or None at the end.
-
-        Raises:
-            queue.Empty: none came in ``timeout`` seconds.
-            Exception: whatever went wrong in the callback.
-        """
-        item = self._queue.get(timeout=timeout)
-        if isinstance(item, Exception):
-            raise item
-        return item
-
-
 class Microphone(Source):
-    """The sound of a microphone, mono, at 16 kHz where the device has that rate and at its own rate otherwise.
+    """The sound of a microphone, mono, at 16 kHz if the device has that rate and else at its own rate.
 
-    A position counts lost samples too, so a loss is a gap. The reader has ``buffer`` seconds to come back for more
-    before the oldest are lost. Another thread may call :meth:`close`, and :meth:`blocks` then ends.
+    It can be opened again and again. Samples that were lost, here or in the system, are a gap.
 
     Args:
-        device: a name or a part of one, or an index (see :func:`~kws.audio.portaudio.devices.choose`);
-            None for the default.
-        channel: the channel to hear, counted from 1; None hears the mean of all.
-        rate: samples a second; None for 16000 if the device takes it, else the device's default.
-        timeout: seconds without sound after which :meth:`blocks` takes the microphone for gone.
-        buffer: seconds of sound that wait for the reader at most.
-        hop: seconds between the windows that are made of it, see :func:`block_under`.
+        device: a name or a part of one, or an index (see :func:`~kws.audio.portaudio.devices.choose`); None for the
+            default.
+        channel: the channel to hear, counted from 1; None for the mean of all.
+        rate: samples per second; None for 16000 if the device has it, else the device's default.
+        timeout: seconds without sound after which :meth:`blocks` gives up.
+        buffer: seconds of sound that wait for a slow reader; older sound is dropped.
+        hop: seconds between the windows made of the sound, see :func:`block_seconds`.
     """
 
     live = True
@@ -92,57 +78,124 @@ class Microphone(Source):
     ) -> None:
         check_channel(channel)
         if rate is not None and rate < 1:
-            raise UsageError(f"rate {rate}: a microphone needs a positive rate")
+            raise OptionError("rate", f"{rate}: must be positive")
         if min(timeout, buffer, hop) <= 0:
             raise UsageError("a microphone's timeout, buffer and hop must be positive")
+        self.name = "the default microphone" if device is None else str(device)
         self._channel = channel
+        self._channels = 0
         self._timeout = timeout
-        block = block_under(hop)
-        self._capture = Capture(keep=max(1, round(buffer / block)))
-        self._stream = InputStream(device, self._capture, channel=channel, rate=rate, preferred=RATE, block=block)
-        self.name = self._stream.name
-
-    @property
-    def lost(self) -> int:
-        """Samples lost since the beginning, counted or assumed."""
-        return self._capture.lost
+        self._buffer = buffer
+        self._options = {
+            "device": device, "channel": channel, "rate": rate, "preferred": RATE,
+            "block": block_seconds(hop), "timeout": timeout, "buffer": buffer,
+        }  # fmt: skip
+        self._lock = threading.Lock()  # of the next two
+        self._interrupted = False
+        self._connection: socket.socket | None = None
+        self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> Self:
-        self._stream.open()
-        self.name, self.rate = self._stream.name, self._stream.rate
+        self.overruns = self.drops = 0
+        try:
+            self._start()
+            opened = json.loads(self._receive(_OPEN_SECONDS, "does not open")[1:])
+        except BaseException:
+            self.__exit__()
+            raise
+        self.name, self.rate, self._channels = opened["name"], opened["rate"], opened["channels"]
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
+        with self._lock:
+            connection, self._connection = self._connection, None
+        if connection is None or self._process is None:
+            return
+        connection.close()  # which asks the process to end
+        for seconds in (_CLOSE_SECONDS, _GRACE_SECONDS):
+            with suppress(subprocess.TimeoutExpired):
+                self._process.wait(seconds)
+                break
+            self._process.kill()
 
     def interrupt(self) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Let go of the device and end :meth:`blocks`; see :meth:`kws.audio.portaudio.stream.InputStream.close`."""
-        self._stream.close()
+        """End :meth:`blocks` for good, from any thread; the microphone cannot be opened again."""
+        with self._lock:
+            self._interrupted = True
+            if self._connection is not None:
+                with suppress(OSError):  # the process has ended
+                    self._connection.shutdown(socket.SHUT_RDWR)
 
     def blocks(self) -> Iterator[AudioBlock]:
-        """Yield sound as it comes, until :meth:`close` is called.
+        """Yield sound as it comes, until :meth:`interrupt` is called.
 
         Raises:
-            AudioError: the device ended the stream, or no sound came for ``timeout`` seconds.
+            AudioError: the device ended the recording, or no sound came for ``timeout`` seconds.
         """
-        timeout = max(self._timeout, START_SECONDS)
-        while (item := self._next(timeout)) is not None and not self._stream.closed:
-            position, data = item
-            timeout = self._timeout
-            self.overruns = self._capture.overruns
-            frames = decode(data, "f32le").reshape(-1, self._stream.channels)
-            yield AudioBlock(mono(frames, self._channel), position)
+        assert self._connection is not None
+        waiting: deque[tuple[float, AudioBlock]] = deque()
+        timeout = max(self._timeout, recorder.START_SECONDS)
+        while True:
+            try:
+                # Take all that is there, so that what is dropped is the oldest of it.
+                while not waiting or readable(self._connection.fileno(), timeout=0):
+                    waiting.append(self._next(timeout))
+                    timeout = self._timeout
+            except KwsError:
+                if self._interrupted:
+                    return
+                yield from (block for _, block in waiting)
+                raise
+            oldest = time.monotonic() - self._buffer
+            if waiting[0][0] >= oldest:
+                yield waiting.popleft()[1]
+                continue
+            self.drops += 1
+            while waiting and waiting[0][0] < oldest:
+                waiting.popleft()
 
-    def _next(self, timeout: float) -> tuple[int, bytes] | None:
+    def _next(self, timeout: float) -> tuple[float, AudioBlock]:
+        """Return when the next block came, and the block."""
+        packet = self._receive(timeout + _GRACE_SECONDS, f"delivered no sound for {timeout:g} s")
+        _, position, self.overruns, came = recorder.HEAD.unpack_from(packet)
+        frames = decode(memoryview(packet)[recorder.HEAD.size :], "f32le").reshape(-1, self._channels)
+        return came, AudioBlock(mono(frames, self._channel), position)
+
+    def _receive(self, timeout: float, problem: str) -> bytes:
+        """Return the next packet.
+
+        Raises:
+            KwsError: the error that the process reports; it has ended; or ``problem``, after ``timeout`` seconds.
+        """
+        assert self._connection is not None
+        descriptor = self._connection.fileno()
+        # Ask twice: while a computer was suspended the process had no time to send anything.
+        if not (readable(descriptor, timeout=timeout) or readable(descriptor, timeout=min(timeout, 0.5))):
+            raise AudioError(f"{self.name} {problem}; the sound system hangs")
         try:
-            item = self._capture.get(timeout=timeout)
-        except Empty:
-            raise self._stream.silent_for(timeout) from None
-        except Exception as error:
-            raise self._stream.failed(error) from error
-        if item is None and not self._stream.closed:
-            raise self._stream.ended()
-        return item
+            packet = self._connection.recv(_PACKET)
+        except OSError:
+            packet = b""
+        if not packet:
+            raise AudioError(f"{self.name}: the process that records has ended")
+        if packet[:1] == recorder.FAILED:
+            kind, *arguments = json.loads(packet[1:])
+            raise recorder.ERRORS[kind](*arguments)
+        return packet
+
+    def _start(self) -> None:
+        ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        with self._lock:
+            if self._interrupted:
+                ours.close()
+                theirs.close()
+                raise AudioError(f"{self.name} was closed")
+            self._connection = ours
+        with theirs:
+            self._process = subprocess.Popen(
+                [sys.executable, "-m", recorder.__name__, str(theirs.fileno()), json.dumps(self._options)],
+                pass_fds=[theirs.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,  # ALSA and PortAudio report every attempt there
+            )

@@ -1,4 +1,4 @@
-"""Where sound comes from: a microphone, a file or a pipe."""
+"""Choosing a source: a microphone, a file or a pipe."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 from kws.audio.file import FileSource
 from kws.audio.pipe import PipeSource
 from kws.audio.source import Source
-from kws.errors import AudioError, UsageError
+from kws.errors import AudioError, OptionError
 
 
 def open_source(
@@ -20,48 +20,52 @@ def open_source(
     rate: int | None = None,
     channels: int | None = None,
     sample_format: str | None = None,
+    timeout: float = 2.0,
+    buffer: float = 5.0,
     hop: float = 0.1,
 ) -> Source:
-    """The source that a command line names, to be opened by ``with``.
+    """Return the source that a user names; ``with`` opens it.
 
     Args:
-        audio: None for the microphone, ``-`` for standard input, else a path. A path to a FIFO is read as standard
-            input is, and so is a headerless file, which is what ``rate`` makes of it.
+        audio: None for the microphone, ``-`` for standard input, else a path. A FIFO is read like standard input, and
+            so is a headerless file, which is any file for which ``rate`` is given.
         device: the microphone, by name or index; None for the default.
-        channel: the channel to hear, counted from 1; None hears the mean of all.
-        rate: samples a second of headerless sound, or those that the microphone is asked for.
+        channel: the channel to hear, counted from 1; None for the mean of all.
+        rate: samples per second of headerless sound, or of the microphone.
         channels: interleaved channels of headerless sound.
-        sample_format: one of :data:`kws.audio.pipe.SAMPLE_FORMATS`, of headerless sound.
-        hop: seconds between the windows that are made of it, so that a microphone's blocks end as they do.
+        sample_format: of headerless sound, one of :data:`kws.audio.pipe.SAMPLE_FORMATS`.
+        timeout: seconds without sound after which a microphone gives up.
+        buffer: seconds of a microphone's sound that wait for a slow reader.
+        hop: seconds between the windows made of the sound; a microphone's blocks end with them.
 
     Raises:
-        UsageError: options that do not go together or cannot be.
+        OptionError: a value is not possible, or two options exclude each other.
     """
     if audio is None:
-        if channels is not None or sample_format is not None:
-            raise UsageError(
-                "--channels and --sample-format describe headerless sound, not a microphone; use --channel"
-            )
+        for field, value in (("channels", channels), ("sample_format", sample_format)):
+            if value is not None:
+                raise OptionError(field, "describes headerless sound, not a microphone; choose one channel by channel")
         from kws.audio.microphone import Microphone  # noqa: PLC0415
 
-        return Microphone(device, channel=channel, rate=rate, hop=hop)
+        return Microphone(device, channel=channel, rate=rate, timeout=timeout, buffer=buffer, hop=hop)
     if device is not None:
-        raise UsageError(f"--device names a microphone, but the sound comes from {audio}; leave out one of them")
+        raise OptionError("device", f"names a microphone, but the sound comes from {audio}; leave out one of them")
     if audio == "-":
         if sys.stdin is None:
             raise AudioError("there is no standard input")
-        return PipeSource(sys.stdin.buffer, channel=channel, rate=rate, channels=channels, sample_format=sample_format)
-    path = Path(audio)
-    headerless = rate is not None or channels is not None or sample_format is not None
-    if headerless or _is_stream(path):
-        return PipeSource(path, channel=channel, rate=rate, channels=channels, sample_format=sample_format, name=audio)
-    return FileSource(path, channel=channel)
+        stream, name = sys.stdin.fileno(), "standard input"
+    else:
+        path = Path(audio)
+        if rate is None and channels is None and sample_format is None and not _is_stream(path):
+            return FileSource(path, channel=channel)
+        stream, name = path, audio
+    return PipeSource(stream, channel=channel, rate=rate, channels=channels, sample_format=sample_format, name=name)
 
 
 def _is_stream(path: Path) -> bool:
-    """Whether this is a FIFO (``<(command)`` of a shell is one), a terminal or the like."""
+    """Return True for a FIFO (``<(command)`` of a shell is one), a terminal and the like."""
     try:
         mode = path.stat().st_mode
-    except OSError:  # FileSource says it in full
+    except OSError:  # FileSource raises it with its name
         return False
     return stat.S_ISFIFO(mode) or stat.S_ISCHR(mode)

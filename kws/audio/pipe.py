@@ -1,19 +1,22 @@
-"""Sound on a pipe: WAV or headerless PCM, handed on as it arrives."""
+"""Sound on a pipe: WAV or headerless PCM, passed on as it arrives."""
 
 from __future__ import annotations
 
 import logging
 import os
+import socket
 import stat
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
-from typing import IO, Self
+from typing import Self
 
 from kws.audio.channels import check_channel
 from kws.audio.samples import MAX_RATE, MIN_RATE, SAMPLE_BYTES, check_finite, check_rate, decode, mono
 from kws.audio.source import Source
+from kws.audio.waiting import readable
 from kws.audio.wav import is_wav, read_header
-from kws.errors import AudioError, UsageError
+from kws.errors import AudioError, OptionError, UsageError
 from kws.types import AudioBlock
 
 log = logging.getLogger(__name__)
@@ -26,28 +29,26 @@ _OTHERS = {b"fLaC": "FLAC", b"OggS": "Ogg", b"RIFX": "big-endian WAV", b".snd": 
 
 
 class PipeSource(Source):
-    """Sound from standard input or another stream that cannot seek, mono, at the rate that it has.
+    """Sound from standard input or another stream that cannot seek, mono, at the stream's own rate.
 
-    A stream that begins as WAV is read as WAV; its length may be missing from the header, as it is when a recorder
-    writes to a pipe. Headerless PCM needs a rate. Each block is what one read returned, so a live recorder is heard
-    without delay.
+    A stream that begins as WAV is read as WAV; its header may lack the length, as it does when a recorder writes to a
+    pipe. Headerless PCM needs a rate. Each block is what one read returned, so a live recorder is heard without delay.
 
-    :attr:`live` is True for a pipe: a recorder may be at its other end, so a consumer takes each block as it comes and
-    waits for no further one before it decides. Nothing is lost if it is slow, for the writer then waits. It is False
-    where the stream is a file on disk (``kws listen - < FILE``).
+    :attr:`live` is True for a pipe, because a recorder may be at its other end. No sound is lost if the reader is slow:
+    the writer then waits. It is False if the stream is a file on disk (``kws listen - < FILE``).
 
     Args:
-        stream: an open binary stream, which stays open, or the path of one to open (a FIFO, a headerless file).
-        rate: samples a second of headerless PCM; None for WAV.
-        channels: interleaved channels of headerless PCM, one if None.
-        sample_format: one of :data:`SAMPLE_FORMATS`, ``s16le`` if None.
-        channel: the channel to hear, counted from 1; None hears the mean of all.
-        name: what a person calls the stream.
+        stream: an open file descriptor, which stays open, or the path of a FIFO or a headerless file.
+        rate: samples per second of headerless PCM; None for WAV.
+        channels: interleaved channels of headerless PCM; None for one.
+        sample_format: one of :data:`SAMPLE_FORMATS`; None for ``s16le``.
+        channel: the channel to hear, counted from 1; None for the mean of all.
+        name: what a user calls the stream.
     """
 
     def __init__(
         self,
-        stream: IO[bytes] | Path,
+        stream: int | Path,
         *,
         rate: int | None = None,
         channels: int | None = None,
@@ -56,56 +57,62 @@ class PipeSource(Source):
         name: str = "standard input",
     ) -> None:
         if sample_format is not None and sample_format not in SAMPLE_FORMATS:
-            raise UsageError(f"sample format {sample_format!r} is not one of {', '.join(SAMPLE_FORMATS)}")
+            raise OptionError("sample_format", f"{sample_format!r} is not one of {', '.join(SAMPLE_FORMATS)}")
         if channels is not None and not 1 <= channels <= 1024:
-            raise UsageError(f"{channels} channels: there must be 1 to 1024")
+            raise OptionError("channels", f"{channels}: must be from 1 to 1024")
         if rate is None and (channels is not None or sample_format is not None):
-            raise UsageError("headerless sound needs its rate: add --rate HZ")
+            raise OptionError("rate", "is missing; headerless sound needs its samples per second")
         if rate is not None and not MIN_RATE <= rate <= MAX_RATE:
-            raise UsageError(f"rate {rate}: sound has {MIN_RATE} to {MAX_RATE} samples a second")
+            raise OptionError("rate", f"{rate}: must be from {MIN_RATE} to {MAX_RATE} samples per second")
         check_channel(channel, channels or (1 if rate else None), name=name)
-        self._given = stream
-        self._stream: IO[bytes] | None = None
+        self._stream = stream
         self._raw = rate is not None
         self._channels = channels or 1
         self._encoding = sample_format or "s16le"
         self._channel = channel
         self._pending = b""
         self._data_bytes: int | None = None
+        self._descriptor = -1
         self._interrupted = False
+        self._wake: tuple[socket.socket, socket.socket] | None = None
         self.name = name
         self.rate = rate or 0
         self.live = True
 
     def __enter__(self) -> Self:
+        self._wake = socket.socketpair()
         try:
-            self._stream = self._given.open("rb", buffering=0) if isinstance(self._given, Path) else self._given
-            self._open(self._stream)
+            # Opening a FIFO would wait for a writer, and no interrupt could end that.
+            self._descriptor = (
+                self._stream if isinstance(self._stream, int) else os.open(self._stream, os.O_RDONLY | os.O_NONBLOCK)
+            )
+            self._open()
         except BaseException as error:
-            self.close()
+            self.__exit__()
             if isinstance(error, OSError):
                 raise AudioError(f"cannot read {self.name}: {error.strerror or error}") from None
             raise
         return self
 
     def __exit__(self, *_: object) -> None:
-        self.close()
+        if self._descriptor not in {self._stream, -1}:
+            os.close(self._descriptor)
+        self._descriptor = -1
+        for end in self._wake or ():
+            end.close()
 
     def interrupt(self) -> None:
-        """End :meth:`blocks` once the stream delivers something, or ends."""
         self._interrupted = True
+        if self._wake:
+            with suppress(OSError):  # closed, or full of wishes
+                self._wake[1].send(b".")
 
-    def close(self) -> None:
-        """Close the stream if it was opened here; a second time does nothing."""
-        if self._stream is not None and self._stream is not self._given:
-            self._stream.close()
-
-    def _open(self, stream: IO[bytes]) -> None:
-        if stream.isatty():
+    def _open(self) -> None:
+        if os.isatty(self._descriptor):
             raise UsageError(
                 f"{self.name} is a terminal; pipe sound into it: arecord -f S16_LE -r 16000 | kws listen -"
             )
-        self.live = not _is_file(stream)
+        self.live = not stat.S_ISREG(os.fstat(self._descriptor).st_mode)
         head = self._exactly(12)
         if not head:
             raise AudioError(f"{self.name} ended before any sound came")
@@ -113,19 +120,16 @@ class PipeSource(Source):
         kind = "WAV" if is_wav(head) else _OTHERS.get(head[:4])
         if self._raw:
             if kind is not None:
-                raise UsageError(
-                    f"{self.name} is {kind}, not headerless: leave out --rate, --channels, --sample-format"
+                raise OptionError(
+                    "rate", f"{self.name} is {kind}, not headerless; leave out rate, channels and sample_format"
                 )
         elif kind == "WAV":
             self._open_wav()
         elif kind is not None:
-            raise AudioError(
-                f"{self.name} is {kind}, which a pipe cannot carry here: give the file's name, or pipe WAV"
-            )
+            raise AudioError(f"{self.name} is {kind}, which cannot be piped; give the name of the file, or pipe WAV")
         else:
-            raise UsageError(
-                f"{self.name} is not WAV; for headerless sound add --rate HZ "
-                f"[--channels N] [--sample-format {'|'.join(SAMPLE_FORMATS)}]"
+            raise OptionError(
+                "rate", f"is missing; {self.name} is not WAV, and headerless sound needs its samples per second"
             )
 
     def _open_wav(self) -> None:
@@ -162,6 +166,8 @@ class PipeSource(Source):
                     check_finite(samples, position, self.rate, name=self.name)
                 yield AudioBlock(samples, position)
                 position += len(samples)
+        if self._interrupted:
+            return
         if position == 0:
             raise AudioError(f"{self.name} ended before any sound came")
         if partial:
@@ -174,7 +180,7 @@ class PipeSource(Source):
             self._drain()
 
     def _sound(self) -> bytes:
-        """The next bytes of sound, as many as are there; none at the end."""
+        """Return the next bytes of sound, as many as are there; none at the end."""
         if self._data_bytes is None:
             return self._read(_READ)
         data = self._read(min(_READ, self._data_bytes))
@@ -190,28 +196,26 @@ class PipeSource(Source):
             rest = self._read(_READ)
 
     def _exactly(self, size: int) -> bytes:
-        """As many bytes as are asked for, fewer only at the end."""
+        """Return ``size`` bytes, fewer only at the end."""
         data = b""
         while len(data) < size and (more := self._read(size - len(data))):
             data += more
         return data
 
     def _read(self, size: int) -> bytes:
-        """Up to ``size`` bytes as soon as there are any; none at the end."""
+        """Return up to ``size`` bytes as soon as there are any; none at the end or after an interrupt."""
         if self._pending and size:
             data, self._pending = self._pending[:size], self._pending[size:]
             return data
-        if self._stream is None or self._interrupted:
-            return b""
-        try:
-            # A buffered reader's read() would wait until it has all; its read1() and a raw read() do not.
-            return getattr(self._stream, "read1", self._stream.read)(size) if size else b""
-        except OSError as error:
-            raise AudioError(f"cannot read {self.name}: {error.strerror or error}") from None
-
-
-def _is_file(stream: IO[bytes]) -> bool:
-    try:
-        return stat.S_ISREG(os.fstat(stream.fileno()).st_mode)
-    except OSError:  # a stream in memory has no descriptor
-        return False
+        assert self._wake
+        while size and not self._interrupted:
+            # A read could not be interrupted, so wait first.
+            if self._descriptor not in readable(self._descriptor, self._wake[0].fileno(), timeout=None):
+                continue
+            try:
+                return os.read(self._descriptor, size)
+            except BlockingIOError:  # another process reads the same pipe
+                continue
+            except OSError as error:
+                raise AudioError(f"cannot read {self.name}: {error.strerror or error}") from None
+        return b""

@@ -1,4 +1,4 @@
-"""From any rate to the one that the models hear, block by block, as if the sound had come in one piece."""
+"""Resampling a stream block by block, exactly as if it had come in one piece."""
 
 from __future__ import annotations
 
@@ -14,32 +14,31 @@ RATE = 16000
 
 
 class Resampler:
-    """Changes the rate of a stream of blocks with soxr, whose filter remembers the blocks before.
+    """Changes the rate of a stream with soxr, whose filter remembers the blocks before.
 
-    The output does not depend on how the sound is cut into blocks and is aligned with the input: the filter's delay
-    is taken out, so that what happens at second t still happens at second t. A stretch of n samples becomes
-    ``round(n * rate_out / rate_in)``. Aliases are 120 dB down; the pass band is flat up to 0.91 of the lower half rate.
-    A live stream comes out some 40 ms late at 44.1 and 48 kHz, and at once where the rates are equal.
+    The output does not depend on how the sound is cut into blocks. It is aligned with the input: soxr compensates the
+    delay of its filter, so what happens at second t still happens at second t. A segment of n samples becomes
+    ``round(n * rate_out / rate_in)``. Aliases are 120 dB down; the pass band is flat up to 0.91 of the lower Nyquist
+    frequency. A live stream comes out some 40 ms late at 44.1 and 48 kHz, and at once if the rates are equal.
 
-    A gap ends the stretch before it: the filter is emptied, and the next stretch begins at the position that belongs
-    to its first sample.
+    A gap ends a segment: the filter is emptied, and the next segment begins at the position of its first sample.
 
     Args:
-        rate_in: samples a second of what goes in.
-        rate_out: samples a second of what comes out.
+        rate_in: samples per second of the input.
+        rate_out: samples per second of the output.
     """
 
     def __init__(self, rate_in: int, rate_out: int = RATE) -> None:
         if rate_in < 1 or rate_out < 1:
-            raise UsageError(f"cannot resample from {rate_in} to {rate_out} samples a second")
+            raise UsageError(f"cannot resample from {rate_in} to {rate_out} samples per second")
         self.rate_in = rate_in
         self.rate_out = rate_out
-        self._filter: Any = None  # of the stretch; None between stretches
+        self._filter: Any = None  # of the segment; None between segments
         self._expected: int | None = None  # position of the next sample in; None before the first
         self._position = 0  # of the next sample out
 
     def push(self, block: AudioBlock) -> list[AudioBlock]:
-        """Take the next block; return what is ready, the end of the stretch before a gap first.
+        """Take the next block and return what is ready; before a gap, that begins with the end of the segment.
 
         Raises:
             ValueError: the block begins before the end of the one before.
@@ -53,16 +52,16 @@ class Resampler:
         ready: list[AudioBlock] = []
         if gap:
             begin = rescale(block.position, self.rate_in, self.rate_out)
-            ready = self._end_stretch(before=begin)
+            ready = self._end_segment(before=begin)
             self._position = begin
         if self._filter is None:
             self._filter = _new_filter(self.rate_in, self.rate_out)
         return ready + self._emit(self._filter.resample_chunk(np.ascontiguousarray(block.samples)))
 
     def flush(self) -> list[AudioBlock]:
-        """The end of the last stretch, which the filter still holds; whatever follows begins a new stretch."""
+        """Return the end of the last segment, which the filter still holds; the next block begins a new one."""
         self._expected = None
-        return self._end_stretch()
+        return self._end_segment()
 
     def stream(self, blocks: Iterable[AudioBlock]) -> Iterator[AudioBlock]:
         """Resample all blocks, each as soon as it comes, and flush."""
@@ -70,13 +69,13 @@ class Resampler:
             yield from self.push(block)
         yield from self.flush()
 
-    def _end_stretch(self, *, before: int | None = None) -> list[AudioBlock]:
+    def _end_segment(self, *, before: int | None = None) -> list[AudioBlock]:
         if self._filter is None:
             return []
         tail = self._filter.resample_chunk(np.zeros(0, np.float32), last=True)
         self._filter = None
         if before is not None:
-            # A gap of a sample or two can round to nothing; it must still be seen as a gap.
+            # A gap of a sample or two can round to nothing, but must remain a gap.
             tail = tail[: max(0, before - 1 - self._position)]
         return self._emit(tail)
 
@@ -95,5 +94,5 @@ def _new_filter(rate_in: int, rate_out: int) -> Any:
 
 
 def rescale(position: int, rate_in: int, rate_out: int) -> int:
-    """The position at ``rate_out`` nearest to one at ``rate_in``, in whole numbers and so exact at any length."""
+    """Return the position at ``rate_out`` nearest to one at ``rate_in``: in integers, so exact at any length."""
     return (2 * position * rate_out + rate_in) // (2 * rate_in)

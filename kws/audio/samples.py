@@ -1,4 +1,4 @@
-"""From what a source delivers to what the others take: mono, float32, finite, at a rate that sound has."""
+"""Decoding samples, and making them mono, float32 and finite."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import numpy as np
 from kws.errors import AudioError
 from kws.types import Float32Array
 
-#: Bytes of one sample, by the names that ffmpeg gives the encodings.
+#: Bytes per sample, by ffmpeg's names of the encodings.
 SAMPLE_BYTES = {"u8": 1, "s16le": 2, "s24le": 3, "s32le": 4, "f32le": 4, "f64le": 8}
 
 #: The rates that a recording can have; a header that says anything else is damaged.
@@ -15,24 +15,24 @@ MIN_RATE, MAX_RATE = 1000, 768_000
 
 
 def decode(data: bytes | memoryview, encoding: str) -> Float32Array:
-    """The samples that bytes stand for.
+    """Return the samples in ``data``.
 
-    Integers are divided by their full scale (a 16-bit -32768 is -1.0), as libsndfile does it. Floats stay as they
-    are; a double beyond the range of float32 becomes infinite.
+    Integers are divided by their full scale (a 16-bit -32768 is -1.0), as libsndfile does. Floats stay as they are; a
+    double beyond the range of float32 becomes infinite.
 
     Args:
         data: whole samples, little-endian.
         encoding: a key of :data:`SAMPLE_BYTES`.
 
     Returns:
-        float32 ``(len(data) // SAMPLE_BYTES[encoding],)``, which may be the data itself.
+        float32 ``(len(data) // SAMPLE_BYTES[encoding],)``; it may share the memory of ``data``.
     """
     if encoding == "f32le":
         return np.frombuffer(data, "<f4").astype(np.float32, copy=False)
     if encoding == "u8":
         return (np.frombuffer(data, np.uint8).astype(np.float32) - 128) / np.float32(128)
     if encoding == "s24le":
-        # Three bytes become the upper three of an int32, so that its sign is that of the sample.
+        # The three bytes become the upper three of an int32, which keeps the sign.
         wide = np.zeros((len(data) // 3, 4), np.uint8)
         wide[:, 1:] = np.frombuffer(data, np.uint8).reshape(-1, 3)
         return decode(wide.tobytes(), "s32le")
@@ -46,7 +46,7 @@ def decode(data: bytes | memoryview, encoding: str) -> Float32Array:
 
 
 def mono(frames: Float32Array, channel: int | None) -> Float32Array:
-    """One channel, or the mean of all.
+    """Return one channel, or the mean of all.
 
     Args:
         frames: float32 ``(n, channels)``.
@@ -59,7 +59,7 @@ def mono(frames: Float32Array, channel: int | None) -> Float32Array:
         return np.ascontiguousarray(frames[:, channel - 1])
     if frames.shape[1] == 1:
         return frames[:, 0]
-    with np.errstate(over="ignore", invalid="ignore"):  # check_finite says it better than a warning
+    with np.errstate(over="ignore", invalid="ignore"):  # check_finite gives a better message
         mean: Float32Array = frames.mean(axis=1, dtype=np.float32)
     return mean
 
@@ -67,14 +67,14 @@ def mono(frames: Float32Array, channel: int | None) -> Float32Array:
 def check_rate(rate: int, *, name: str) -> None:
     """Raise an AudioError for a rate that no recording has."""
     if not MIN_RATE <= rate <= MAX_RATE:
-        raise AudioError(f"{name}: {rate} samples a second is not a rate that sound has ({MIN_RATE} to {MAX_RATE})")
+        raise AudioError(f"{name}: no recording has {rate} samples per second (possible: {MIN_RATE} to {MAX_RATE})")
 
 
 def check_finite(samples: Float32Array, position: int, rate: int, *, name: str) -> None:
-    """Raise an AudioError that tells the second of the first sample that is not a number or infinite.
+    """Raise an AudioError with the time of the first sample that is infinite or not a number.
 
-    Such a sample would poison every spectrum that it touches, and a recording that holds one was made by a broken
-    program: which part of it is still sound is not ours to guess.
+    Such a sample would spoil every spectrum that contains it. It comes from a broken program, so the rest of the
+    recording cannot be trusted either.
     """
     finite = np.isfinite(samples)
     if not finite.all():

@@ -1,4 +1,4 @@
-"""The header of a WAV stream, read from front to back: a pipe cannot seek.
+"""The header of a WAV stream, read front to back because a pipe cannot seek.
 
 Format: Microsoft, "Multimedia Programming Interface and Data Specifications 1.0" (1991), with
 ``WAVE_FORMAT_EXTENSIBLE`` (2001) and the 64-bit RF64 of EBU Tech 3306.
@@ -26,22 +26,22 @@ _ENCODINGS = {
 #: The last 14 bytes of every GUID in WAVE_FORMAT_EXTENSIBLE whose first two are an ordinary format tag.
 _GUID_TAIL = bytes.fromhex("000000001000800000aa00389b71")
 
-#: A program that writes to a pipe does not know the length and writes 0 or about as much as fits:
-#: 0xFFFFFFFF (ffmpeg), 0x7FFFF000 (SoX), 0x7FFFFF00 or 0x80000000 (arecord). No real data of ours is that long.
+#: A program that writes to a pipe does not know the length. It writes 0 or nearly the largest value: 0xFFFFFFFF
+#: (ffmpeg), 0x7FFFF000 (SoX), 0x7FFFFF00 or 0x80000000 (arecord). We expect no real data of that length.
 _UNKNOWN_LENGTH = 0x7FFF0000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WavHeader:
-    """What a WAV stream says of itself before the sound begins.
+    """The facts in the header of a WAV stream.
 
     Attributes:
-        rate: samples a second.
-        channels: samples in a frame.
-        format_tag: what the samples are: 1 for integers, 3 for floats.
-        sample_bytes: bytes of one sample.
+        rate: samples per second.
+        channels: interleaved channels.
+        format_tag: 1 for integers, 3 for floats.
+        sample_bytes: bytes per sample.
         data_start: bytes before the sound.
-        data_bytes: bytes of sound; None where the writer did not know, and the sound goes on until the end.
+        data_bytes: bytes of sound; None if the writer did not know, and the sound goes on to the end.
     """
 
     rate: int
@@ -58,24 +58,24 @@ class WavHeader:
 
     @property
     def frame_bytes(self) -> int:
-        """Bytes of one sample of every channel."""
+        """Bytes of one sample of each channel."""
         return self.channels * self.sample_bytes
 
 
 def is_wav(head: bytes) -> bool:
-    """Whether a stream that begins with these 12 bytes is WAV."""
+    """Return True if a stream that begins with these 12 bytes is WAV."""
     return head[:4] in (b"RIFF", b"RF64") and head[8:12] == b"WAVE"
 
 
 def read_header(read: Callable[[int], bytes], *, name: str) -> WavHeader:
-    """Read up to the first byte of sound.
+    """Read the header, up to the first byte of sound.
 
     Args:
-        read: returns as many bytes as it is asked for, fewer only at the end of the stream.
-        name: what the error calls the stream.
+        read: returns that many bytes, fewer only at the end of the stream.
+        name: the name of the stream in errors.
 
     Raises:
-        AudioError: it is not WAV, or the header is cut short or makes no sense.
+        AudioError: the stream is not WAV, or its header is cut short or makes no sense.
     """
     if not is_wav(read(12)):
         raise AudioError(f"{name} is not WAV")
@@ -109,13 +109,13 @@ def read_header(read: Callable[[int], bytes], *, name: str) -> WavHeader:
 
 
 def _read_format(chunk: bytes, *, name: str) -> tuple[int, int, int, int]:
-    """Rate, channels, format tag and bytes of a sample."""
+    """Return the rate, the channels, the format tag and the bytes per sample."""
     if len(chunk) < 16:
         raise AudioError(f"{name}: the WAV ends before the sound begins")
     tag, channels, rate, _, block_align, bits = struct.unpack("<HHIIHH", chunk[:16])
     if tag == EXTENSIBLE and len(chunk) >= 40 and chunk[26:40] == _GUID_TAIL:
         (tag,) = struct.unpack("<H", chunk[24:26])
-    # 12 or 20 bits lie left-justified in a container of whole bytes, which block_align tells.
+    # 12 or 20 bits are left-justified in whole bytes; block_align gives their number.
     sample_bytes = block_align // channels if channels else 0
     if tag in (PCM, FLOAT) and (not sample_bytes or block_align % channels or bits > 8 * sample_bytes):
         raise AudioError(f"{name}: a WAV of {channels} channels with {bits} bits in {block_align} bytes makes no sense")

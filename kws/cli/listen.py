@@ -3,15 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import csv
-import json
-import logging
-import math
-import sys
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TYPE_CHECKING
 
 from kws.cli.flags import PUBLISHING, SOUND, Flag, add_flags, configuration
 from kws.cli.options import add_command, add_decision_options, add_model_options
@@ -20,10 +13,6 @@ from kws.errors import UsageError
 
 if TYPE_CHECKING:
     from kws.config import Config
-    from kws.decision import NearMiss
-    from kws.inference.model import Model
-    from kws.pipeline.pipeline import Scored
-    from kws.publishers import Dispatcher
 
 _EXAMPLES = """\
   kws listen                                   the default microphone
@@ -36,23 +25,20 @@ _EXAMPLES = """\
   kws listen --exec 'say {keyword}'            run a command for each detection
 """
 
-#: Every keyword, said by synthetic voices; ``demo.tsv`` beside it tells where.
+#: Every keyword, said by synthetic voices; ``demo.tsv`` beside it says where.
 DEMO = Path(__file__).parent.parent / "data" / "demo.flac"
 
-#: Seconds that the commands for a recording may take.
-_ALL_DAY = 86400.0
-
-FORMAT = Flag("--format", "stdout.format", "FORMAT", "of the lines: json, text or tsv; without it json")
-NEAR_MISSES = Flag("-v", "log.level", "", "log near misses and why they did not fire", value="debug")
-EVERY_WINDOW = Flag(
-    "--every-window",
-    "model.skip_silence",
-    "",
-    "ask the network in silence too, where nothing but the noise floor is heard; --scores does so as well",
-    value="false",
+_LINES = (
+    Flag("--format", "stdout.format", "FORMAT", "of the lines: json, text or tsv; without it json"),
+    Flag("-v", "log.level", "", "log near misses and why they did not fire", value="debug"),
+    Flag(
+        "--every-window",
+        "model.skip_silence",
+        "",
+        "ask the network in silence too, where nothing but the noise floor is heard; --scores does so as well",
+        value="false",
+    ),
 )
-
-_log = logging.getLogger(__name__)
 
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
@@ -64,12 +50,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="an audio file (WAV, FLAC, Ogg), or - for standard input (WAV or raw PCM); without it the microphone",
     )
     parser.add_argument("--demo", action="store_true", help="listen to the demo recording that ships with kws")
-    add_flags(parser, FORMAT, EVERY_WINDOW, NEAR_MISSES)
     parser.add_argument(
         "--scores",
         metavar="FILE",
         help="write the posteriors of every window there: JSON Lines, or CSV if the name ends in .csv; - is stderr",
     )
+    add_flags(parser, *_LINES)
     add_flags(parser.add_argument_group("sound"), *SOUND)
     add_model_options(parser)
     add_decision_options(parser)
@@ -79,104 +65,43 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def run(options: argparse.Namespace) -> int:
+    from kws.app import running  # noqa: PLC0415
+    from kws.app.build import make_service  # noqa: PLC0415
+    from kws.app.console import ConsoleObserver, open_scores, score_writer  # noqa: PLC0415
+
+    config = _configuration(options)
+    set_up(config.log)
+    assert config.stdout
+    observer = ConsoleObserver(config.stdout.format)
+    service = make_service(lambda: config, observer, once=True)
+    observer.stop = service.stop
+    file = open_scores(options.scores) if options.scores else None
+    if file:
+        observer.scores = score_writer(file, service.listeners[0].setup.pipeline.model)
+    try:
+        ended = running.run(service, lambda: config)
+    finally:
+        if file and options.scores != "-":
+            file.close()
+    if observer.failure:
+        raise observer.failure
+    return 128 + ended if ended else 0
+
+
+def _configuration(options: argparse.Namespace) -> Config:
+    """Return the configuration of the flags, over the defaults of this command."""
     if options.demo:
         if options.input is not None:
             raise UsageError(f"--demo is a recording of its own; leave out {options.input}")
         options.input = str(DEMO)
-    from kws.app.build import load_model, make_pipeline, source_maker  # noqa: PLC0415
-    from kws.publishers.formats import FORMATS  # noqa: PLC0415
-
-    config = _configuration(options)
-    set_up(config.log)
-    chosen = config.sources[0]
-    model = load_model(config)
-    pipeline = make_pipeline(config, chosen, model)
-    assert config.stdout
-    line = FORMATS[config.stdout.format]
-    with ExitStack() as stack:
-        source = stack.enter_context(source_maker(config, chosen, hop=pipeline.settings.hop)())
-        dispatcher = stack.enter_context(_publishing(config, model, live=source.live))
-        write_scores = _score_writer(options.scores, model, stack) if options.scores else None
-        if chosen.input is None:
-            _log.info("listening to %s for %s", source.name, ", ".join(pipeline.settings.listened))
-        for step in pipeline.run(source):
-            if write_scores and step.scored:
-                write_scores(step.scored)
-            for fired in step.decision.fired:
-                detection = pipeline.detection(fired)
-                print(line(detection), flush=True)
-                dispatcher.put(detection)
-            for miss in step.decision.near_misses:
-                _log.debug("%s", _describe(miss, model.front_end.sample_rate))
-    return 0
-
-
-def _configuration(options: argparse.Namespace) -> Config:
-    """Return the configuration of the flags, over what is the default for this command."""
-    flags = {path for _, path, _ in options.said}
-    if "mqtt.site" in flags and "mqtt.url" not in flags:
+    paths = {path for _, path, _ in options.said}
+    if "mqtt.site" in paths and "mqtt.url" not in paths:
         raise UsageError("--site goes with --mqtt")
-    options.said = [("kws listen", "stdout.format", "json"), *options.said]
+    defaults = [("kws listen", "stdout.format", "json")]
     if options.input is not None:
-        options.said.append(("INPUT", "source.input", options.input))
+        # What is heard in a recording or a pipe is said by its lines.
+        defaults += [("INPUT", "source.input", options.input), ("kws listen", "log.level", "warning")]
     if options.scores:
-        options.said.append(("--scores", "model.skip_silence", "false"))
+        defaults.append(("--scores", "model.skip_silence", "false"))
+    options.said = [*defaults, *options.said]
     return configuration(options)
-
-
-@contextmanager
-def _publishing(config: Config, model: Model, *, live: bool) -> Iterator[Dispatcher]:
-    """Run the publishers besides standard output for as long as the block lasts.
-
-    Args:
-        config: what to publish to.
-        model: whose keywords are published.
-        live: False for a recording, whose detections are never late: each has its command run.
-    """
-    from kws.app.build import make_command, make_mqtt  # noqa: PLC0415
-    from kws.publishers import Dispatcher, PublisherWorker  # noqa: PLC0415
-    from kws.publishers.dispatcher import MAX_AGE, QUEUE  # noqa: PLC0415
-
-    queue = QUEUE if live else sys.maxsize
-    workers = []
-    if config.exec and (command := make_command(config, model)):
-        workers.append(PublisherWorker(command, max_age=config.exec.max_age if live else math.inf, queue=queue))
-    if config.mqtt and (mqtt := make_mqtt(config, config.sources[0], model)):
-        mqtt.start()
-        workers.append(PublisherWorker(mqtt, max_age=config.mqtt.max_age, queue=queue))
-    dispatcher = Dispatcher(workers)
-    try:
-        yield dispatcher
-    except BaseException:
-        dispatcher.close(timeout=0)
-        raise
-    dispatcher.close(timeout=MAX_AGE if live else _ALL_DAY)
-
-
-def _describe(miss: NearMiss, sample_rate: int) -> str:
-    return (
-        f"{miss.end / sample_rate:.2f} s: {miss.keyword} came to {miss.score:.2f} of {miss.threshold:.2f} "
-        f"and did not fire: {miss.reason}"
-    )
-
-
-def _score_writer(name: str, model: Model, stack: ExitStack) -> Callable[[Scored], None]:
-    file: TextIO
-    if name == "-":
-        file = sys.stderr
-    else:
-        try:
-            file = stack.enter_context(Path(name).open("w", encoding="utf-8", newline=""))  # noqa: SIM115 - the stack closes it
-        except OSError as error:
-            raise UsageError(f"--scores {name}: {error.strerror}") from error
-
-    def values(scored: Scored) -> dict[str, float]:
-        posteriors = zip(model.labels, scored.posteriors.tolist(), strict=True)
-        head = {"end": scored.end / model.front_end.sample_rate, "level": round(scored.level, 1)}
-        return head | {label: round(value, 4) for label, value in posteriors}
-
-    if name.endswith(".csv"):
-        table = csv.DictWriter(file, ["end", "level", *model.labels], lineterminator="\n")
-        table.writeheader()
-        return lambda scored: table.writerow(values(scored))
-    return lambda scored: print(json.dumps(values(scored)), file=file)

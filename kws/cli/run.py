@@ -1,12 +1,10 @@
-"""``kws run``: the service, as a configuration file says."""
+"""``kws run``: the service."""
 
 from __future__ import annotations
 
 import argparse
 import logging
-import signal
 from collections.abc import Iterator
-from types import FrameType
 from typing import TYPE_CHECKING
 
 from kws.cli.flags import VERBOSE, add_config_flags, add_flags, configuration
@@ -29,7 +27,7 @@ _log = logging.getLogger(__name__)
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = add_command(
-        commands, "run", summary="run as a service: listen, and publish what is heard", examples=_EXAMPLES
+        commands, "run", summary="run as a service: listen, and publish detections", examples=_EXAMPLES
     )
     add_config_flags(parser)
     parser.add_argument(
@@ -51,6 +49,7 @@ def run(options: argparse.Namespace) -> int:
         topics = [topic for mqtt, home_assistant in _sites(config) for topic in forget(mqtt, home_assistant)]
         _log.info("cleared %d retained message%s", len(topics), "" if len(topics) == 1 else "s")
         return 0
+    from kws.app import running  # noqa: PLC0415
     from kws.app.build import make_service  # noqa: PLC0415
     from kws.app.observers import ServiceObservers  # noqa: PLC0415
 
@@ -58,19 +57,9 @@ def run(options: argparse.Namespace) -> int:
     service = make_service(observers.read, observers)
     observers.begin(service)
 
-    def end(_number: int, _frame: FrameType | None) -> None:
-        service.stop()
-
-    def reload(_number: int, _frame: FrameType | None) -> None:
-        service.reload()
-
-    handlers = {signal.SIGTERM: end, signal.SIGINT: end, signal.SIGHUP: reload}
-    previous = {number: signal.signal(number, handler) for number, handler in handlers.items()}
     try:
-        service.run()
+        running.run(service, lambda: observers.config, reloads=True)
     finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
         observers.close()
     return 0
 

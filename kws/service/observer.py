@@ -35,6 +35,9 @@ class Observer:
     def sound(self, site: str, block: AudioBlock) -> None:
         """A block of sound that is listened to, at the source's rate."""
 
+    def window(self, site: str, scored: Scored) -> None:
+        """A window was scored, whatever it holds."""
+
     def scored(self, site: str, scored: Scored) -> None:
         """A window was scored: real sound, neither padding nor a dead microphone's zeros."""
 

@@ -13,6 +13,7 @@ from kws import __version__
 from kws.common.memory import give_back
 from kws.errors import KwsError, UsageError
 from kws.publishers import Dispatcher, PublisherWorker
+from kws.publishers.dispatcher import MAX_AGE
 from kws.publishers.health import HealthReport
 from kws.service.listener import Listener
 from kws.service.observer import Observer
@@ -58,11 +59,13 @@ class Plan:
         places: at least one.
         workers: all that the places use.
         retired: workers of the plan before that this one does not use.
+        drain_seconds: the time that detections have to be published when all sources have ended by themselves.
     """
 
     places: Sequence[Place]
     workers: Sequence[PublisherWorker]
     retired: Sequence[PublisherWorker] = ()
+    drain_seconds: float = MAX_AGE
 
 
 class Service:
@@ -100,6 +103,7 @@ class Service:
         self._reported: dict[Listener, tuple[tuple[object, ...], float]] = {}  # news, and when its health is due
         self._failures: list[Exception] = []
         self._workers = plan.workers
+        self._drain_seconds = plan.drain_seconds
         self._add(plan.places)
 
     @property
@@ -280,4 +284,4 @@ class Service:
         if hurried:
             everything.close(timeout=_WAIT_SECONDS, grace=_CLOSE_SECONDS)
         else:
-            everything.close()
+            everything.close(timeout=self._drain_seconds)

@@ -98,6 +98,7 @@ class SourceStream:
         for step in steps:
             if scored := step.scored:
                 self._counters.add(scored)
+                observer.window(setup.site, scored)
                 # Neither the padding before the first block nor a dead microphone's zeros are sound.
                 if scored.end > 0 and self._hearing.wanted and self._liveness.alive:
                     self._hearing.scored(self._source.name, setup.pipeline.settings.listened)

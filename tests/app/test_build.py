@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kws.app.build import Assembly
+from kws.app.build import Composition
 from kws.app.mqtt_observer import MqttObserver
 from kws.config import read_config
 from kws.errors import KwsError
@@ -31,14 +31,14 @@ def mqtt(setup: Setup) -> MqttPublisher:
 
 @pytest.fixture
 def read(tmp_path: Path, model_folder: Path) -> Iterator[Read]:
-    """Makes a plan of these tables, by one assembly."""
-    assembly = Assembly()
+    """Makes a plan of these tables, by one composition."""
+    composition = Composition()
     workers: set[PublisherWorker] = set()
 
     def read(*tables: str) -> Plan:
         path = tmp_path / "kws.toml"
         path.write_text("\n".join((*tables, f'[model]\nname = "{model_folder}"')))
-        plan = assembly.plan(read_config(path))
+        plan = composition.plan(read_config(path))
         workers.update(plan.workers)
         return plan
 

@@ -6,11 +6,10 @@ import pty
 import shutil
 import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
-from io import BytesIO
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from threading import Timer
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import pytest
@@ -18,8 +17,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kws.audio.pipe import PipeSource
-from kws.errors import AudioError, KwsError, UsageError
-from tests.support.sounds import Trickle, amplitude, chunk, decoded, encoded, joined, read, tone, wav, wav_format
+from kws.errors import AudioError, KwsError, OptionError, UsageError
+from kws.types import Float32Array
+from tests.support.sounds import (
+    amplitude,
+    chunk,
+    decoded,
+    descriptor,
+    encoded,
+    joined,
+    read,
+    tone,
+    trickling,
+    wav,
+    wav_format,
+)
 
 STEREO = np.stack((tone(440, 16000, 1.5), tone(1000, 16000, 1.5, 0.25)), axis=1)
 RAW = np.arange(-3000, 3000, dtype="<i2")
@@ -27,14 +39,19 @@ RAW = np.arange(-3000, 3000, dtype="<i2")
 UNKNOWN = [0, 0x7FFFF000, 0x7FFFFF00, 0x80000000, 0xFFFFFFFF]
 
 
-def refusal(
-    data: bytes | BinaryIO, error: type[KwsError] = AudioError, *, rate: int | None = None, channel: int | None = None
-) -> str:
+def hear(data: bytes, **options: Any) -> tuple[Float32Array, PipeSource]:
+    """The whole sound of a stream of these bytes, and its source."""
+    with descriptor(data) as stream:
+        source = PipeSource(stream, **options)
+        return read(source), source
+
+
+def refusal(data: bytes | int, error: type[KwsError] = AudioError, **options: Any) -> str:
     """The one line with which a stream is refused."""
-    stream = BytesIO(data) if isinstance(data, bytes) else data
-    with pytest.raises(error) as caught, PipeSource(stream, rate=rate, channel=channel) as source:
-        for _ in source.blocks():
-            pass
+    with ExitStack() as stack:
+        stream = stack.enter_context(descriptor(data)) if isinstance(data, bytes) else data
+        with pytest.raises(error) as caught:
+            read(PipeSource(stream, **options))
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -58,10 +75,10 @@ def pipe() -> Iterator[tuple[BinaryIO, BinaryIO]]:
 def test_wav_is_heard_as_libsndfile_hears_it(subtype: str, form: str) -> None:
     data = encoded(STEREO, 44100, format=form, subtype=subtype)
     expected = decoded(data)
-    source = PipeSource(BytesIO(data))
-    np.testing.assert_array_equal(read(source)[: len(STEREO)], expected.mean(axis=1))
+    samples, source = hear(data)
+    np.testing.assert_array_equal(samples[: len(STEREO)], expected.mean(axis=1))
     assert source.rate == 44100
-    np.testing.assert_array_equal(read(PipeSource(BytesIO(data), channel=2))[: len(STEREO)], expected[:, 1])
+    np.testing.assert_array_equal(hear(data, channel=2)[0][: len(STEREO)], expected[:, 1])
 
 
 @given(data=st.data())
@@ -80,38 +97,40 @@ def test_the_cuts_of_the_stream_do_not_matter(data: st.DataObject) -> None:
         chunk(b"LIST", b"odd"), wav_format(channels=channels, bits=bits, tag=tag), b"data", chunk(b"", body, size)
     )
     stream = stream if len(body) % 2 == 0 or size is None else stream[:-1]
-    source = PipeSource(Trickle(stream, lambda: data.draw(st.integers(1, 40))))
+    with trickling(lambda: data.draw(st.integers(1, 40))):
+        samples, _ = hear(stream)
     expected = decoded(wav(wav_format(channels=channels, bits=bits, tag=tag), chunk(b"data", body)))
-    np.testing.assert_array_equal(read(source), expected.mean(axis=1))
+    np.testing.assert_array_equal(samples, expected.mean(axis=1))
 
 
 @pytest.mark.parametrize("size", UNKNOWN)
 def test_a_length_that_the_writer_did_not_know_means_until_the_end(size: int, caplog: pytest.LogCaptureFixture) -> None:
-    source = PipeSource(BytesIO(wav(wav_format(), chunk(b"data", RAW.tobytes(), size))))
-    assert len(read(source)) == len(RAW)
+    samples, source = hear(wav(wav_format(), chunk(b"data", RAW.tobytes(), size)))
+    assert len(samples) == len(RAW)
     assert source.length is None
     assert not caplog.records
 
 
 def test_a_length_that_the_header_knows_ends_the_sound(caplog: pytest.LogCaptureFixture) -> None:
-    stream = BytesIO(wav(wav_format(), chunk(b"data", RAW.tobytes()), chunk(b"LIST", b"title" * 9999)))
-    source = PipeSource(stream)
-    np.testing.assert_array_equal(read(source), RAW / np.float32(32768))
+    data = wav(wav_format(), chunk(b"data", RAW.tobytes()), chunk(b"LIST", b"title" * 9999))
+    with descriptor(data) as stream:
+        source = PipeSource(stream)
+        np.testing.assert_array_equal(read(source), RAW / np.float32(32768))
+        assert os.read(stream, 1) == b""
     assert source.length == len(RAW) / 16000
-    assert stream.read() == b""
     assert not caplog.records
 
 
 def test_a_second_wav_is_not_heard(caplog: pytest.LogCaptureFixture) -> None:
     one = wav(wav_format(), chunk(b"data", RAW.tobytes()))
-    assert len(read(PipeSource(BytesIO(one + one)))) == len(RAW)
+    assert len(hear(one + one)[0]) == len(RAW)
     assert [r.message for r in caplog.records] == ["standard input: a second WAV follows the first and is not heard"]
 
 
 def test_a_wav_that_is_cut_short(caplog: pytest.LogCaptureFixture) -> None:
     data = wav(wav_format(channels=2), chunk(b"data", RAW.tobytes()))
     with caplog.at_level(logging.WARNING):
-        assert len(read(PipeSource(BytesIO(data[:-4001])))) == 1999
+        assert len(hear(data[:-4001])[0]) == 1999
     assert [r.message for r in caplog.records] == [
         "standard input ended within a frame: its last 3 bytes were dropped",
         "standard input is cut short: it ended after 0.12 s of 0.19 s",
@@ -123,26 +142,25 @@ def test_a_wav_that_is_cut_short(caplog: pytest.LogCaptureFixture) -> None:
 )
 def test_headerless_integers(sample_format: str | None, dtype: str, scale: int) -> None:
     values = np.array([[-(2**15), 2**14], [0, 1], [2**14, 2**14]], dtype) * (scale // 2**15)
-    source = PipeSource(BytesIO(values.tobytes()), rate=22050, channels=2, sample_format=sample_format)
-    assert read(source).tolist() == [-0.25, 2**-16, 0.5]
+    samples, source = hear(values.tobytes(), rate=22050, channels=2, sample_format=sample_format)
+    assert samples.tolist() == [-0.25, 2**-16, 0.5]
     assert source.rate == 22050
     assert source.length is None
 
 
 def test_headerless_floats() -> None:
     values = np.array([0.5, -1.5, 0.25], "<f4")
-    source = PipeSource(BytesIO(values.tobytes()), rate=16000, sample_format="f32le")
-    assert read(source).tolist() == [0.5, -1.5, 0.25]
+    assert hear(values.tobytes(), rate=16000, sample_format="f32le")[0].tolist() == [0.5, -1.5, 0.25]
 
 
 def test_a_last_frame_that_is_not_whole(caplog: pytest.LogCaptureFixture) -> None:
-    assert len(read(PipeSource(BytesIO(RAW.tobytes() + b"123"), rate=16000, channels=2))) == len(RAW) // 2
+    assert len(hear(RAW.tobytes() + b"123", rate=16000, channels=2)[0]) == len(RAW) // 2
     assert [r.message for r in caplog.records] == ["standard input ended within a frame: its last 3 bytes were dropped"]
 
 
 def test_one_sample() -> None:
-    assert read(PipeSource(BytesIO(b"\0\x40"), rate=16000)).tolist() == [0.5]
-    assert read(PipeSource(BytesIO(wav(wav_format(), chunk(b"data", b"\0\x40"))))).tolist() == [0.5]
+    assert hear(b"\0\x40", rate=16000)[0].tolist() == [0.5]
+    assert hear(wav(wav_format(), chunk(b"data", b"\0\x40")))[0].tolist() == [0.5]
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
@@ -150,17 +168,15 @@ def test_one_sample() -> None:
 def test_a_sample_that_is_no_number(bad: float, header: bytes) -> None:
     samples = np.zeros(20_000, "<f4")
     samples[16_016] = bad
-    source = PipeSource(
-        BytesIO(header + samples.tobytes()), rate=None if header else 16000, sample_format=None if header else "f32le"
-    )
-    with pytest.raises(AudioError, match=r"standard input: the sample at 1\.001 s is infinite or not a number"):
-        read(source)
+    options: Any = {} if header else {"rate": 16000, "sample_format": "f32le"}
+    message = refusal(header + samples.tobytes(), **options)
+    assert message == "standard input: the sample at 1.001 s is infinite or not a number"
 
 
 def test_sound_is_handed_on_as_it_comes() -> None:
     with pipe() as (reader, writer):
         writer.write(wav(wav_format(channels=2)) + b"data\0\0\0\x80" + RAW[:101].tobytes())
-        with PipeSource(reader) as source:
+        with PipeSource(reader.fileno()) as source:
             assert source.live
             blocks = source.blocks()
             first = next(blocks)
@@ -178,7 +194,7 @@ def test_a_file_on_standard_input_is_not_live(tmp_path: Path) -> None:
     path = tmp_path / "sound.wav"
     path.write_bytes(encoded(STEREO, 16000))
     with path.open("rb") as stream:
-        source = PipeSource(stream)
+        source = PipeSource(stream.fileno())
         assert len(read(source)) == len(STEREO)
         assert not source.live
         assert source.length == 1.5
@@ -197,24 +213,22 @@ def test_a_path_is_opened_and_closed(tmp_path: Path) -> None:
 
 
 def test_what_nothing_tells_the_format_of() -> None:
-    message = refusal(RAW.tobytes(), UsageError)
-    assert message == (
-        "standard input is not WAV; for headerless sound add --rate HZ [--channels N] "
-        "[--sample-format s16le|s32le|f32le]"
+    assert refusal(RAW.tobytes(), OptionError) == (
+        "rate: is missing; standard input is not WAV, and headerless sound needs its samples per second"
     )
 
 
 @pytest.mark.parametrize(("form", "name"), [("FLAC", "FLAC"), ("OGG", "Ogg"), ("AIFF", "AIFF"), ("AU", "AU")])
 def test_files_of_other_kinds(form: str, name: str) -> None:
     data = encoded(STEREO, 16000, format=form)
-    assert refusal(data).startswith(f"standard input is {name}, which a pipe cannot carry here")
-    assert refusal(data, UsageError, rate=16000).startswith(
-        f"standard input is {name}, not headerless: leave out --rate"
+    assert refusal(data).startswith(f"standard input is {name}, which cannot be piped")
+    assert refusal(data, OptionError, rate=16000).startswith(
+        f"rate: standard input is {name}, not headerless; leave out rate"
     )
 
 
 def test_wav_is_not_taken_for_headerless() -> None:
-    assert refusal(encoded(STEREO, 16000), UsageError, rate=16000).startswith("standard input is WAV, not headerless")
+    assert refusal(encoded(STEREO, 16000), OptionError, rate=16000).startswith("rate: standard input is WAV, not")
 
 
 @pytest.mark.parametrize(
@@ -230,10 +244,12 @@ def test_wav_that_cannot_be_read() -> None:
     assert refusal(encoded(STEREO, 16000, subtype="ULAW")) == (
         "standard input: WAV format 0x0007 with 8 bits cannot be read; pipe 16-bit PCM"
     )
-    assert refusal(wav(wav_format(rate=3), chunk(b"data", b"12"))).startswith("standard input: 3 samples a second")
+    assert refusal(wav(wav_format(rate=3), chunk(b"data", b"12"))).startswith(
+        "standard input: no recording has 3 samples per second"
+    )
     assert refusal(wav(wav_format())) == "standard input: the WAV ends before the sound begins"
-    assert refusal(encoded(STEREO, 16000), UsageError, channel=3) == (
-        "standard input has 2 channels, there is no channel 3"
+    assert refusal(encoded(STEREO, 16000), OptionError, channel=3) == (
+        "channel: standard input has 2 channels, there is no channel 3"
     )
 
 
@@ -241,41 +257,74 @@ def test_a_stream_that_breaks(tmp_path: Path) -> None:
     descriptor = os.open(tmp_path, os.O_RDONLY)
     with os.fdopen(os.dup(2), "rb", closefd=True) as stream:
         os.dup2(descriptor, stream.fileno())
-        assert refusal(stream) == "cannot read standard input: Is a directory"
+        assert refusal(stream.fileno()) == "cannot read standard input: Is a directory"
     os.close(descriptor)
 
 
 def test_a_terminal() -> None:
     ours, theirs = pty.openpty()
     with os.fdopen(theirs, "rb", buffering=0) as stream:
-        assert refusal(stream, UsageError).startswith("standard input is a terminal; pipe sound into it: arecord")
+        assert refusal(stream.fileno(), UsageError).startswith(
+            "standard input is a terminal; pipe sound into it: arecord"
+        )
     os.close(ours)
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"channels": 2}, "add --rate HZ"),
-        ({"sample_format": "s16le"}, "add --rate HZ"),
-        ({"rate": 0}, "rate 0"),
-        ({"rate": 16000, "sample_format": "mp3"}, "sample format 'mp3' is not one of s16le, s32le, f32le"),
-        ({"rate": 16000, "channels": 0}, "0 channels"),
-        ({"rate": 16000, "channel": 2}, "only one channel, there is no channel 2"),
-        ({"rate": 16000, "channels": 2, "channel": 3}, "2 channels, there is no channel 3"),
-        ({"channel": 0}, "counted from 1"),
+        ({"channels": 2}, "rate: is missing; headerless sound needs its samples per second"),
+        ({"sample_format": "s16le"}, "rate: is missing; headerless sound needs its samples per second"),
+        ({"rate": 0}, "rate: 0: must be from 1000 to 768000 samples per second"),
+        ({"rate": 16000, "sample_format": "mp3"}, "sample_format: 'mp3' is not one of s16le, s32le, f32le"),
+        ({"rate": 16000, "channels": 0}, "channels: 0: must be from 1 to 1024"),
+        ({"rate": 16000, "channel": 2}, "channel: standard input has only one channel, there is no channel 2"),
+        (
+            {"rate": 16000, "channels": 2, "channel": 3},
+            "channel: standard input has 2 channels, there is no channel 3",
+        ),
+        ({"channel": 0}, "channel: 0: channels are counted from 1"),
     ],
 )
 def test_options_that_cannot_be(options: dict[str, int | str], message: str) -> None:
-    with pytest.raises(UsageError, match=message):
-        PipeSource(BytesIO(), **options)  # type: ignore[arg-type]
+    with pytest.raises(OptionError) as caught:
+        PipeSource(0, **options)  # type: ignore[arg-type]
+    assert str(caught.value) == message
 
 
 @given(st.binary(max_size=300), st.sampled_from([None, 16000]))
 def test_garbage_is_an_error_for_users_at_worst(data: bytes, rate: int | None) -> None:
     with suppress(KwsError):
-        read(PipeSource(BytesIO(data), rate=rate))
+        hear(data, rate=rate)
     with suppress(KwsError):
-        read(PipeSource(BytesIO(wav(wav_format()) + data), rate=rate))
+        hear(wav(wav_format()) + data, rate=rate)
+
+
+@pytest.mark.parametrize("during", ["the header", "the sound"])
+def test_an_interrupt_ends_it_while_nothing_comes(during: str) -> None:
+    with pipe() as (reader, writer):
+        source = PipeSource(reader.fileno(), rate=16000)
+        if during == "the sound":
+            writer.write(RAW.tobytes())
+            with source:
+                blocks = source.blocks()
+                heard = sum(len(next(blocks).samples) for _ in range(2))
+                Timer(0.2, source.interrupt).start()
+                assert list(blocks) == []
+            assert heard == len(RAW)
+        else:
+            Timer(0.2, source.interrupt).start()
+            with pytest.raises(AudioError), source:
+                pass
+        assert not writer.closed  # which would have ended it too
+
+
+def test_a_fifo_without_a_writer_can_be_interrupted(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    source = PipeSource(tmp_path / "fifo", rate=16000)
+    Timer(0.2, source.interrupt).start()
+    with pytest.raises(AudioError), source:
+        pass
 
 
 @pytest.mark.skipif(shutil.which("sox") is None, reason="needs sox")
@@ -285,7 +334,7 @@ def test_what_sox_pipes(encoding: tuple[str, ...]) -> None:
     command = ["sox", "-V1", "-n", "-r", "22050", "-c", "2", *encoding, "-t", "wav", "-", "synth", "1", "sine", "1000"]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as sox:
         assert sox.stdout is not None
-        source = PipeSource(sox.stdout)
+        source = PipeSource(sox.stdout.fileno())
         samples = read(source)
     assert len(samples) == 22050
     assert source.rate == 22050
@@ -300,7 +349,7 @@ def test_what_arecord_pipes() -> None:
     command = ["arecord", "-q", "-D", "null", "-t", "wav", "-f", "S16_LE", "-r", "16000", "-c", "1"]
     with subprocess.Popen(command, stdout=subprocess.PIPE) as arecord:
         assert arecord.stdout is not None
-        with PipeSource(arecord.stdout) as source:
+        with PipeSource(arecord.stdout.fileno()) as source:
             assert (source.rate, source.length, source.live) == (16000, None, True)
             heard = 0
             for block in source.blocks():

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from kws.audio.channels import check_channel
 from kws.audio.samples import SAMPLE_BYTES, check_finite, check_rate, decode, mono
-from kws.errors import AudioError, UsageError
+from kws.errors import AudioError, OptionError
 from tests.support.sounds import chunk, decoded, wav, wav_format
 
 FORMATS = {
@@ -68,17 +68,17 @@ def test_a_mean_that_is_no_number_is_left_to_the_check() -> None:
 def test_channels_are_counted_from_one() -> None:
     check_channel(None, 1, name="x")
     check_channel(2, 2, name="x")
-    with pytest.raises(UsageError, match="channel 0: channels are counted from 1"):
+    with pytest.raises(OptionError, match=r"^channel: 0: channels are counted from 1"):
         check_channel(0)
-    with pytest.raises(UsageError, match="x has only one channel, there is no channel 2"):
+    with pytest.raises(OptionError, match=r"^channel: x has only one channel, there is no channel 2"):
         check_channel(2, 1, name="x")
-    with pytest.raises(UsageError, match="x has 6 channels, there is no channel 7"):
+    with pytest.raises(OptionError, match=r"^channel: x has 6 channels, there is no channel 7"):
         check_channel(7, 6, name="x")
 
 
 @pytest.mark.parametrize("rate", [0, 999, 768_001])
 def test_no_sound_has_such_a_rate(rate: int) -> None:
-    with pytest.raises(AudioError, match=f"x: {rate} samples a second"):
+    with pytest.raises(AudioError, match=f"x: no recording has {rate} samples per second"):
         check_rate(rate, name="x")
 
 

@@ -110,11 +110,11 @@ def test_a_wav_that_is_cut_short_is_heard_as_far_as_it_goes(
     [
         (b"", [], 1, "standard input ended before any sound came"),
         (b"", ["--rate", "16000"], 1, "standard input ended before any sound came"),
-        (b"hello, world, this is no sound", [], 2, "standard input is not WAV; for headerless sound add --rate HZ"),
-        (encoded(tone(440, 16000, 1), 16000, format="FLAC"), [], 1, "standard input is FLAC, which a pipe"),
+        (b"hello, world, this is no sound", [], 2, "--rate: is missing; standard input is not WAV"),
+        (encoded(tone(440, 16000, 1), 16000, format="FLAC"), [], 1, "standard input is FLAC, which cannot be"),
         (np.array([0, np.nan] * 50, "<f4").tobytes(), ["--rate", "16000", "--sample-format", "f32le"], 1,
          "standard input: the sample at 0.000 s is infinite or not a number"),
-        (bytes(100), ["--rate", "16000", "--sample-format", "u8"], 2, "sample format 'u8' is not one of s16le, s32le,"),
+        (bytes(100), ["--rate", "16000", "--sample-format", "u8"], 2, "--sample-format: 'u8' is not one of s16le,"),
     ],
 )  # fmt: skip
 def test_pipes_that_cannot_be_heard(

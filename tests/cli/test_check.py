@@ -153,7 +153,7 @@ def test_options_of_a_source_are_called_as_the_file_calls_them(configure: Path) 
     code, parts = check(configure)
     assert code == 2
     assert parts["source"]["detail"] == (
-        f"{configure}: source: channels and sample_format describe headerless sound, not a microphone; use channel"
+        f"{configure}: source.channels: describes headerless sound, not a microphone; choose one channel by channel"
     )
 
 

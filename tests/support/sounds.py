@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from io import BytesIO
 from itertools import pairwise
-from typing import Any
+from tempfile import TemporaryFile
+from unittest.mock import patch
 
 import numpy as np
 import soundfile
@@ -81,13 +84,18 @@ def decoded(data: bytes) -> Float32Array:
     return frames
 
 
-class Trickle(BytesIO):
-    """A stream that returns fewer bytes than asked for, like a pipe."""
+@contextmanager
+def descriptor(data: bytes) -> Iterator[int]:
+    """A descriptor from which these bytes can be read, as from a file."""
+    with TemporaryFile() as file:
+        file.write(data)
+        file.seek(0)
+        yield file.fileno()
 
-    def __init__(self, data: bytes, sizes: Callable[[], int]) -> None:
-        super().__init__(data)
-        self._sizes = sizes
 
-    def read1(self, size: int | None = -1, /) -> bytes:
-        wanted: Any = size
-        return super().read1(max(1, min(wanted, self._sizes())))
+@contextmanager
+def trickling(sizes: Callable[[], int]) -> Iterator[None]:
+    """Let each read of a descriptor return as few bytes as it likes, like a pipe."""
+    read_all = os.read
+    with patch("os.read", lambda number, size: read_all(number, max(1, min(size, sizes())))):
+        yield

@@ -1,4 +1,1 @@
-"""PortAudio: its devices, and recording from one, in this process or in one of its own.
-
-Nothing in here needs NumPy: a process that does nothing but record is to be small, and to start at once.
-"""
+"""PortAudio: its devices, and a process that records from one of them. Nothing here needs NumPy, to start fast."""

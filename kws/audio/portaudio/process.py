@@ -1,16 +1,15 @@
-"""The other side of :class:`kws.audio.recorder.IsolatedMicrophone`: a process that has PortAudio to itself.
+"""The process that records for a :class:`~kws.audio.microphone.Microphone`, and has PortAudio to itself.
 
-Started as ``python -m kws.audio.portaudio.process FD OPTIONS``. It takes two requests, ``open`` and ``close``, and
-answers with messages whose first byte says what they are:
+``python -m kws.audio.portaudio.process FD OPTIONS`` opens the device that OPTIONS (JSON) name and sends packets over
+the socket FD until the other end closes it. The first byte of a packet is its kind:
 
 =====  ============================================================================
 ``O``  open; JSON: name, rate, channels
 ``S``  sound: :data:`HEAD` (the S, its position, overruns, when it came), then interleaved float32 samples
-``F``  failed, or the sound has ended: JSON: kind (see :data:`KINDS`), text
-``C``  closed, as was asked for or after the sound has ended
+``F``  the recording failed or ended; JSON: the error: an index of :data:`ERRORS`, its arguments
 =====  ============================================================================
 
-PortAudio's thread sends the sound itself; this one sleeps, for each thread that wakes costs more than what it does.
+PortAudio's thread sends the sound itself while the main thread sleeps: waking a thread costs more than its work.
 """
 
 from __future__ import annotations
@@ -25,130 +24,126 @@ import threading
 import time
 from collections import deque
 from contextlib import suppress
-from typing import Any, Self
+from typing import Any, Protocol
 
-from kws.audio.portaudio.devices import AbsentError, open_streams, refresh_devices
-from kws.audio.portaudio.messages import Messages, readable
-from kws.audio.portaudio.stream import START_SECONDS, InputStream, Receiver
-from kws.errors import AudioError, KwsError, UsageError
+from kws.audio.portaudio.devices import AbsentError
+from kws.audio.portaudio.stream import open_stream
+from kws.audio.waiting import readable
+from kws.errors import AudioError, KwsError, OptionError, UsageError
 
-OPEN, CLOSE = b"open", b"close"
-OPENED, SOUND, FAILED, CLOSED = b"O", b"S", b"F", b"C"
+OPENED, SOUND, FAILED = b"O", b"S", b"F"
 
-#: What comes before the samples of a block; it leaves them aligned. The time is that of :func:`time.monotonic`, which
-#: all processes share.
+#: What comes before the samples of a block; its size keeps them aligned. The time is that of :func:`time.monotonic`,
+#: which all processes share.
 HEAD = struct.Struct("<c7xqqd")
 
-#: Blocks that the system takes at once. One that it does not take whole is late, for its rest goes out with the next.
-_ON_THE_WAY = 2
+#: The errors that cross over, special ones before general ones; anything else becomes the last.
+ERRORS: tuple[type[KwsError], ...] = (AbsentError, OptionError, UsageError, AudioError)
 
-#: Errors that cross over, the special before the general; whatever else is raised becomes the last.
-KINDS: dict[str, type[KwsError]] = {"absent": AbsentError, "usage": UsageError, "audio": AudioError}
+#: Seconds that the first block may take: a sound server first wakes the device.
+START_SECONDS = 5.0
+
+#: Seconds that closing may take: PortAudio waits for ever on a sound server that hangs.
+_CLOSE_SECONDS = 2.0
+
+#: Bytes that the socket holds at least, and blocks. Few, so that what waits there is not old.
+_SEND_BUFFER, _BLOCKS_IN_SOCKET = 32_768, 2
 
 
-class Sender(Receiver):
-    """Sends sound as it comes; what cannot be sent yet waits.
+class Flags(Protocol):
+    """What PortAudio says about the blocks before (``sounddevice.CallbackFlags``)."""
+
+    input_overflow: bool
+
+
+class Sender:
+    """Sends blocks as they come. Those that the socket does not take wait; of too many, it drops the oldest.
 
     Args:
-        messages: to whoever hears.
-        keep: see :class:`~kws.audio.portaudio.stream.Receiver`.
+        connection: a connected packet socket (``SOCK_SEQPACKET``).
+        keep: blocks that may wait.
 
     Attributes:
-        came: when the last block did; 0 before the first.
-        failure: why no more is sent, if that was no wish.
-        news: a descriptor that can be read once the sound has ended.
+        keep: the same.
+        position: the frame that comes next. It counts frames that were lost: one block for each overrun, because
+            PortAudio does not say how many.
+        overruns: how often the system lost sound before it came here.
+        came: when the last block came; 0 before the first.
+        failure: the error that ended it, or None.
+        ended: a descriptor that is readable once no more sound will come.
     """
 
-    def __init__(self, messages: Messages, *, keep: int) -> None:
-        super().__init__(keep=keep)
-        self._messages = messages
-        self._waiting: deque[bytes] = deque()
-        self._sending = threading.Lock()
-        self._begun = False
-        self._ended = False
+    def __init__(self, connection: socket.socket, *, keep: int) -> None:
+        self.keep = keep
+        self.position = 0
+        self.overruns = 0
         self.came = 0.0
         self.failure: Exception | None = None
-        self.news, self._news = os.pipe()
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        with self._sending:
-            self._ended = True
-            os.close(self.news)
-            os.close(self._news)
+        self.ended = os.eventfd(0)
+        self._connection = connection
+        self._waiting: deque[bytes] = deque()
+        self._sending = threading.Lock()
+        self._open = False
 
     def begin(self, opened: bytes) -> None:
-        """Send the message that says that the stream is open, and from now on what it hears."""
+        """Send the packet that says that the stream is open, and from now on its sound."""
         with self._sending:
-            self._messages.send(opened)
-            self._begun = True
+            self._connection.send(opened)
+            self._open = True
 
-    def take(self, data: bytes, frames: int) -> None:
+    def callback(self, data: Any, frames: int, _time: object, status: Flags) -> None:
+        """Take a block. PortAudio's thread calls it: it never waits for the reader, logs or raises.
+
+        Args:
+            data: a buffer of interleaved float32, which PortAudio uses again after the call.
+            frames: samples of each channel in it.
+            status: whether sound was lost before it.
+        """
+        try:
+            if status.input_overflow:
+                self.overruns += 1
+                self.position += frames
+            with self._sending:
+                self.came = time.monotonic()
+                if len(self._waiting) >= self.keep:
+                    self._waiting.popleft()
+                self._waiting.append(HEAD.pack(SOUND, self.position, self.overruns, self.came) + bytes(data))
+                with suppress(BlockingIOError):
+                    while self._open and self._waiting:
+                        self._connection.send(self._waiting[0], socket.MSG_DONTWAIT)
+                        self._waiting.popleft()
+            self.position += frames
+        except Exception as error:  # noqa: BLE001 - PortAudio's thread would lose it
+            self.failure = error
+            self.finished()
+
+    def finished(self) -> None:
+        """Note that no more sound will come; any thread may call it."""
+        os.eventfd_write(self.ended, 1)
+
+    def finish(self, packet: bytes) -> None:
+        """Send what still waits, and a last packet."""
         with self._sending:
-            if self._ended:
-                return
-            self.came = time.monotonic()
-            if len(self._waiting) >= self.keep:
-                self._waiting.popleft()
-                self.lost += frames
-            self._waiting.append(HEAD.pack(SOUND, self.position, self.overruns, self.came) + data)
-            while self._begun and self._waiting and self._messages.send_at_once(self._waiting[0]):
-                self._waiting.popleft()
-
-    def fail(self, error: Exception) -> None:
-        self.failure = error
-        self.end()
-
-    def end(self) -> None:
-        with self._sending:
-            if not self._ended:
-                self._ended = True
-                os.write(self._news, b".")
-
-    def finish(self, message: bytes) -> None:
-        """Send what still waits, and this after it."""
-        with self._sending:
-            self._ended = True
-            for waiting in self._waiting:
-                self._messages.send(waiting)
-            self._messages.send(message)
+            self._open = False
+            for waiting in (*self._waiting, packet):
+                self._connection.send(waiting)
 
 
 def main(arguments: list[str]) -> None:
-    # A service is ended by its own process, which then closes the connection; a terminal would tell both.
+    # The parent ends this process by closing the connection; a terminal would signal both.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)
-    messages = Messages(socket.socket(fileno=int(arguments[0])))
-    options = json.loads(arguments[1])
-    with suppress(EOFError, OSError):  # nobody is there any more
-        serve(messages, options)
-
-
-def serve(messages: Messages, options: dict[str, Any]) -> None:
-    """Open and close the microphone as the other side asks, until it goes away.
-
-    Raises:
-        EOFError, OSError: it has gone away.
-    """
-    first = True
-    while not open_streams:  # one that does not close means that PortAudio hangs: only a new process has a new one
-        if messages.receive() != OPEN:
-            messages.send(CLOSED)
-            continue
+    with socket.socket(fileno=int(arguments[0])) as connection, suppress(OSError):  # the parent is gone
         try:
-            if not first:
-                refresh_devices()  # what was plugged in since is found only so
-            first = False
-            _record(messages, **options)
-            messages.send(CLOSED)
-        except Exception as error:  # noqa: BLE001 - raised here, nobody would see it
-            messages.send(_failed(error))
+            _record(connection, **json.loads(arguments[1]))
+        except Exception as error:
+            if isinstance(error, OSError):
+                raise
+            connection.send(_failed(error))
 
 
 def _record(
-    messages: Messages,
+    connection: socket.socket,
     *,
     device: str | int | None,
     channel: int | None,
@@ -158,47 +153,48 @@ def _record(
     timeout: float,
     buffer: float,
 ) -> None:
-    """Hand over the sound until somebody asks to close, or it fails; which is told before closing, that may hang."""
-    with Sender(messages, keep=max(1, round(buffer / block))) as sender:
-        stream = InputStream(device, sender, channel=channel, rate=rate, preferred=preferred, block=block)
-        stream.open()
-        try:
-            messages.make_room(_ON_THE_WAY * stream.block_bytes)
-            opened = {"name": stream.name, "rate": stream.rate, "channels": stream.channels}
-            sender.begin(OPENED + json.dumps(opened).encode())
-            if error := _wait(messages, stream, sender, timeout):
-                sender.finish(_failed(error))
-        finally:
-            stream.close()
+    """Send the sound until the parent closes the connection or the recording fails."""
+    sender = Sender(connection, keep=max(1, round(buffer / block)))
+    stream, opened = open_stream(
+        device, channel=channel, rate=rate, preferred=preferred, block=block,
+        callback=sender.callback, finished=sender.finished,
+    )  # fmt: skip
+    sender.keep = max(1, round(buffer * opened.rate / opened.frames))
+    size = max(_SEND_BUFFER, _BLOCKS_IN_SOCKET * opened.block_bytes)
+    connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size)
+    facts = {"name": opened.name, "rate": opened.rate, "channels": opened.channels}
+    sender.begin(OPENED + json.dumps(facts).encode())
+    if problem := _wait(connection, sender, timeout):
+        sender.finish(_failed(AudioError(f"{opened.name} {problem}")))  # before closing, which may hang
+    exit_anyway = threading.Timer(_CLOSE_SECONDS, os._exit, (1,))
+    exit_anyway.daemon = True
+    exit_anyway.start()
+    stream.stop()  # not abort(): it cancels PortAudio's thread anywhere, perhaps while that holds Python's lock
+    stream.close()
 
 
-def _wait(messages: Messages, stream: InputStream, sender: Sender, timeout: float) -> Exception | None:
-    """Wait until somebody asks to close, or for why there is no more sound."""
+def _wait(connection: socket.socket, sender: Sender, timeout: float) -> str | None:
+    """Wait until the parent closes the connection, and return None; or return why there is no more sound."""
     opened = time.monotonic()
     while True:
         limit = timeout if sender.came else max(timeout, START_SECONDS)
         left = max(sender.came, opened) + limit - time.monotonic()
-        ready = readable(messages.fileno(), sender.news, timeout=max(0.0, left))
-        if sender.news in ready:
-            return stream.ended() if sender.failure is None else stream.failed(sender.failure)
-        if ready:
-            messages.receive()  # it can only be CLOSE
+        # Look again after ``timeout``: the first block shortens the limit and does not wake this thread.
+        ready = readable(connection.fileno(), sender.ended, timeout=max(0.0, min(left, timeout)))
+        if connection.fileno() in ready:
             return None
+        if ready:
+            return f"failed: {sender.failure!r}" if sender.failure else "ended the recording; is it still plugged in?"
         if left <= 0:
-            return stream.silent_for(limit)
+            return f"delivered no sound for {limit:g} s; is it still plugged in?"
 
 
 def _failed(error: Exception) -> bytes:
-    """The message that tells of an error.
-
-    Raises:
-        EOFError, OSError: this error; nobody is there any more who could be told.
-    """
-    if isinstance(error, EOFError | OSError):
-        raise error
-    kind = next((name for name, kind in KINDS.items() if isinstance(error, kind)), "audio")
-    text = str(error) if isinstance(error, KwsError) else repr(error)
-    return FAILED + json.dumps({"kind": kind, "text": text}).encode()
+    """Return the packet that reports an error."""
+    kind = next((number for number, kind in enumerate(ERRORS) if isinstance(error, kind)), len(ERRORS) - 1)
+    if isinstance(error, OptionError):
+        return FAILED + json.dumps([kind, error.field, error.problem]).encode()
+    return FAILED + json.dumps([kind, str(error) if isinstance(error, KwsError) else repr(error)]).encode()
 
 
 if __name__ == "__main__":

@@ -1,9 +1,5 @@
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
-
 import pytest
 
 from kws.audio.portaudio.devices import Device, choose, stable_names
@@ -88,31 +84,3 @@ def test_names_lose_their_card_number_unless_they_need_it() -> None:
         "default, OSS",
         "Array (hw:x), ALSA",
     ]
-
-
-@pytest.mark.process
-def test_without_portaudio() -> None:
-    """python-sounddevice asks ctypes for the library and raises what we see if it is nowhere."""
-    script = """if True:
-        import ctypes.util
-        from kws.errors import AudioError
-        from kws.audio.microphone import Microphone
-        from kws.audio.portaudio.devices import list_devices
-        ctypes.util.find_library = lambda name: None
-        for attempt in (list_devices, Microphone().__enter__):
-            try:
-                attempt()
-            except AudioError as error:
-                print(error)
-        """
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-    result = subprocess.run([sys.executable, "-c", script], env=environment, capture_output=True, text=True, check=True)
-    line = "microphones need PortAudio (Debian: apt install libportaudio2): PortAudio library not found\n"
-    assert result.stdout == 2 * line
-
-
-@pytest.mark.process
-def test_a_process_that_only_records_needs_no_numpy() -> None:
-    script = "import sys, kws.audio.portaudio.process; print('numpy' in sys.modules)"
-    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert result.stdout == "False\n"
