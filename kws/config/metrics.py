@@ -1,4 +1,4 @@
-"""Where Prometheus finds the figures."""
+"""The table ``metrics``: where Prometheus reads the metrics."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import Annotated
 
 import msgspec
 
-#: How addresses begin that nobody reaches from another machine.
+#: Beginnings of addresses that cannot be reached from another machine.
 _LOOPBACK = ("127.", "::1", "localhost")
 
 
@@ -14,8 +14,8 @@ class MetricsOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """The table ``metrics``; without it there is no endpoint.
 
     Attributes:
-        address: to listen on; the default is reached from this machine alone.
-        port: to listen on; 0 for any that is free, which the log then names.
+        address: to listen on; the default can be reached from this machine only.
+        port: to listen on; 0 for any free one, which the log names.
     """
 
     address: str = "127.0.0.1"
@@ -23,10 +23,10 @@ class MetricsOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
     @property
     def is_local(self) -> bool:
-        """Whether nobody reaches the address from another machine."""
+        """Return True if the address cannot be reached from another machine."""
         return self.address.startswith(_LOOPBACK)
 
     def url(self, port: int) -> str:
-        """Of the figures, where this port is listened on."""
+        """Return the URL of the metrics on a port."""
         host = f"[{self.address}]" if ":" in self.address else self.address
         return f"http://{host}:{port}/metrics"

@@ -26,7 +26,7 @@ def test_every_publisher_gets_every_detection_in_order() -> None:
     assert dispatcher.counts == Counts(published=6)
 
 
-def test_one_that_hangs_delays_neither_the_others_nor_whoever_listens() -> None:
+def test_one_that_hangs_delays_neither_the_others_nor_the_listener() -> None:
     hanging, recorder = Hanging(), Recorder()
     dispatcher = Dispatcher([PublisherWorker(hanging), PublisherWorker(recorder)])
     for _ in range(50):

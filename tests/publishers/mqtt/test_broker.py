@@ -216,7 +216,7 @@ def test_a_connection_that_is_cut_takes_along_what_the_system_had_not_sent(
         broker.thaw()
 
 
-def test_a_subscriber_that_hangs_delays_nobody(broker: Broker, subscriber: Subscriber) -> None:
+def test_a_subscriber_that_hangs_does_not_delay_the_others(broker: Broker, subscriber: Subscriber) -> None:
     hanging = subprocess.Popen(
         ["mosquitto_sub", "-p", str(broker.port), "-q", "1", "-t", "#", "-t", "hanging"], stdout=subprocess.PIPE
     )

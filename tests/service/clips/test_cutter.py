@@ -66,7 +66,7 @@ def test_a_gap_ends_it_and_nothing_spans_it() -> None:
     assert span(cut) == (31, 45)
 
 
-def test_a_stream_that_begins_anew_is_a_gap() -> None:
+def test_a_stream_that_begins_again_is_a_gap() -> None:
     cutter = Cutter(before=10, after=10, rate=RATE)
     cutter.push(ramp(0, 30))
     cutter.push(ramp(0, 10))

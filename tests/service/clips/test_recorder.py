@@ -181,7 +181,7 @@ def test_the_quota_is_kept(tmp_path: Path) -> None:
     assert [name[13:15] for name in names(tmp_path)] == ["03", "04", "05"]
 
 
-def test_a_full_disk_is_said_once_and_hurts_nobody(
+def test_a_full_disk_is_logged_once_and_costs_only_recordings(
     small_disk: Path,  # noqa: F811
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -223,7 +223,7 @@ def test_a_folder_that_cannot_be_made_is_said_once_and_tried_again(
     clips.close()
 
 
-def test_a_disk_that_hangs_holds_up_nobody(
+def test_a_disk_that_hangs_does_not_delay_listening(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     thaw = threading.Event()

@@ -49,7 +49,7 @@ def test_one_that_is_larger_than_the_quota_is_refused_and_removes_nothing(tmp_pa
     assert kept(tmp_path) == [name(1)]
 
 
-def test_nobody_else_may_look(tmp_path: Path) -> None:
+def test_only_the_owner_may_look(tmp_path: Path) -> None:
     folder = tmp_path / "a" / "clips"
     store = ClipStore(folder, 100)
     store.open()
