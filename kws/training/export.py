@@ -16,7 +16,7 @@ from kws.features.front_end import FrontEnd
 from kws.inference.model import DEFAULT_NETWORK, FLOAT32_NETWORK, MODEL_FILE, Description
 from kws.training.card import write_card
 from kws.training.libraries import tf
-from kws.training.network import equalise_priors
+from kws.training.network import add_other_words, equalise_priors
 from kws.training.recipe import Recipe
 from kws.training.runs import EXAMPLES_FILE, RECIPE_FILE
 from kws.training.train import Trainer
@@ -102,13 +102,14 @@ def export(
     recipe = recipe or trainer.recipe
     if recipe.equal_priors:
         equalise_priors(trainer.averaged, recipe.mix.priors(len(recipe.keywords)))
+    network = add_other_words(trainer.averaged, len(trainer.labels))
     examples = np.load(run / EXAMPLES_FILE)
     folder.mkdir(parents=True, exist_ok=True)
     digests = {}
     for kind in kinds:
-        file, network = NETWORKS[kind], convert(trainer.averaged, kind, examples)
-        (folder / file).write_bytes(network)
-        digests[file] = hashlib.sha256(network).hexdigest()
+        file, converted = NETWORKS[kind], convert(network, kind, examples)
+        (folder / file).write_bytes(converted)
+        digests[file] = hashlib.sha256(converted).hexdigest()
     description = Description(
         format=1,
         name=recipe.name,
@@ -122,6 +123,7 @@ def export(
         training={
             "network": msgspec.to_builtins(recipe.network),
             "start": recipe.start,
+            "other_words": recipe.other_words,
             "mix": msgspec.to_builtins(recipe.mix),
             "teaching": msgspec.to_builtins(recipe.teaching),
             "optimiser": msgspec.to_builtins(recipe.optimiser),

@@ -26,6 +26,10 @@ _CUT_LATE = 0.6
 _NEIGHBOUR_GAP = (0.05, 0.35)
 _FRAGMENT = (0.25, 0.5)
 _REVERSED = 0.12
+_BY_WORD = 0.5
+_SENTENCE_BEFORE = 0.75
+_SENTENCE_GAP = (0.0, 0.05)
+_SENTENCE_LEVEL = (-4.0, 4.0)
 _BUCKET = 4000  # samples of running speech that are hard, or not, together
 
 #: The origin of a window that nothing can be learnt about for later ones.
@@ -38,7 +42,8 @@ class Material:
 
     Attributes:
         words: clips of single words.
-        labels: int ``(len(words),)``; :data:`UNKNOWN_LABEL` for words that are no keywords.
+        labels: int ``(len(words),)``; :data:`UNKNOWN_LABEL` for words that are no keywords. Labels beyond those of the
+            keywords are of other words that are told apart in training, and are unknown words too.
         speech: running speech without keywords.
         sure: bool ``(len(speech),)``; whether a transcript tells that no keyword is said. Where none does, what the
             network takes for a keyword may be one, and is not heard more often for that.
@@ -60,11 +65,14 @@ class Example:
         window: float32 ``(window,)`` in [-1, 1].
         label: of the network.
         origin: where it was drawn from, for :meth:`Mixer.report`, or :data:`NO_ORIGIN`.
+        taught: True if teachers are asked about it too. They are not where they are known to be wrong: of other words,
+            of talk under a word and of keywords in sentences, the label knows more than they do.
     """
 
     window: Float32Array
     label: int
     origin: int = NO_ORIGIN
+    taught: bool = True
 
 
 class Source(Protocol):
@@ -74,7 +82,15 @@ class Source(Protocol):
 
 
 class Mixer:
-    """Draws windows and labels without end; the same seed draws the same ones."""
+    """Draws windows and labels without end; the same seed draws the same ones.
+
+    Args:
+        material: what to mix.
+        mix: shares and ranges.
+        labels: how many labels the model has; those of the material from here on are of other words.
+        window: samples of a window.
+        seed: of all draws.
+    """
 
     def __init__(self, material: Material, mix: Mix, *, labels: int, window: int, seed: int | Sequence[int]) -> None:
         self._material = material
@@ -85,13 +101,17 @@ class Mixer:
         self._by_label = [np.flatnonzero(material.labels == label) for label in range(labels)]
         # Keywords are drawn by label, so that a word with few recordings is heard as often as the others.
         self._keywords = [label for label in range(_FIRST_KEYWORD, labels) if len(self._by_label[label])]
+        others = sorted({int(label) for label in material.labels if label >= labels})
+        self._by_other_word = [np.flatnonzero(material.labels == label) for label in others]
+        self._by_label[UNKNOWN_LABEL] = np.flatnonzero((material.labels == UNKNOWN_LABEL) | (material.labels >= labels))
         self._rooms = [Room(room_response(self._rng), window) for _ in range(_ROOMS)]
         self._hisses = [coloured_noise(self._rng, 2 * window, slope) for slope in np.linspace(0.0, 1.0, _HISSES)]
+        self._talk_levels: dict[int, float] = {}  # of whole recordings of speech, by their numbers
         # Words first, then buckets of running speech; both are numbered as origins.
         self._hard_words = HardExamples(len(material.words))
         self._hard_speech = HardExamples(-(-len(material.speech.data) // _BUCKET))
 
-    def draw(self) -> Example:
+    def draw(self) -> Example:  # noqa: PLR0911 - one for each kind of window
         """One window with its label."""
         rng, mix = self._rng, self._mix
         kind = rng.random()
@@ -100,17 +120,20 @@ class Mixer:
         kind -= mix.silence
         if kind < mix.speech and len(self._material.speech):
             window, loudness, origin = self._running_speech()
-            return Example(self._finish(window, loudness), UNKNOWN_LABEL, origin)
+            return self._example(window, loudness, UNKNOWN_LABEL, origin)
         kind -= mix.speech
         if kind < mix.unknown and len(self._by_label[UNKNOWN_LABEL]):
             return self._unknown_word()
         kind -= mix.unknown
         label = int(rng.choice(self._keywords))
         if kind < mix.cut:
-            return Example(self._finish(*self._cut_keyword(label)), UNKNOWN_LABEL)
+            return self._example(*self._cut_keyword(label), UNKNOWN_LABEL)
         kind -= mix.cut
-        if kind < mix.fragment and len(self._material.speech):
-            return Example(self._finish(*self._fragment(label)), UNKNOWN_LABEL)
+        joined = len(self._material.speech) > 0
+        if joined and kind < mix.fragment:
+            return self._example(*self._fragment(label), UNKNOWN_LABEL)
+        if joined and kind < mix.fragment + mix.sentence:
+            return self._example(*self._in_sentence(label), UNKNOWN_LABEL, taught=False)
         return self._keyword(label)
 
     def report(self, origins: npt.NDArray[np.int64], keyword: Float32Array) -> None:
@@ -167,7 +190,7 @@ class Mixer:
             self._add_neighbour(window, target - (end - start), target, loudness)
         else:
             window = self._place(sound, end, target)
-        return Example(self._finish(window, loudness), label)
+        return self._example(window, loudness, label)
 
     def _add_neighbour(self, window: Float32Array, start: int, end: int, loudness: float) -> None:
         """Lay the tail of another word before ``start``, or the head of one after ``end``."""
@@ -194,10 +217,11 @@ class Mixer:
         rng = self._rng
         index = self._hard_words.draw(rng) if rng.random() < self._mix.hard else None
         if index is None:
-            index = int(rng.choice(self._by_label[UNKNOWN_LABEL]))
+            index = self._any_other_word()
+        label = int(self._material.labels[index])
         sound, start, end = self._word(UNKNOWN_LABEL, index)
         if rng.random() < self._mix.plain:
-            return Example(self._as_recorded(sound), UNKNOWN_LABEL, index)
+            return Example(self._as_recorded(sound), label, index, taught=False)
         loudness = rms(sound[start:end])
         length = end - start
         target = int(rng.uniform(length * 0.4, self._window + length * 0.5))
@@ -205,7 +229,19 @@ class Mixer:
         if rng.random() < 0.3:
             other, _, last = self._word(UNKNOWN_LABEL)
             window += self._place(other, last, target - length - int(rng.uniform(0.02, 0.4) * 16000))
-        return Example(self._finish(window, loudness), UNKNOWN_LABEL, index)
+        lost = max(length - target, target - self._window) / length
+        return self._example(window, loudness, label if lost < _LEAST_CUT else UNKNOWN_LABEL, index, taught=False)
+
+    def _any_other_word(self) -> int:
+        """The number of a clip of another word.
+
+        Half of them are drawn by word, so that a word with few recordings is heard as often as the others, and half by
+        clip, so that words with a clip or two are heard at all.
+        """
+        rng = self._rng
+        if self._by_other_word and rng.random() < _BY_WORD:
+            return int(rng.choice(self._by_other_word[int(rng.integers(len(self._by_other_word)))]))
+        return int(rng.choice(self._by_label[UNKNOWN_LABEL]))
 
     def _cut_keyword(self, label: int) -> tuple[Float32Array, float]:
         rng = self._rng
@@ -230,6 +266,48 @@ class Mixer:
             return window + self._place(rest, 0, join), loudness
         window = self._place(sound[end - length :], 0, join)
         return window + self._place(rest, len(rest), join), loudness
+
+    def _in_sentence(self, label: int) -> tuple[Float32Array, float]:
+        """A keyword with running speech of its own level right before it, right after it, or both."""
+        rng = self._rng
+        sound, start, end = self._word(label)
+        sound = sound[start:end]
+        loudness, length = rms(sound), len(sound)
+        before = rng.random() < _SENTENCE_BEFORE
+        # At least a quarter of a second of speech, unless the word is too long for that.
+        least = int(0.25 * 16000)
+        first = min(length + least, self._window) if before else length
+        last = self._window if before else max(length, self._window - least)
+        target = int(rng.integers(first, last + 1)) if first < last else last
+        window = self._place(sound, length, target)
+        joins = []
+        if before:
+            joins.append((target - length - int(rng.uniform(*_SENTENCE_GAP) * 16000), True))
+        if not before or rng.random() < 0.5:
+            joins.append((target + int(rng.uniform(*_SENTENCE_GAP) * 16000), False))
+        for join, is_before in joins:
+            rest, _ = self._second_of_speech(int(rng.integers(len(self._material.speech.data))))
+            rest = rest * (np.float32(loudness / rms(rest)) * decibels(rng.uniform(*_SENTENCE_LEVEL)))
+            window = window + self._place(rest, len(rest) if is_before else 0, join)
+        return window, loudness
+
+    def _talk(self, loudness: float) -> Float32Array:
+        """A window of somebody else's running speech, as far below ``loudness`` as the mix says."""
+        rng, speech = self._rng, self._material.speech
+        second, index = self._second_of_speech(int(rng.integers(len(speech.data))))
+        # Level from the whole recording, so that its pauses stay pauses.
+        whole = self._talk_levels.setdefault(index, rms(speech[index]))
+        factor = np.float32(loudness / max(whole, rms(second))) * decibels(-rng.uniform(*self._mix.talk_snr))
+        return self._place(second * factor, 0, int(rng.integers(0, max(1, self._window - len(second) + 1))))
+
+    def _example(
+        self, window: Float32Array, loudness: float, label: int, origin: int = NO_ORIGIN, *, taught: bool = True
+    ) -> Example:
+        """A window with speech of level ``loudness`` as it is heard: perhaps over talk, in a room and in noise."""
+        talk = self._mix.talk > 0 and len(self._material.speech) > 0 and self._rng.random() < self._mix.talk
+        if talk:
+            window = window + self._talk(loudness)
+        return Example(self._finish(window, loudness), label, origin, taught and not talk)
 
     def _silence(self) -> Example:
         if self._rng.random() < self._mix.beeps:

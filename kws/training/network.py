@@ -9,6 +9,7 @@ import numpy as np
 
 from kws.training.depthwise import DepthwiseConv2D
 from kws.training.libraries import DEFAULT_BLOCKS_ARGS, EfficientNet, keras
+from kws.training.mixing import UNKNOWN_LABEL
 from kws.training.recipe import Network
 from kws.types import Float32Array
 
@@ -83,11 +84,31 @@ def equalise_priors(model: Any, priors: Sequence[float]) -> None:
 
     Args:
         model: that was trained on labels with other prior probabilities.
-        priors: these, one for each label, all above 0.
+        priors: these, one for each label, all above 0; outputs beyond are of other words, which are unknown words too.
     """
     layer = model.get_layer("posteriors")
     kernel, bias = layer.get_weights()
-    layer.set_weights([kernel, bias - np.log(np.array(priors) * len(priors))])
+    shifts = np.log(np.array(priors) * len(priors))
+    shifts = np.concatenate([shifts, np.repeat(shifts[UNKNOWN_LABEL], len(bias) - len(shifts))])
+    layer.set_weights([kernel, bias - shifts])
+
+
+def add_other_words(model: Any, labels: int) -> Any:
+    """A model whose outputs are those of the labels only, the posteriors of other words added to that of unknown ones.
+
+    Args:
+        model: with the outputs of silence, unknown words and keywords first, and then one for each other word.
+        labels: how many outputs to leave.
+    """
+    outputs = model.output_shape[1]
+    if outputs == labels:
+        return model
+    sums = np.eye(outputs, labels, dtype=np.float32)
+    sums[labels:, UNKNOWN_LABEL] = 1.0
+    layer = keras.layers.Dense(labels, use_bias=False, trainable=False, name="labels")
+    summed = keras.Model(model.input, layer(model.output))
+    layer.set_weights([sums])
+    return summed
 
 
 def decayed(name: str) -> bool:

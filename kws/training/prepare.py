@@ -72,7 +72,10 @@ def prepare(recipe: Recipe, folders: Folders) -> tuple[Material, Validation]:
                 f"no recording of {keyword!r} to learn from: the folder of words needs a folder {keyword}/"
             )
     train_noise, held_out_noise = _noise_files(recipe, folders)
-    words, labels = _labelled(recipe, split.train, "words", folders.cache)
+    for word in recipe.other_words:
+        if not split.train.get(word):
+            raise UsageError(f"other_words: no recording of {word!r} to learn from")
+    words, labels = _labelled((*recipe.keywords, *recipe.other_words), split.train, "words", folders.cache)
     speech, sure = _speech_without(recipe, folders.speech)
     material = Material(
         words=words,
@@ -93,9 +96,10 @@ def summary(material: Material, validation: Validation) -> str:
 
 
 def _labelled(
-    recipe: Recipe, words: dict[str, list[Path]], what: str, cache: Path | None
+    told_apart: Sequence[str], words: dict[str, list[Path]], what: str, cache: Path | None
 ) -> tuple[Recordings, npt.NDArray[np.int64]]:
-    label_of = {keyword: UNKNOWN_LABEL + 1 + i for i, keyword in enumerate(recipe.keywords)}
+    """The clips and their labels, numbered in the order of the words that are told apart from the first keyword on."""
+    label_of = {word: UNKNOWN_LABEL + 1 + i for i, word in enumerate(told_apart)}
     files = [(path, label_of.get(word, UNKNOWN_LABEL)) for word, paths in sorted(words.items()) for path in paths]
     recordings = load([path for path, _ in files], what=what, cache=cache)
     return recordings, np.array([label for _, label in files], np.int64)
@@ -128,7 +132,7 @@ def _noise_files(recipe: Recipe, folders: Folders) -> tuple[list[Path], list[Pat
 
 def _validation(recipe: Recipe, split: Split, noise: Sequence[Path], cache: Path | None) -> Validation:
     window = recipe.resolved_front_end.window
-    words, labels = _labelled(recipe, split.validation, "validation words", cache)
+    words, labels = _labelled(recipe.keywords, split.validation, "validation words", cache)
     windows = [clip_window(words[i], window) for i in range(len(words))]
     # A tenth as many seconds of silence as there are words, as in the data set's own recipe.
     count = round(_SILENCE_SHARE * len(words)) if noise else 0

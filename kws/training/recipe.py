@@ -48,6 +48,9 @@ class Mix(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
             second and at the level that they have there, without more noise.
         shift: the most seconds by which these are moved to and fro.
         neighbour: share of keywords that have another word close before or after.
+        sentence: share of keywords that running speech of the same level joins without a pause: unknown.
+        talk: share of windows with speech, of words and of sentences, that have other people's speech under them.
+        talk_snr: lowest and highest level of the words above that speech, in decibels.
         noise: share of windows with background noise.
         snr: lowest and highest signal-to-noise ratio in decibels.
         room: share of windows heard through a simulated room and microphone.
@@ -71,6 +74,9 @@ class Mix(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
     plain: float = 0.0
     shift: float = 0.0
     neighbour: float = 0.15
+    sentence: float = 0.0
+    talk: float = 0.0
+    talk_snr: tuple[float, float] = (5.0, 30.0)
     noise: float = 0.8
     snr: tuple[float, float] = (0.0, 30.0)
     room: float = 0.3
@@ -89,7 +95,7 @@ class Mix(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True)
 
     def priors(self, keywords: int) -> tuple[float, ...]:
         """The share of each label in training: silence, unknown, and so many keywords."""
-        unknown = self.unknown + self.speech + self.cut + self.fragment
+        unknown = self.unknown + self.speech + self.cut + self.fragment + self.sentence
         keyword = (1.0 - self.silence - unknown) / keywords
         return (self.silence, unknown, *[keyword] * keywords)
 
@@ -141,6 +147,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     Attributes:
         name, version: of the model.
         keywords: the words to spot; the network's labels are silence, unknown and these.
+        other_words: folders of other words that the network learns to tell apart as well. The network that is exported
+            adds their posteriors to that of unknown words.
         front_end: a preset of :data:`kws.features.front_end.PRESETS` or a table with the fields of
             :class:`kws.features.front_end.FrontEnd`.
         held_out_noise: folders or files of noise, by name, that are kept for evaluation.
@@ -158,6 +166,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     name: str
     version: str = "1.0"
     keywords: tuple[str, ...]
+    other_words: tuple[str, ...] = ()
     front_end: str | FrontEnd = "log-mel"
     network: Network = Network()
     start: str = ""
@@ -184,6 +193,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             raise UsageError("keywords: name at least one word, and each once")
         if {SILENCE, UNKNOWN} & set(self.keywords):
             raise UsageError(f"keywords: {SILENCE} and {UNKNOWN} are labels already")
+        if len(set(self.other_words) - set(self.keywords)) != len(self.other_words):
+            raise UsageError("other_words: name each word once, and no keyword")
         if min(min(n.width, n.depth) for n in (self.network, *self.teaching.peers)) <= 0:
             raise UsageError("network: width and depth must be above 0, those of peers too")
         if min(self.optimiser.clips, self.optimiser.batch) < 1:

@@ -18,6 +18,7 @@ from kws.errors import UsageError
 from kws.features.front_end import FrontEnd
 from kws.inference.model import MODEL_FILE, Model, find_model, float32_network, read_description
 from kws.training.libraries import keras, tf
+from kws.training.mixing import UNKNOWN_LABEL
 from kws.training.network import set_normalisation
 from kws.training.recipe import Recipe
 from kws.training.spectra import column_moments
@@ -34,12 +35,14 @@ class Start:
 
     Attributes:
         labels: what its outputs stand for.
+        other_words: those of which its last layer has outputs beyond the labels.
         front_end: of that network.
         mean, deviation: of each column of the image, ``(bins,)``.
         layers: kernel and bias of each layer by its name, batch normalisation folded in; kernels as Keras has them.
     """
 
     labels: tuple[str, ...]
+    other_words: tuple[str, ...]
     front_end: FrontEnd
     mean: Float32Array
     deviation: Float32Array
@@ -84,6 +87,7 @@ def read_start(recipe: Recipe) -> Start:
     layers["posteriors"] = (constant("posteriors/MatMul", 2).T, constant("posteriors/BiasAdd", 1))
     return Start(
         labels=description.labels,
+        other_words=tuple(description.training.get("other_words", ())),
         front_end=description.front_end,
         mean=constant("mean", 4).ravel(),
         deviation=np.float32(1.0) / constant("normalisation/Maximum", 4).ravel(),
@@ -110,7 +114,14 @@ def _compare(recipe: Recipe, folder: Path, front_end: FrontEnd, network: dict[st
 
 
 def begin(
-    model: Any, start: Start, front_end: FrontEnd, labels: tuple[str, ...], images: Float32Array, *, seed: int
+    model: Any,
+    start: Start,
+    front_end: FrontEnd,
+    labels: tuple[str, ...],
+    images: Float32Array,
+    *,
+    seed: int,
+    other_words: tuple[str, ...] = (),
 ) -> None:
     """Give a network the weights of another, which may be narrower.
 
@@ -124,6 +135,7 @@ def begin(
         labels: of the model; where they are the other's, the last layer is taken too.
         images: ``(n, rows, columns, channels)``; the batch normalisation is measured over these.
         seed: of the choice of channels.
+        other_words: of which the model has outputs beyond the labels.
 
     Raises:
         UsageError: the networks differ in more than width.
@@ -164,8 +176,25 @@ def begin(
         convolutions.append((layer, bias[channels], factor))
     _normalise(body, normalisation(images), convolutions)
     if labels == start.labels:
-        kernel, bias = start.layers["posteriors"]
+        kernel, bias = _last_layer(start, other_words)
         model.get_layer("posteriors").set_weights([_share_out(rng, kernel, channels), bias])
+
+
+def _last_layer(start: Start, other_words: tuple[str, ...]) -> tuple[Float32Array, Float32Array]:
+    """Kernel and bias of outputs for the labels and for these other words.
+
+    Other words that the network did not tell apart begin as its unknown words, with an equal part of their posterior.
+    """
+    kernel, bias = start.layers["posteriors"]
+    if other_words == start.other_words:
+        return kernel, bias
+    labels = len(start.labels)
+    sources = np.concatenate([np.arange(labels), np.repeat(UNKNOWN_LABEL, len(other_words))])
+    parts = np.where(sources == UNKNOWN_LABEL, 1 + len(other_words), 1)
+    unknown = [UNKNOWN_LABEL, *range(labels, len(bias))]
+    merged = bias.copy()
+    merged[UNKNOWN_LABEL] = np.logaddexp.reduce(bias[unknown])
+    return kernel[:, sources], (merged[sources] - np.log(parts)).astype(np.float32)
 
 
 def _copies(rng: np.random.Generator, narrow: int, wide: int) -> _Channels:

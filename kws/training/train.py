@@ -13,7 +13,14 @@ from kws.errors import UsageError
 from kws.training.batches import batches
 from kws.training.libraries import keras, tf
 from kws.training.mixing import UNKNOWN_LABEL, Mixer
-from kws.training.network import build_network, decayed, finish_normalisation, set_layers, set_normalisation
+from kws.training.network import (
+    add_other_words,
+    build_network,
+    decayed,
+    finish_normalisation,
+    set_layers,
+    set_normalisation,
+)
 from kws.training.prepare import Folders, labels_of, prepare, summary
 from kws.training.recipe import Recipe
 from kws.training.runs import WEIGHTS_FILE, Journal, claim, examples_of, read_weights
@@ -32,8 +39,9 @@ class Trainer:
         self._run = run
         self.labels = labels_of(recipe)
         self.front_end = recipe.resolved_front_end
-        self.model = build_network(recipe.network, self.front_end.shape, len(self.labels))
-        self.averaged = build_network(recipe.network, self.front_end.shape, len(self.labels))
+        self.outputs = len(self.labels) + len(recipe.other_words)
+        self.model = build_network(recipe.network, self.front_end.shape, self.outputs)
+        self.averaged = build_network(recipe.network, self.front_end.shape, self.outputs)
         settings = recipe.optimiser
         self._optimiser = keras.optimizers.AdamW(settings.rate, weight_decay=settings.weight_decay, global_clipnorm=5.0)
         self._optimiser.exclude_from_weight_decay(
@@ -69,7 +77,15 @@ class Trainer:
         if start is None:
             set_normalisation(self.model, *column_moments(images))
         else:
-            begin(self.model, start, self.front_end, self.labels, images, seed=self.recipe.optimiser.seed)
+            begin(
+                self.model,
+                start,
+                self.front_end,
+                self.labels,
+                images,
+                seed=self.recipe.optimiser.seed,
+                other_words=self.recipe.other_words,
+            )
         self.averaged.set_weights(self.model.get_weights())
         finish_normalisation(self.averaged)
 
@@ -91,11 +107,12 @@ class Trainer:
             else:
                 average.assign(variable)
         self.clips.assign_add(tf.cast(tf.shape(images)[0], tf.int64))
-        return loss, tf.reduce_sum(posteriors[:, UNKNOWN_LABEL + 1 :], axis=1)
+        return loss, tf.reduce_sum(posteriors[:, UNKNOWN_LABEL + 1 : len(self.labels)], axis=1)
 
     def posteriors(self, images: Float32Array) -> Float32Array:
         """What the averaged network says of images ``(n, *shape)``: ``(n, labels)``."""
-        parts = [self.averaged(images[i : i + 256], training=False).numpy() for i in range(0, len(images), 256)]
+        model = add_other_words(self.averaged, len(self.labels))
+        parts = [model(images[i : i + 256], training=False).numpy() for i in range(0, len(images), 256)]
         return np.concatenate(parts)
 
 
@@ -135,7 +152,7 @@ def train(recipe: Recipe, folders: Folders, run: Path, console: Console) -> None
         lambda: batches(mixer, trainer.front_end, targets, recipe.mix, size=settings.batch, seed=settings.seed),
         output_signature=(
             tf.TensorSpec(shape, tf.float32),
-            tf.TensorSpec((settings.batch, len(trainer.labels)), tf.float32),
+            tf.TensorSpec((settings.batch, trainer.outputs), tf.float32),
             tf.TensorSpec((settings.batch,), tf.int64),
         ),
     ).prefetch(8)

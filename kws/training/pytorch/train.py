@@ -45,6 +45,8 @@ def train(recipe: Recipe, folders: Folders, run: Path, console: Console) -> None
     """
     if recipe.start:
         raise UsageError("start: PyTorch begins with random weights; train without --pytorch to begin with a model")
+    if recipe.other_words:
+        raise UsageError("other_words: only TensorFlow tells them apart; train without --pytorch and without peers")
     if (run / "checkpoints").exists():
         raise UsageError(f"{run} holds a run without --pytorch: go on without it, or choose another folder with --run")
     claim(run, recipe)
