@@ -11,6 +11,7 @@ from kws.errors import UsageError
 
 if TYPE_CHECKING:
     from kws.training.recipe import Recipe
+    from kws.training.train import Learner
 
 _EXAMPLES = """\
   kws train --data speech_commands --noise noise --speech librispeech --run runs/mine
@@ -24,21 +25,24 @@ _EXAMPLES = """\
 
 def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
     parser = add_command(commands, "train", summary="train a network on a folder of words", examples=_EXAMPLES)
-    parser.add_argument(
-        "--data",
-        type=Path,
-        action="append",
-        required=True,
-        metavar="DIR",
-        help="a folder of words, DIR/WORD/*.wav, or with DIR/train/ and DIR/validation/; may be repeated",
-    )
+
+    def folders(flag: str, about: str, *, required: bool = False) -> None:
+        parser.add_argument(
+            flag, type=Path, action="append", default=None if required else [], required=required, metavar="DIR",
+            help=about,
+        )  # fmt: skip
+
+    folders("--data", "a folder of words, DIR/WORD/*.wav, or with DIR/train/ and DIR/validation/", required=True)
+    folders("--more", "words that are all for training")
+    folders("--speech", "running speech, in which to stay calm")
+    folders("--noise", "recordings of noise")
     parser.add_argument(
         "--run",
         type=Path,
         required=True,
         metavar="DIR",
         dest="folder",
-        help="checkpoints and history; a run that was stopped goes on",
+        help="checkpoint and history; the same command continues a stopped run",
     )
     parser.add_argument(
         "--recipe",
@@ -49,26 +53,19 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
     parser.add_argument(
         "--start",
         metavar="MODEL",
-        help="begin with what this model knows, by its folder or name; its front-end and network unless you say more",
+        help="begin with the weights, network and front-end of this model (folder or name)",
     )
     parser.add_argument("--keywords", metavar="A,B,...", help="the words to spot (default: every word of the folders)")
     parser.add_argument("--front-end", metavar="PRESET", help="log-mel, log-mel-small or article")
-    parser.add_argument("--width", type=float, metavar="X", help="of EfficientNet-B0, for smaller networks below 1")
-    parser.add_argument("--depth", type=float, metavar="X", help="of EfficientNet-B0")
-    parser.add_argument("--clips", type=int, metavar="N", help="windows to hear in all")
+    parser.add_argument("--width", type=float, metavar="X", help="scale of EfficientNet-B0's width")
+    parser.add_argument("--depth", type=float, metavar="X", help="scale of EfficientNet-B0's depth")
+    parser.add_argument("--clips", type=int, metavar="N", help="windows to learn from in all")
     parser.add_argument("--name", help="of the model")
-    parser.add_argument(
-        "--more", type=Path, action="append", default=[], metavar="DIR", help="words that are all for training"
-    )
-    parser.add_argument(
-        "--speech", type=Path, action="append", default=[], metavar="DIR", help="running speech, to stay calm in"
-    )
-    parser.add_argument("--noise", type=Path, action="append", default=[], metavar="DIR", help="recordings of noise")
     parser.add_argument("--cache", type=Path, metavar="DIR", help="keeps decoded recordings for the next run")
     parser.add_argument(
         "--pytorch",
         action="store_true",
-        help="train with PyTorch, on a graphics card where there is one (extra 'pytorch'; recipes with peers need it)",
+        help="train with PyTorch, on a graphics card if there is one (extra 'pytorch'; an ensemble needs it)",
     )
     parser.set_defaults(run=run)
 
@@ -76,49 +73,69 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 def run(options: argparse.Namespace) -> int:
     from rich.console import Console  # noqa: PLC0415
 
-    from kws.training.prepare import Folders  # noqa: PLC0415
-
     recipe = make_recipe(options)
-    if options.pytorch or recipe.teaching.peers:  # networks learn beside each other with PyTorch only
-        from kws.training.pytorch.train import train  # noqa: PLC0415
+    learner: type[Learner]
+    if options.pytorch or recipe.teaching.ensemble:
+        from kws.training.pytorch.learner import PyTorchLearner  # noqa: PLC0415
+
+        learner = PyTorchLearner
     else:
-        from kws.training.train import train  # noqa: PLC0415
+        from kws.training.tensorflow.learner import TensorFlowLearner  # noqa: PLC0415
+
+        learner = TensorFlowLearner
+    from kws.training.prepare import Folders  # noqa: PLC0415
+    from kws.training.train import train  # noqa: PLC0415
+
     folders = Folders(
         words=options.data, more=options.more, speech=options.speech, noise=options.noise, cache=options.cache
     )
-    train(recipe, folders, options.folder, Console(stderr=True))
+    train(recipe, folders, options.folder, Console(stderr=True), learner)
     return 0
 
 
 def make_recipe(options: argparse.Namespace) -> Recipe:
-    """The recipe of the options, over a recipe file if there is one."""
-    import msgspec  # noqa: PLC0415
+    """Return the recipe file with the changes of the options, or a recipe of the options alone."""
+    from msgspec.structs import replace  # noqa: PLC0415
 
     from kws.corpus.clips import split_words  # noqa: PLC0415
-    from kws.training.recipe import Recipe, like, read_recipe  # noqa: PLC0415
+    from kws.training.recipe import Recipe, read_recipe  # noqa: PLC0415
 
     if options.recipe:
         recipe = read_recipe(options.recipe)
     else:
-        recipe = Recipe(name=options.name or options.folder.name, keywords=("",))
-        if not options.keywords:
-            recipe = msgspec.structs.replace(recipe, keywords=tuple(sorted(split_words(options.data, percent=0).train)))
+        keywords = () if options.keywords else sorted(split_words(options.data, percent=0).train)
+        recipe = Recipe(name=options.folder.name, keywords=tuple(keywords))
         if options.start:
-            recipe = like(recipe, options.start)
+            recipe = _like(recipe, options.start)
     if options.keywords:
         keywords = tuple(word.strip() for word in options.keywords.split(",") if word.strip())
         if not keywords:
             raise UsageError("--keywords names no word")
-        recipe = msgspec.structs.replace(recipe, keywords=keywords)
-    changes = {"name": options.name, "front_end": options.front_end, "start": options.start}
-    recipe = msgspec.structs.replace(recipe, **{key: value for key, value in changes.items() if value is not None})
-    scale = {"width": options.width, "depth": options.depth}
-    network = msgspec.structs.replace(
-        recipe.network, **{key: value for key, value in scale.items() if value is not None}
+        recipe = replace(recipe, keywords=keywords)
+
+    def given(*names: str) -> dict[str, object]:
+        return {name: value for name in names if (value := getattr(options, name)) is not None}
+
+    recipe = replace(
+        recipe,
+        **given("name", "front_end", "start"),
+        network=replace(recipe.network, **given("width", "depth")),
+        optimiser=replace(recipe.optimiser, **given("clips")),
     )
-    optimiser = recipe.optimiser
-    if options.clips is not None:
-        optimiser = msgspec.structs.replace(optimiser, clips=options.clips)
-    recipe = msgspec.structs.replace(recipe, network=network, optimiser=optimiser)
     recipe.check()
     return recipe
+
+
+def _like(recipe: Recipe, model: str) -> Recipe:
+    """Return a recipe with the front-end and the network of a model, given by folder or name."""
+    import msgspec  # noqa: PLC0415
+
+    from kws.inference.model import find_description  # noqa: PLC0415
+    from kws.training.recipe import NetworkOptions  # noqa: PLC0415
+
+    description = find_description(model)
+    try:
+        network = msgspec.convert(description.training.get("network"), NetworkOptions)
+    except msgspec.ValidationError as error:
+        raise UsageError(f"{model}: its model.json does not describe its network: {error}") from error
+    return msgspec.structs.replace(recipe, front_end=description.front_end, network=network)

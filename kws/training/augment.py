@@ -1,4 +1,7 @@
-"""What a microphone in a room does to a word, as pure functions of float32 sound ``(n,)`` and a random generator."""
+"""Augmentation: what microphones, rooms and lines do to sound, as pure functions of arrays and a random generator.
+
+Sound is float32 ``(n,)``. Spectrograms are float32 ``(frames, bins, ...)`` and are overwritten.
+"""
 
 from __future__ import annotations
 
@@ -8,37 +11,43 @@ import numpy as np
 
 from kws.types import Float32Array
 
-# The steep edges of lines: how many have an upper and a lower one, where these lie as shares of the columns, and how
-# many decibels are lost beyond.
-_LOW_PASSED, _HIGH_PASSED = 0.8, 0.4
-_HIGHEST, _LOWEST = (0.55, 0.95), (0.05, 0.2)
-_LOSS = (15.0, 60.0)
-# Noise suppression: decibels below the loudest from which sound is taken for noise, and by which it is lowered.
-_SUPPRESSED_BELOW, _SUPPRESSED_BY = (15.0, 45.0), (10.0, 40.0)
+# Band limits: the shares of limited images that lose the high and the low end (some lose both), where the edges lie as
+# shares of the bins, and the loss beyond in decibels.
+_LOSES_HIGH, _LOSES_LOW = 0.8, 0.4
+_HIGH_EDGE, _LOW_EDGE = (0.55, 0.95), (0.05, 0.2)
+_LOSS_DB = (15.0, 60.0)
+# Noise suppression: how far below the loudest sound it begins, and how much it takes away.
+_SUPPRESSED_BELOW_DB, _SUPPRESSED_BY_DB = (15.0, 45.0), (10.0, 40.0)
 
 
 def rms(samples: Float32Array) -> float:
-    """Root mean square, never zero."""
+    """Return the root mean square, never zero."""
     return math.sqrt(float(np.dot(samples, samples)) / max(1, len(samples)) + 1e-12)
 
 
 def decibels(db: float) -> np.float32:
-    """The amplitude ratio of a level difference."""
+    """Return the amplitude ratio of a level difference."""
     return np.float32(10 ** (db / 20))
 
 
-def change_speed(samples: Float32Array, factor: float) -> Float32Array:
-    """Play ``factor`` times as fast; the pitch moves along, as from a smaller or larger speaker.
+def place(sound: Float32Array, size: int, *, at: int) -> Float32Array:
+    """Return ``size`` samples of silence with the sound laid in from sample ``at`` on; what sticks out is cut off."""
+    window = np.zeros(size, np.float32)
+    begin, stop = max(0, at), min(size, at + len(sound))
+    if begin < stop:
+        window[begin:stop] = sound[begin - at : stop - at]
+    return window
 
-    Linear interpolation: its error lies where the front-end's top bands hardly hear it.
-    """
+
+def change_speed(samples: Float32Array, factor: float) -> Float32Array:
+    """Play ``factor`` times as fast, with the pitch, by linear interpolation: good enough below the top bands."""
     size = int(len(samples) / factor)
     faster: Float32Array = np.interp(np.arange(size) * factor, np.arange(len(samples)), samples).astype(np.float32)
     return faster
 
 
 def coloured_noise(rng: np.random.Generator, size: int, slope: float) -> Float32Array:
-    """Noise of level 1 whose amplitude spectrum falls as ``frequency ** -slope`` (0 white, 0.5 pink, 1 brown)."""
+    """Return noise of level 1 with the amplitude spectrum ``frequency ** -slope`` (0 white, 0.5 pink, 1 brown)."""
     spectrum = np.fft.rfft(rng.standard_normal(size, np.float32))
     spectrum *= np.arange(1, len(spectrum) + 1, dtype=np.float32) ** -np.float32(slope)
     noise = np.fft.irfft(spectrum, size).astype(np.float32)
@@ -46,9 +55,9 @@ def coloured_noise(rng: np.random.Generator, size: int, slope: float) -> Float32
 
 
 def beeps(rng: np.random.Generator, size: int, *, sample_rate: int = 16000) -> Float32Array:
-    """What machines say: a tone, a sweep or a burst of noise, once or again and again, of level 1 while it sounds.
+    """Return what machines say: a tone, a sweep or a burst of noise, once or repeatedly, of level 1 while it sounds.
 
-    A network that never heard them takes the steady pitch of an alarm for a vowel.
+    A network that never heard them mistakes the steady pitch of an alarm for a vowel.
     """
     seconds = np.arange(int(rng.uniform(0.05, 1.2) * sample_rate)) / sample_rate
     first = rng.uniform(150.0, 4000.0)
@@ -73,12 +82,12 @@ def beeps(rng: np.random.Generator, size: int, *, sample_rate: int = 16000) -> F
     window = np.zeros(size + len(once), np.float32)
     for start in range(int(rng.integers(size)), size, period if rng.random() < 0.5 else size):
         window[start : start + len(once)] += once
-    cut = int(rng.integers(len(once)))  # so that some are under way when the window begins
+    cut = int(rng.integers(len(once)))  # so that some have begun before the window does
     return window[cut : cut + size]
 
 
 def room_response(rng: np.random.Generator, *, sample_rate: int = 16000) -> Float32Array:
-    """A room and a microphone as one impulse response ``(n,)``, at most 0.4 s, of unit energy.
+    """Return a room and a microphone as one impulse response ``(n,)``, at most 0.4 s, of unit energy.
 
     The direct sound, then Gaussian noise that decays by 60 dB in 0.1 to 0.7 s (Polack's model of late reverberation),
     5 to 25 dB below it in energy; then a cheap microphone: a smooth random tilt of up to 8 dB and band limits.
@@ -103,16 +112,16 @@ def room_response(rng: np.random.Generator, *, sample_rate: int = 16000) -> Floa
 
 
 class Room:
-    """An impulse response ``(n,)`` through which sounds of one length are heard, cut to that length."""
+    """An impulse response ``(n,)``, applied to sounds of one length and cut to that length."""
 
     def __init__(self, response: Float32Array, size: int) -> None:
         self._size = size
-        # Even, and a product of small primes for what windows and rooms there are.
+        # Even, and a product of small primes for the windows and rooms in use.
         self._padded = -(-(size + len(response)) // 200) * 200
         self._spectrum = np.fft.rfft(response, self._padded)
 
     def __call__(self, samples: Float32Array) -> Float32Array:
-        """The sound ``(size,)`` in the room."""
+        """Return the sound ``(size,)`` as heard in the room."""
         spectrum = np.fft.rfft(samples, self._padded) * self._spectrum
         return np.fft.irfft(spectrum, self._padded)[: self._size].astype(np.float32, copy=False)
 
@@ -126,54 +135,48 @@ def mask_spectrogram(
     frequency_masks: int,
     frequency_mask: float,
 ) -> None:
-    """SpecAugment (Park et al. 2019): overwrite random rows and columns of ``(rows, columns, ...)`` with its mean.
+    """SpecAugment (Park et al. 2019): overwrite random frames and bins with the mean of the image.
 
     ``time_mask`` and ``frequency_mask`` are the widest masks, as shares of the image.
     """
     mean = image.mean()
-    rows, columns = image.shape[:2]
-    for _ in range(time_masks):
-        width = int(rng.integers(0, max(1, int(time_mask * rows)) + 1))
-        start = int(rng.integers(0, rows - width + 1))
-        image[start : start + width] = mean
-    for _ in range(frequency_masks):
-        width = int(rng.integers(0, max(1, int(frequency_mask * columns)) + 1))
-        start = int(rng.integers(0, columns - width + 1))
-        image[:, start : start + width] = mean
+    for axis, count, share in ((0, time_masks, time_mask), (1, frequency_masks, frequency_mask)):
+        view, size = image.swapaxes(0, axis), image.shape[axis]
+        for _ in range(count):
+            width = int(rng.integers(0, max(1, int(share * size)) + 1))
+            start = int(rng.integers(0, size - width + 1))
+            view[start : start + width] = mean
 
 
-def colour_spectrogram(
+def filter_spectrogram(
     rng: np.random.Generator,
     image: Float32Array,
     *,
     log_offset: float,
-    gain: float,
+    gain_db: float,
     band_limit: float,
     suppression: float = 0.0,
 ) -> None:
-    """Hear a spectrogram ``(rows, columns, ...)`` through another microphone and line.
-
-    A gain for each column, in a line between two to five random ones (FilterAugment, arXiv:2110.03282); perhaps the
-    steep edges of a line that carries less than the whole band, like that of a headset or of a telephone; and perhaps
-    what is faint is made fainter, as by a device that suppresses noise, and takes an "f" for some.
+    """Hear a spectrogram through another microphone and line.
 
     Args:
-        rng: draws them.
-        image: magnitudes, or their logarithms; overwritten.
+        rng: draws the effects.
+        image: magnitudes, or their logarithms.
         log_offset: that of :class:`kws.features.front_end.FrontEnd`.
-        gain: the largest gain or loss in decibels.
-        band_limit: share of images that lose what lies above, below or beyond such edges.
-        suppression: share of images in which noise is suppressed.
+        gain_db: largest gain or loss. The gains run linearly over the bins between two to five random values
+            (FilterAugment, arXiv:2110.03282).
+        band_limit: share of images with the steep edges of a headset's or a telephone's line.
+        suppression: share of images in which faint sound is made fainter, as devices do that mistake an "f" for noise.
     """
-    columns = image.shape[1]
-    knots = np.concatenate([[0.0, columns - 1.0], rng.uniform(0.0, columns - 1.0, int(rng.integers(0, 4)))])
-    gains = np.interp(np.arange(columns), np.sort(knots), rng.uniform(-gain, gain, len(knots)))
+    bins = image.shape[1]
+    knots = np.concatenate([[0.0, bins - 1.0], rng.uniform(0.0, bins - 1.0, int(rng.integers(0, 4)))])
+    gains = np.interp(np.arange(bins), np.sort(knots), rng.uniform(-gain_db, gain_db, len(knots)))
     if rng.random() < band_limit:
         kind = rng.random()
-        if kind < _LOW_PASSED:
-            gains[int(columns * rng.uniform(*_HIGHEST)) :] -= rng.uniform(*_LOSS)
-        if kind > 1 - _HIGH_PASSED:
-            gains[: int(columns * rng.uniform(*_LOWEST))] -= rng.uniform(*_LOSS)
+        if kind < _LOSES_HIGH:
+            gains[int(bins * rng.uniform(*_HIGH_EDGE)) :] -= rng.uniform(*_LOSS_DB)
+        if kind > 1 - _LOSES_LOW:
+            gains[: int(bins * rng.uniform(*_LOW_EDGE))] -= rng.uniform(*_LOSS_DB)
     offset = np.float32(log_offset)
     if log_offset:
         np.exp(image, out=image)
@@ -182,17 +185,16 @@ def colour_spectrogram(
     image *= (10 ** (gains / 20)).astype(np.float32).reshape(-1, *[1] * (image.ndim - 2))
     if rng.random() < suppression:
         around = _mean_around(image)
-        faint = around < around.max() * decibels(-rng.uniform(*_SUPPRESSED_BELOW))
-        image[faint] *= decibels(-rng.uniform(*_SUPPRESSED_BY))
+        faint = around < around.max() * decibels(-rng.uniform(*_SUPPRESSED_BELOW_DB))
+        image[faint] *= decibels(-rng.uniform(*_SUPPRESSED_BY_DB))
     if log_offset:
         image += offset
         np.log(image, out=image)
 
 
 def _mean_around(image: Float32Array) -> Float32Array:
-    """The means of three rows by three columns of ``(rows, columns, ...)``, the edges repeated beyond."""
-    padding = [(1, 1), (1, 1), *[(0, 0)] * (image.ndim - 2)]
-    padded = np.pad(image, padding, mode="edge")
-    rows = padded[:-2] + padded[1:-1] + padded[2:]
-    mean: Float32Array = (rows[:, :-2] + rows[:, 1:-1] + rows[:, 2:]) * np.float32(1 / 9)
+    """Return the means over three frames by three bins, with the edges repeated beyond."""
+    padded = np.pad(image, [(1, 1), (1, 1), *[(0, 0)] * (image.ndim - 2)], mode="edge")
+    frames = padded[:-2] + padded[1:-1] + padded[2:]
+    mean: Float32Array = (frames[:, :-2] + frames[:, 1:-1] + frames[:, 2:]) * np.float32(1 / 9)
     return mean

@@ -1,54 +1,102 @@
-"""Mixed windows as the images of a batch: drawn, perhaps again, and coloured and masked anew each time."""
+"""Batches of images from mixed windows: some used again, each augmented anew."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from typing import TypeVar
+import dataclasses
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 import numpy.typing as npt
+import scipy.fft
 
 from kws.features.front_end import FrontEnd
-from kws.training.augment import colour_spectrogram, mask_spectrogram
-from kws.training.mixing import Example, Source
+from kws.training.augment import filter_spectrogram, mask_spectrogram
+from kws.training.material import Example
 from kws.training.recipe import Mix
-from kws.training.spectra import TrainingFrontEnd
 from kws.types import Float32Array
 
-_POOL = 8  # batches that mixed windows are drawn from again
-_Item = TypeVar("_Item")
+_POOL = 8  # batches whose windows are drawn from again
 
 
-def echoed(
-    draw: Callable[[], _Item], rng: np.random.Generator, *, size: int, reuse: float = 1.0
-) -> Iterator[list[_Item]]:
-    """Batches of what ``draw`` gives, without end.
+class TrainingFrontEnd(FrontEnd):
+    """The same front-end but for the last bits: SciPy transforms a window's frames together, five times as fast."""
 
-    Mixing a window costs as much as learning from it. With ``reuse`` above 1 only that part of a batch is new and the
-    rest is drawn from the last few batches' windows (data echoing, arXiv:1907.05550).
+    @classmethod
+    def like(cls, front_end: FrontEnd) -> TrainingFrontEnd:
+        return cls(**dataclasses.asdict(front_end))
+
+    def transform(self, frames: Float32Array) -> npt.NDArray[np.complexfloating[Any, Any]]:
+        spectra: npt.NDArray[np.complexfloating[Any, Any]] = scipy.fft.rfft(frames, self.fft_length)
+        return spectra
+
+
+class WindowSource(Protocol):
+    """Draws windows to learn from; :class:`kws.training.mixing.Mixer` is one."""
+
+    def draw(self) -> Example: ...
+
+
+class Batch(NamedTuple):
+    """Windows as a network learns from them.
+
+    Attributes:
+        plain: images ``(size, *shape)`` as the front-end makes them.
+        augmented: the same, augmented.
+        targets: the posteriors to learn, ``(size, outputs)``.
+        origins: int64 ``(size,)``, for :meth:`kws.training.mixing.Mixer.report`.
     """
-    pool: list[_Item] = []
-    new = max(1, round(size / reuse))
+
+    plain: Float32Array
+    augmented: Float32Array
+    targets: Float32Array
+    origins: npt.NDArray[np.int64]
+
+
+def batches(
+    source: WindowSource,
+    front_end: FrontEnd,
+    target: Callable[[Example], Float32Array],
+    mix: Mix,
+    *,
+    size: int,
+    seed: int | Sequence[int],
+) -> Iterator[Batch]:
+    """Yield batches without end.
+
+    Mixing a window costs as much as learning from it. With ``mix.reuse`` above 1 only that part of a batch is new; the
+    rest is drawn from the windows of the last few batches (data echoing, arXiv:1907.05550).
+    """
+    front_end = TrainingFrontEnd.like(front_end)
+    rng = np.random.default_rng(seed)
+    pool: list[tuple[Float32Array, Float32Array, int]] = []
+    new = max(1, round(size / mix.reuse))
     while True:
-        fresh = [draw() for _ in range(size if len(pool) < size else new)]
+        drawn = [source.draw() for _ in range(size if len(pool) < size else new)]
+        fresh = [(front_end(one.window), target(one), one.origin) for one in drawn]
         again = rng.choice(len(pool), size - len(fresh), replace=False) if len(fresh) < size else ()
-        yield fresh + [pool[i] for i in again]
-        if reuse > 1:
+        images, targets, origins = zip(*fresh, *(pool[i] for i in again), strict=True)
+        plain = np.stack(images)
+        augmented = plain.copy()
+        for image in augmented:
+            augment(rng, image, front_end, mix)
+        yield Batch(plain, augmented, np.stack(targets), np.array(origins))
+        if mix.reuse > 1:
             pool += fresh
-            # A random one makes way for each, so that all are drawn equally often in the mean.
+            # A random window makes way for each new one, so that all are used equally often on average.
             for i in rng.integers(len(pool), size=max(0, len(pool) - _POOL * size)):
                 pool[i % len(pool)] = pool[-1]
                 pool.pop()
 
 
-def disguise(rng: np.random.Generator, image: Float32Array, front_end: FrontEnd, mix: Mix) -> None:
-    """Colour and mask an image ``(rows, columns, channels)`` of a front-end; it is overwritten."""
-    if mix.colour or mix.band_limit or mix.suppression:
-        colour_spectrogram(
+def augment(rng: np.random.Generator, image: Float32Array, front_end: FrontEnd, mix: Mix) -> None:
+    """Filter and mask an image ``(frames, bins, channels)`` of a front-end in place."""
+    if mix.filter_gain_db or mix.band_limit or mix.suppression:
+        filter_spectrogram(
             rng,
             image,
             log_offset=front_end.log_offset,
-            gain=mix.colour,
+            gain_db=mix.filter_gain_db,
             band_limit=mix.band_limit,
             suppression=mix.suppression,
         )
@@ -60,21 +108,3 @@ def disguise(rng: np.random.Generator, image: Float32Array, front_end: FrontEnd,
         frequency_masks=mix.frequency_masks,
         frequency_mask=mix.frequency_mask,
     )
-
-
-def batches(
-    source: Source, front_end: FrontEnd, target: Callable[[Example], Float32Array], mix: Mix, *, size: int, seed: int
-) -> Iterator[tuple[Float32Array, Float32Array, npt.NDArray[np.int64]]]:
-    """Images ``(size, *shape)``, targets ``(size, labels)`` and origins ``(size,)`` without end."""
-    front_end = TrainingFrontEnd.like(front_end)
-    rng = np.random.default_rng(seed)
-
-    def draw() -> tuple[Float32Array, Float32Array, int]:
-        example = source.draw()
-        return front_end(example.window), target(example), example.origin
-
-    for batch in echoed(draw, rng, size=size, reuse=mix.reuse):
-        images = np.stack([image for image, _, _ in batch])
-        for image in images:
-            disguise(rng, image, front_end, mix)
-        yield images, np.stack([target for _, target, _ in batch]), np.array([origin for _, _, origin in batch])

@@ -1,6 +1,6 @@
 """The model card: what a model hears, how it was made, under which licence, and what was measured.
 
-A card has one section that other commands fill: what stands between the two marks is kept when it is written anew.
+The section between the two marks is filled by other tools and kept when the card is rewritten.
 """
 
 from __future__ import annotations
@@ -17,13 +17,7 @@ _NOTHING_YET = "Nothing has been measured yet."
 
 
 def write_card(folder: Path, description: Description, *, parameters: int) -> None:
-    """Write a model folder's card.
-
-    Args:
-        folder: of the model; its networks are there already.
-        description: its ``model.json``.
-        parameters: of the network.
-    """
+    """Write the card of a model folder that holds its networks already; ``parameters`` is their number of weights."""
     path = folder / CARD_FILE
     measured = measured_section(path.read_text(encoding="utf-8")) if path.exists() else _NOTHING_YET
     front_end, training = description.front_end, description.training
@@ -34,9 +28,8 @@ def write_card(folder: Path, description: Description, *, parameters: int) -> No
     scale = "natural logarithm" if front_end.log_offset else "magnitude"
     network = training["network"]
     origin = f"begun with the weights of `{training['start']}`; " if training.get("start") else ""
-    peers = len(training.get("teaching", {}).get("peers", ()))
-    if peers:
-        origin += f"learned beside {peers} other network{'s' * (peers > 1)}, each teaching all; "
+    if others := len(training["teaching"]["ensemble"]):
+        origin += f"learned in an ensemble with {others} other network{'s' * (others > 1)}; "
     path.write_text(
         f"""# {description.name} {description.version}
 
@@ -65,10 +58,10 @@ pooling, dropout, dense softmax over {len(description.labels)} labels; {paramete
 
 The model knows the words above in English as its training speakers said them, most of them adults with American or
 British accents, close to a microphone. Other accents, children, far rooms and loud music lower its accuracy by more
-than the figures show. It decides from one second of sound and no sentence: a keyword that is said in conversation is a
-keyword. Do not let it operate anything that can hurt.
+than the figures show. It decides from one second of sound, not from sentences: a keyword in conversation counts as a
+keyword. Do not let it operate anything dangerous.
 
-Sound is processed in memory and forgotten; the model identifies nobody and was not trained to.
+Sound is processed in memory and not kept. The model cannot identify speakers and was not trained to.
 
 ## Licence
 
@@ -81,7 +74,7 @@ Sound is processed in memory and forgotten; the model identifies nobody and was 
 
 
 def put_measured_section(folder: Path, text: str) -> None:
-    """Replace what stands between the marks of a model folder's card."""
+    """Replace the section between the marks of a model folder's card."""
     path = folder / CARD_FILE
     before, _, rest = path.read_text(encoding="utf-8").partition(BEGIN)
     _, _, after = rest.partition(END)
@@ -89,7 +82,7 @@ def put_measured_section(folder: Path, text: str) -> None:
 
 
 def measured_section(card: str) -> str:
-    """What stands between the marks of a card; a line that says so where there is nothing."""
+    """Return the section between the marks of a card, or a line that says that it is missing."""
     _, begin, rest = card.partition(BEGIN)
     section, end, _ = rest.partition(END)
     return section.strip() if begin and end else _NOTHING_YET

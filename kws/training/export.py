@@ -1,4 +1,4 @@
-"""From a training run to a model folder: TFLite networks, ``model.json`` and nothing that is not in them."""
+"""Export: from a training run to a model folder with TFLite networks, ``model.json`` and a card."""
 
 from __future__ import annotations
 
@@ -15,41 +15,39 @@ from kws.errors import UsageError
 from kws.features.front_end import FrontEnd
 from kws.inference.model import DEFAULT_NETWORK, FLOAT32_NETWORK, MODEL_FILE, Description
 from kws.training.card import write_card
-from kws.training.libraries import tf
-from kws.training.network import add_other_words, equalise_priors
 from kws.training.recipe import Recipe
-from kws.training.runs import EXAMPLES_FILE, RECIPE_FILE
-from kws.training.train import Trainer
+from kws.training.runs import EXAMPLES_FILE, Run
+from kws.training.tensorflow import tf
+from kws.training.tensorflow.network import add_other_words, build_network, equalise_priors, set_weights
 from kws.types import Float32Array
 
-#: How numbers are stored -> file in the model folder; the first is the one that a model folder stands for.
+#: Number format -> file in the model folder; a model folder without a file name stands for the first.
 NETWORKS = {"int8": DEFAULT_NETWORK, "float32": FLOAT32_NETWORK, "dynamic-range": "model-dynamic.tflite"}
 
-_SHORTEST_HOP = 0.05
+_SHORTEST_HOP_SECONDS = 0.05
 
 
-def load_run(run: Path) -> Trainer:
-    """A run as its last checkpoint left it.
+def load_network(run: Run) -> tuple[Any, int]:
+    """Return the averaged network of a run's checkpoint as a Keras model, and the windows that it has learned from.
 
     Raises:
         UsageError: there is no run, or it has no checkpoint yet.
     """
-    path = run / RECIPE_FILE
-    if not path.exists():
-        raise UsageError(f"{run}: no training run here ({RECIPE_FILE} is missing)")
-    trainer = Trainer(msgspec.json.decode(path.read_bytes(), type=Recipe), run)
-    if not (trainer.restore() or trainer.adopt()):
-        raise UsageError(f"{run}: no checkpoint yet; let kws train go on")
-    return trainer
+    recipe, checkpoint = run.recipe(), run.checkpoint()
+    if checkpoint is None:
+        raise UsageError(f"{run.folder}: no checkpoint yet; let kws train go on")
+    model = build_network(recipe.network, recipe.resolved_front_end.shape, recipe.outputs)
+    set_weights(model, checkpoint.weights)
+    return model, checkpoint.clips
 
 
 def convert(model: Any, kind: str, examples: Float32Array | None = None) -> bytes:
-    """A Keras model as TFLite.
+    """Convert a Keras model to TFLite.
 
     Args:
         model: from images ``(batch, *shape)`` to posteriors.
         kind: ``float32``, ``dynamic-range`` (weights int8) or ``int8`` (weights, activations, input and output).
-        examples: float32 ``(n, *shape)``, images as the network will meet them; int8 takes its ranges from these.
+        examples: float32 ``(n, *shape)``, images as the network will meet them, which int8 takes its ranges from.
     """
     shape = model.input_shape[1:]
     fixed = tf.function(lambda x: model(x, training=False)).get_concrete_function(
@@ -73,8 +71,8 @@ def convert(model: Any, kind: str, examples: Float32Array | None = None) -> byte
 
 
 def export(
-    run: Path,
     folder: Path,
+    model_folder: Path,
     *,
     recipe: Recipe | None = None,
     version: str | None = None,
@@ -83,9 +81,9 @@ def export(
     """Write a model folder; its networks, ``model.json`` and card are replaced.
 
     Args:
-        run: a folder of :func:`kws.training.train.train`; the averaged weights of its last checkpoint ship.
-        folder: is made where it is missing.
-        recipe: says anew what training does not hear of (version, decision, licence ...); None for the run's own.
+        folder: of :func:`kws.training.train.train`.
+        model_folder: created if it is missing.
+        recipe: the run's recipe with another version, decision, licence and so on; None for the run's own.
         version: of the model; None for the recipe's.
         kinds: keys of :data:`NETWORKS`, int8 among them.
 
@@ -95,50 +93,48 @@ def export(
     if unknown := set(kinds) - set(NETWORKS):
         raise UsageError(f"no network {min(unknown)!r}; there are {', '.join(NETWORKS)}")
     if "int8" not in kinds:
-        raise UsageError("int8 is what a model folder stands for; it cannot be left out")
-    trainer = load_run(run)
-    if recipe is not None and not recipe.trains_like(trainer.recipe):
-        raise UsageError(f"{run} was trained with another recipe")
-    recipe = recipe or trainer.recipe
+        raise UsageError("int8 is the network that a model folder stands for; it cannot be left out")
+    run = Run(folder)
+    trained = run.recipe()
+    model, clips = load_network(run)
+    if recipe is not None and not recipe.continues(trained):
+        raise UsageError(f"{folder} was trained with another recipe")
+    recipe = recipe or trained
+    front_end = recipe.resolved_front_end
+    parameters = model.count_params()
     if recipe.equal_priors:
-        equalise_priors(trainer.averaged, recipe.mix.priors(len(recipe.keywords)))
-    network = add_other_words(trainer.averaged, len(trainer.labels))
-    examples = np.load(run / EXAMPLES_FILE)
-    folder.mkdir(parents=True, exist_ok=True)
+        equalise_priors(model, recipe.mix.priors(len(recipe.keywords)))
+    model = add_other_words(model, len(recipe.labels))
+    examples = np.load(folder / EXAMPLES_FILE)
+    model_folder.mkdir(parents=True, exist_ok=True)
     digests = {}
     for kind in kinds:
-        file, converted = NETWORKS[kind], convert(network, kind, examples)
-        (folder / file).write_bytes(converted)
-        digests[file] = hashlib.sha256(converted).hexdigest()
+        file, network = NETWORKS[kind], convert(model, kind, examples)
+        (model_folder / file).write_bytes(network)
+        digests[file] = hashlib.sha256(network).hexdigest()
+    kept = ("network", "start", "other_words", "mix", "teaching", "optimiser", "held_out_noise", "equal_priors")
     description = Description(
         format=1,
         name=recipe.name,
         version=version or recipe.version,
-        labels=trainer.labels,
-        front_end=trainer.front_end,
+        labels=recipe.labels,
+        front_end=front_end,
         sha256=digests,
-        decision=_with_hop(recipe.decision, trainer.front_end),
+        decision=_with_hop(recipe.decision, front_end),
         licence=recipe.licence,
         attribution=recipe.attribution,
         training={
-            "network": msgspec.to_builtins(recipe.network),
-            "start": recipe.start,
-            "other_words": recipe.other_words,
-            "mix": msgspec.to_builtins(recipe.mix),
-            "teaching": msgspec.to_builtins(recipe.teaching),
-            "optimiser": msgspec.to_builtins(recipe.optimiser),
-            "held_out_noise": recipe.held_out_noise,
-            "clips": int(trainer.clips),
-            "equal_priors": recipe.equal_priors,
+            **{name: msgspec.to_builtins(getattr(recipe, name)) for name in kept},
+            "clips": clips,
             "kws": __version__,
         },
     )
-    (folder / MODEL_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(description), indent=2) + b"\n")
-    write_card(folder, description, parameters=trainer.averaged.count_params())
+    (model_folder / MODEL_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(description), indent=2) + b"\n")
+    write_card(model_folder, description, parameters=parameters)
 
 
 def _with_hop(decision: dict[str, Any], front_end: FrontEnd) -> dict[str, Any]:
-    """Decision settings with a hop that the front-end can do: the least multiple of its step from 50 ms on."""
-    hop = -(-_SHORTEST_HOP * front_end.sample_rate // front_end.frame_step) * front_end.frame_step
+    """Return decision settings with a hop that suits the front-end: the least multiple of its step from 50 ms on."""
+    hop = -(-_SHORTEST_HOP_SECONDS * front_end.sample_rate // front_end.frame_step) * front_end.frame_step
     tables = {"hop": hop / front_end.sample_rate, **decision.get("decision", {})}
     return {**decision, "decision": tables}

@@ -1,4 +1,4 @@
-"""Hard negatives: what the network takes for keywords it hears again, in other noise, until it no longer does."""
+"""Hard negatives: what the network mistakes for keywords is drawn more often until it no longer is."""
 
 from __future__ import annotations
 
@@ -9,20 +9,17 @@ import numpy.typing as npt
 
 from kws.types import Float32Array
 
-#: Keyword posteriors below this are what label smoothing leaves; nothing is wrong with them.
+#: Keyword posteriors below this come from label smoothing, not from a mistake.
 _HARMLESS = 0.1
-
-#: Draws between two sums over all scores.
 _DRAWS_PER_SUM = 256
 
 
 class HardExamples:
-    """How far each of ``size`` examples is taken for a keyword, and draws in proportion to that.
-
-    A score is the mean of the last few answers, so that an example which has been learnt is left alone.
+    """Scores of ``size`` examples, and draws in proportion to them.
 
     Attributes:
-        scores: float32 ``(size,)`` in [0, 1]; 0 for what has never been heard.
+        scores: float32 ``(size,)`` in [0, 1]: a mean over the latest reports of how far each is taken for a keyword,
+            so that an example that has been learned is left alone; 0 for what was never heard.
     """
 
     def __init__(self, size: int) -> None:
@@ -31,12 +28,12 @@ class HardExamples:
         self._draws = 0
 
     def report(self, examples: npt.NDArray[np.int64] | Sequence[int], keyword: Float32Array) -> None:
-        """What the network said of examples ``(n,)``: the posterior of all keywords together, ``(n,)``."""
+        """Score examples ``(n,)`` by the sum of all keywords' posteriors ``(n,)``."""
         wrong = np.maximum(0.0, np.asarray(keyword, np.float32) - _HARMLESS)
         self.scores[examples] = 0.5 * (self.scores[examples] + wrong)
 
     def draw(self, rng: np.random.Generator) -> int | None:
-        """An example, in proportion to the scores; None where nothing is hard."""
+        """Return an example, or None if nothing is hard."""
         if self._draws % _DRAWS_PER_SUM == 0:
             self._sums = np.cumsum(self.scores, dtype=np.float64)
         self._draws += 1

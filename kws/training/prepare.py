@@ -1,4 +1,4 @@
-"""From folders to what training and validation need: words with labels, speech without keywords, noise."""
+"""From folders to material: words with labels, speech without keywords, noise, and what is held out."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from kws.corpus.transcripts import transcripts
 from kws.corpus.word_extent import clip_window
 from kws.errors import UsageError
 from kws.evaluation.clips import silences
-from kws.training.mixing import SILENCE_LABEL, UNKNOWN_LABEL, Material
-from kws.training.recipe import Recipe
-from kws.types import SILENCE, UNKNOWN, Float32Array
+from kws.training.material import Material
+from kws.training.recipe import FIRST_KEYWORD, SILENCE_LABEL, UNKNOWN_LABEL, Recipe
+from kws.types import Float32Array
 
 VALIDATION_PERCENT = 10.0
 _SILENCE_SHARE = 0.1
@@ -25,13 +25,13 @@ _SILENCE_SHARE = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Folders:
-    """Where the recordings are.
+    """The folders with recordings.
 
     Attributes:
         words: folders of words, split by speaker.
-        more: folders of words that are all for training (synthetic voices).
+        more: folders of words that are all for training, such as synthetic voices.
         speech: folders of running speech.
-        noise: folders of noise; the ``_background_noise_`` of a folder of words counts as well.
+        noise: folders of noise; ``_background_noise_`` in a folder of words is used as well.
         cache: keeps decoded sound between runs.
     """
 
@@ -50,11 +50,6 @@ class Validation:
     labels: npt.NDArray[np.int64]
 
 
-def labels_of(recipe: Recipe) -> tuple[str, ...]:
-    """All labels of the network in their order: silence, unknown, the keywords."""
-    return (SILENCE, UNKNOWN, *recipe.keywords)
-
-
 def prepare(recipe: Recipe, folders: Folders) -> tuple[Material, Validation]:
     """Read everything.
 
@@ -63,18 +58,17 @@ def prepare(recipe: Recipe, folders: Folders) -> tuple[Material, Validation]:
         AudioError: a file cannot be decoded.
     """
     split = split_words(folders.words, percent=VALIDATION_PERCENT)
-    more = split_words(folders.more, percent=0.0).train
-    for word, paths in more.items():
+    for word, paths in split_words(folders.more, percent=0.0).train.items():
         split.train.setdefault(word, []).extend(paths)
     for keyword in recipe.keywords:
         if not split.train.get(keyword):
             raise UsageError(
                 f"no recording of {keyword!r} to learn from: the folder of words needs a folder {keyword}/"
             )
-    train_noise, held_out_noise = _noise_files(recipe, folders)
     for word in recipe.other_words:
         if not split.train.get(word):
             raise UsageError(f"other_words: no recording of {word!r} to learn from")
+    noise, held_out_noise = _noise_files(recipe, folders)
     words, labels = _labelled((*recipe.keywords, *recipe.other_words), split.train, "words", folders.cache)
     speech, sure = _speech_without(recipe, folders.speech)
     material = Material(
@@ -82,13 +76,13 @@ def prepare(recipe: Recipe, folders: Folders) -> tuple[Material, Validation]:
         labels=labels,
         speech=load(speech, what="speech", cache=folders.cache),
         sure=sure,
-        noise=load(train_noise, what="noise", cache=folders.cache),
+        noise=load(noise, what="noise", cache=folders.cache),
     )
     return material, _validation(recipe, split, held_out_noise, folders.cache)
 
 
 def summary(material: Material, validation: Validation) -> str:
-    """How much there is of everything, in a line."""
+    """Return one line that says how much there is of everything."""
     return (
         f"{len(material.words)} words, {material.speech.seconds / 3600:.1f} h of speech, "
         f"{material.noise.seconds / 60:.0f} min of noise; {len(validation.labels)} windows held out"
@@ -98,15 +92,15 @@ def summary(material: Material, validation: Validation) -> str:
 def _labelled(
     told_apart: Sequence[str], words: dict[str, list[Path]], what: str, cache: Path | None
 ) -> tuple[Recordings, npt.NDArray[np.int64]]:
-    """The clips and their labels, numbered in the order of the words that are told apart from the first keyword on."""
-    label_of = {word: UNKNOWN_LABEL + 1 + i for i, word in enumerate(told_apart)}
+    """Load clips; those of the words that are told apart are labelled in their order, from the first keyword on."""
+    label_of = {word: FIRST_KEYWORD + i for i, word in enumerate(told_apart)}
     files = [(path, label_of.get(word, UNKNOWN_LABEL)) for word, paths in sorted(words.items()) for path in paths]
     recordings = load([path for path, _ in files], what=what, cache=cache)
     return recordings, np.array([label for _, label in files], np.int64)
 
 
 def _speech_without(recipe: Recipe, folders: Sequence[Path]) -> tuple[list[Path], npt.NDArray[np.bool_]]:
-    """The utterances in which no keyword is said, as far as transcripts tell; and of which they do tell."""
+    """Return utterances without a keyword as far as transcripts show, and which of them have a transcript."""
     keywords = frozenset(recipe.keywords)
     files, sure = [], []
     for folder in folders:
@@ -119,7 +113,7 @@ def _speech_without(recipe: Recipe, folders: Sequence[Path]) -> tuple[list[Path]
 
 
 def _noise_files(recipe: Recipe, folders: Folders) -> tuple[list[Path], list[Path]]:
-    """Noise to learn from, and noise that is kept for evaluation."""
+    """Return noise to learn from, and noise that is kept for evaluation."""
     sources = [*folders.noise, *(p for words in folders.words if (p := words / "_background_noise_").is_dir())]
     train: list[Path] = []
     held_out: list[Path] = []
@@ -134,7 +128,7 @@ def _validation(recipe: Recipe, split: Split, noise: Sequence[Path], cache: Path
     window = recipe.resolved_front_end.window
     words, labels = _labelled(recipe.keywords, split.validation, "validation words", cache)
     windows = [clip_window(words[i], window) for i in range(len(words))]
-    # A tenth as many seconds of silence as there are words, as in the data set's own recipe.
+    # A tenth as many seconds of silence as there are words, as in the recipe of Speech Commands.
     count = round(_SILENCE_SHARE * len(words)) if noise else 0
     silent = [sound for _, sound in silences(noise, count, window=window)]
     return Validation(

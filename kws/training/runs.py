@@ -1,126 +1,122 @@
-"""A training run's folder: whose it is, its weights, and how it went."""
+"""The folder of a training run: its recipe, its examples, one checkpoint and a history."""
 
 from __future__ import annotations
 
 import json
-import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 
 import msgspec
 import numpy as np
-from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+import numpy.typing as npt
 
 from kws.errors import UsageError
 from kws.features.front_end import FrontEnd
-from kws.training.mixing import Mixer
-from kws.training.recipe import Recipe
+from kws.training.batches import WindowSource
+from kws.training.recipe import Recipe, read_recipe
 from kws.types import Float32Array
 
 RECIPE_FILE = "recipe.json"
-HISTORY_FILE = "history.jsonl"
 EXAMPLES_FILE = "examples.npy"
-WEIGHTS_FILE = "weights.npz"
-_CLIPS = "clips"
-_CLIPS_PER_CHECK = 25_600
+CHECKPOINT_FILE = "checkpoint.npz"
+HISTORY_FILE = "history.jsonl"
 _EXAMPLES = 1_000
 
-
-def claim(run: Path, recipe: Recipe) -> None:
-    """Make the folder this recipe's.
-
-    Raises:
-        UsageError: it is another's.
-    """
-    run.mkdir(parents=True, exist_ok=True)
-    stored = run / RECIPE_FILE
-    if stored.exists():
-        before = msgspec.json.decode(stored.read_bytes(), type=Recipe)
-        if not recipe.trains_like(before):
-            raise UsageError(f"{run} holds a run of another recipe: choose another folder with --run, or remove it")
-    stored.write_bytes(msgspec.json.format(msgspec.json.encode(recipe)))
+#: The weights of each layer by its name, in the order and with the axes that Keras gives them.
+Weights = Mapping[str, Sequence[Float32Array]]
 
 
-def examples_of(run: Path, front_end: FrontEnd, mixer: Mixer) -> Float32Array:
-    """Images as the network meets them: for its normalisation, and for the integer ranges of an export."""
-    path = run / EXAMPLES_FILE
-    if not path.exists():
-        np.save(path, np.stack([front_end(mixer.draw().window) for _ in range(_EXAMPLES)]))
-    images: Float32Array = np.load(path)
-    return images
+@dataclass(frozen=True, slots=True, eq=False)
+class Checkpoint:
+    """A network in training.
 
-
-def write_weights(run: Path, weights: Mapping[str, Sequence[Float32Array]], clips: int) -> None:
-    """Keep the weights of each layer by its name, and after how many clips they were so, in place of earlier ones."""
-    unfinished = run / f"{WEIGHTS_FILE}.part"
-    arrays: dict[str, Any] = {_CLIPS: np.array(clips)}
-    arrays |= {f"{name}/{i}": value for name, values in weights.items() for i, value in enumerate(values)}
-    with unfinished.open("wb") as file:
-        np.savez(file, **arrays)
-    unfinished.replace(run / WEIGHTS_FILE)
-
-
-def read_weights(run: Path) -> tuple[dict[str, list[Float32Array]], int]:
-    """The reverse of :func:`write_weights`."""
-    weights: dict[str, list[Float32Array]] = {}
-    with np.load(run / WEIGHTS_FILE) as arrays:
-        for key in arrays.files:
-            if key != _CLIPS:
-                weights.setdefault(key.rsplit("/", 1)[0], []).append(arrays[key])
-        return weights, int(arrays[_CLIPS])
-
-
-class Journal:
-    """Tells how training goes: a progress bar, and now and then a line, on the console and in ``history.jsonl``.
-
-    Args:
-        run: the folder.
-        total: clips to be heard in all.
-        clips: that have been heard before.
-        batch: clips of a step.
-        seconds: that lie between two checks, or more.
-        console: for the bar and the lines.
+    Attributes:
+        library: that trains it.
+        clips: windows that it has learned from.
+        weights: of the averaged network, for the export.
+        state: everything that the library needs to go on.
     """
 
-    def __init__(
-        self, run: Path, *, total: int, clips: int, batch: int, console: Console, seconds: float = 0.0
-    ) -> None:
-        self._file = run / HISTORY_FILE
-        self._total = total
-        self._batch = batch
-        self._pause = seconds
-        bar = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-        self._progress = Progress(*bar, TimeRemainingColumn(elapsed_when_finished=True), console=console)
-        self._task = self._progress.add_task("Training", total=total, completed=clips)
-        self._clips = clips
-        self._since = time.monotonic()
+    library: str
+    clips: int
+    weights: Weights
+    state: Sequence[npt.NDArray[Any]] = ()
 
-    def __enter__(self) -> Self:
-        self._progress.start()
-        return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._progress.stop()
+class Run:
+    """A folder of ``kws train``, which may not exist yet."""
 
-    def heard(self, clips: int) -> bool:
-        """Hear of so many clips in all; whether it is time to save, and to check."""
-        self._progress.update(self._task, completed=min(clips, self._total))
-        if clips >= self._total:
-            return True
-        return clips % _CLIPS_PER_CHECK < self._batch and time.monotonic() - self._since >= self._pause
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
 
-    def check(self, clips: int, loss: float, accuracy: float | None) -> None:
-        """Write down the mean loss since the last check, and the share of the held-out windows that are right."""
-        speed = (clips - self._clips) / (time.monotonic() - self._since)
-        entry = {"clips": clips, "loss": round(loss, 4), "accuracy": accuracy, "clips_per_second": round(speed, 1)}
-        with self._file.open("a", encoding="utf-8") as file:
+    def claim(self, recipe: Recipe, library: str) -> None:
+        """Make the folder this recipe's.
+
+        Raises:
+            UsageError: it holds a run of another recipe or library.
+        """
+        advice = "choose another folder with --run, or remove it"
+        path = self.folder / RECIPE_FILE
+        if (other := self._library()) not in (None, library):
+            raise UsageError(f"{self.folder} holds a run of {other}, which {library} cannot continue: {advice}")
+        if path.exists() and not recipe.continues(read_recipe(path)):
+            raise UsageError(f"{self.folder} holds a run of another recipe: {advice}")
+        self.folder.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(msgspec.json.format(msgspec.json.encode(recipe)))
+
+    def recipe(self) -> Recipe:
+        """Return the recipe of the run.
+
+        Raises:
+            UsageError: there is no run, or its recipe cannot be read.
+        """
+        path = self.folder / RECIPE_FILE
+        if not path.exists():
+            raise UsageError(f"{self.folder}: no training run here ({RECIPE_FILE} is missing)")
+        return read_recipe(path)
+
+    def examples(self, front_end: FrontEnd, make_source: Callable[[], WindowSource]) -> Float32Array:
+        """Return images as the network meets them, for its normalisation and the integer ranges of an export."""
+        path = self.folder / EXAMPLES_FILE
+        if not path.exists():
+            source = make_source()
+            np.save(path, np.stack([front_end(source.draw().window) for _ in range(_EXAMPLES)]))
+        images: Float32Array = np.load(path)
+        return images
+
+    def save(self, checkpoint: Checkpoint) -> None:
+        """Replace the checkpoint; a reader always finds a whole one."""
+        arrays = {"library": np.array(checkpoint.library), "clips": np.array(checkpoint.clips)}
+        for name, values in checkpoint.weights.items():
+            arrays |= {f"weights/{name}/{i}": value for i, value in enumerate(values)}
+        arrays |= {f"state/{i}": value for i, value in enumerate(checkpoint.state)}
+        unfinished = self.folder / f"{CHECKPOINT_FILE}.part"
+        with unfinished.open("wb") as file:
+            np.savez(file, **arrays)  # type: ignore[arg-type]  # NumPy's stub takes the names for its option
+        unfinished.replace(self.folder / CHECKPOINT_FILE)
+
+    def checkpoint(self) -> Checkpoint | None:
+        """Return the checkpoint, or None if there is none yet."""
+        if (library := self._library()) is None:
+            return None
+        weights: dict[str, list[Float32Array]] = {}
+        with np.load(self.folder / CHECKPOINT_FILE) as arrays:
+            for key in arrays.files:
+                if key.startswith("weights/"):
+                    weights.setdefault(key.removeprefix("weights/").rsplit("/", 1)[0], []).append(arrays[key])
+            state = [arrays[key] for key in arrays.files if key.startswith("state/")]
+            return Checkpoint(library, int(arrays["clips"]), weights, state)
+
+    def log(self, entry: Mapping[str, object]) -> None:
+        """Add a line to the history."""
+        with (self.folder / HISTORY_FILE).open("a", encoding="utf-8") as file:
             file.write(json.dumps(entry) + "\n")
-        held_out = "" if accuracy is None else f"  held out {accuracy:.2%}"
-        self._progress.console.print(f"{clips:>9} clips  loss {loss:.3f}{held_out}  {speed:.0f} clips/s")
-        self._clips = clips
-        self._since = time.monotonic()
+
+    def _library(self) -> str | None:
+        path = self.folder / CHECKPOINT_FILE
+        if not path.exists():
+            return None
+        with np.load(path) as arrays:
+            return str(arrays["library"])

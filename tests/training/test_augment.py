@@ -9,9 +9,9 @@ from kws.training.augment import (
     Room,
     beeps,
     change_speed,
-    colour_spectrogram,
     coloured_noise,
     decibels,
+    filter_spectrogram,
     mask_spectrogram,
     rms,
     room_response,
@@ -107,7 +107,7 @@ def test_colours_are_gains_of_magnitudes_that_grow_in_lines_over_frequency() -> 
     straight = 0
     for seed in range(60):
         image = np.log(magnitudes + np.float32(0.001))
-        colour_spectrogram(np.random.default_rng(seed), image, log_offset=0.001, gain=8.0, band_limit=0.0)
+        filter_spectrogram(np.random.default_rng(seed), image, log_offset=0.001, gain_db=8.0, band_limit=0.0)
         gains = 20 * np.log10((np.exp(image) - 0.001) / magnitudes)
         loud = magnitudes.max(axis=(0, 2)).argmax()
         # The same gain at all times: a microphone does not change.
@@ -126,9 +126,9 @@ def test_colours_are_gains_of_magnitudes_that_grow_in_lines_over_frequency() -> 
 def test_colours_of_magnitudes_without_logarithm_are_the_same() -> None:
     magnitudes = np.abs(np.random.default_rng(0).standard_normal((30, 40))).astype(np.float32) + 0.1
     logarithms = np.log(magnitudes + np.float32(1e-3))
-    colour_spectrogram(np.random.default_rng(7), logarithms, log_offset=1e-3, gain=6.0, band_limit=1.0)
+    filter_spectrogram(np.random.default_rng(7), logarithms, log_offset=1e-3, gain_db=6.0, band_limit=1.0)
     linear = magnitudes.copy()
-    colour_spectrogram(np.random.default_rng(7), linear, log_offset=0.0, gain=6.0, band_limit=1.0)
+    filter_spectrogram(np.random.default_rng(7), linear, log_offset=0.0, gain_db=6.0, band_limit=1.0)
     np.testing.assert_allclose(np.exp(logarithms) - 1e-3, linear, atol=1e-5)
     assert not np.allclose(linear, magnitudes)
 
@@ -137,7 +137,7 @@ def test_lines_of_limited_band_lose_one_edge_or_both_and_never_the_middle() -> N
     edges = set()
     for seed in range(200):
         image = np.ones((4, 40), np.float32)
-        colour_spectrogram(np.random.default_rng(seed), image, log_offset=0.0, gain=0.0, band_limit=1.0)
+        filter_spectrogram(np.random.default_rng(seed), image, log_offset=0.0, gain_db=0.0, band_limit=1.0)
         loss = -20 * np.log10(image)
         np.testing.assert_allclose(loss[:, 8:22], 0.0, atol=1e-4)
         lost = loss[0] > 1.0
@@ -160,8 +160,8 @@ def test_noise_suppression_takes_what_is_faint_and_leaves_what_is_loud() -> None
     lost = set()
     for seed in range(100):
         heard = image.copy()
-        colour_spectrogram(
-            np.random.default_rng(seed), heard, log_offset=1e-3, gain=0.0, band_limit=0.0, suppression=1.0
+        filter_spectrogram(
+            np.random.default_rng(seed), heard, log_offset=1e-3, gain_db=0.0, band_limit=0.0, suppression=1.0
         )
         loss = 20 * np.log10((np.exp(image) - 1e-3) / (np.exp(heard) - 1e-3))
         np.testing.assert_allclose(loss[vowel], 0.0, atol=1e-2)
@@ -174,5 +174,5 @@ def test_noise_suppression_takes_what_is_faint_and_leaves_what_is_loud() -> None
 
 def test_silence_stays_silence_in_every_colour() -> None:
     image = np.full((4, 40), np.log(np.float32(1e-3)), np.float32)
-    colour_spectrogram(np.random.default_rng(3), image, log_offset=1e-3, gain=12.0, band_limit=1.0, suppression=1.0)
+    filter_spectrogram(np.random.default_rng(3), image, log_offset=1e-3, gain_db=12.0, band_limit=1.0, suppression=1.0)
     np.testing.assert_allclose(image, np.log(1e-3), atol=1e-3)

@@ -11,8 +11,9 @@ import pytest
 
 from kws.corpus.clips import Recordings
 from kws.corpus.word_extent import levels
-from kws.training.mixing import SILENCE_LABEL, UNKNOWN_LABEL, Material, Mixer
-from kws.training.recipe import Mix
+from kws.training.material import Material
+from kws.training.mixing import Mixer
+from kws.training.recipe import SILENCE_LABEL, UNKNOWN_LABEL, Mix
 from kws.types import Float32Array
 from tests.support.tone_words import tone
 
@@ -211,3 +212,78 @@ def test_the_same_seed_draws_the_same() -> None:
         assert np.array_equal(example.window, same.window)
         assert not np.array_equal(example.window, different.window)
         assert np.abs(example.window).max() <= 1.0
+
+
+def band(window: Float32Array, hertz: float) -> float:
+    """The level of a tone in a window, in decibels."""
+    spectrum = np.abs(np.fft.rfft(window * np.hanning(len(window)))) ** 2
+    return float(10 * np.log10(spectrum[round(hertz) - 5 : round(hertz) + 6].sum() + 1e-12))
+
+
+def test_talk_lies_under_words_as_far_below_as_is_asked_for() -> None:
+    """Measured where no word is."""
+    draws = mixer(changed(talk=1.0, talk_snr=(15.0, 15.0), newest=0.0))
+    for _ in range(60):
+        example = draws.draw()
+        assert not example.taught
+        # The word takes the newest 0.4 s, at -20 dB; before it there is nothing but talk.
+        before = example.window[:8000].astype(np.float64)
+        assert 10 * np.log10(np.mean(before**2)) == pytest.approx(-35, abs=0.5)
+        assert band(example.window, {2: 1000, 3: 2000}[example.label]) > max(
+            band(example.window, 3000), band(example.window, 3500)
+        )
+
+
+@pytest.mark.parametrize("mix", [changed(plain=1.0, unknown=0.5), changed(silence=1.0, beeps=1.0)])
+def test_words_as_they_were_recorded_and_beeps_have_no_talk(mix: Mix) -> None:
+    without = mixer(mix)
+    draws = mixer(Mix(**{**{name: getattr(mix, name) for name in mix.__struct_fields__}, "talk": 1.0}))
+    for _ in range(20):
+        np.testing.assert_array_equal(draws.draw().window, without.draw().window)
+
+
+def test_a_keyword_amid_speech_of_its_own_level_is_an_unknown_word() -> None:
+    draws = mixer(changed(sentence=1.0))
+    before = 0
+    for _ in range(100):
+        example = draws.draw()
+        assert (example.label, example.taught) == (UNKNOWN_LABEL, False)
+        word = np.abs(example.window)
+        pitches = {hertz: band(example.window, hertz) for hertz in (500, 1000, 2000)}
+        assert max(pitches[1000], pitches[2000]) > pitches[500] + 30
+        voice = max(band(example.window, 3000), band(example.window, 3500))
+        assert voice > 5
+        before += bool(word[:400].max() > 0.03)
+    assert 60 < before < 95  # of 100, three in four
+
+
+def other_words() -> Material:
+    """The clip of 500 Hz is of an other word that is told apart, and there is one more that is not."""
+    plain = material()
+    words = recordings([*(plain.words[i] for i in range(3)), plain.words[0][::-1].copy()])
+    return Material(words=words, labels=np.array([4, 2, 3, 1]), speech=plain.speech, sure=plain.sure, noise=plain.noise)
+
+
+def test_other_words_that_are_told_apart_have_labels_beyond_the_keywords() -> None:
+    draws = Mixer(other_words(), changed(unknown=1.0, plain=1.0), labels=4, window=16000, seed=0)
+    drawn = Counter((one.origin, one.label, one.taught) for one in (draws.draw() for _ in range(400)))
+    assert set(drawn) == {(0, 4, False), (3, 1, False)}
+    # Half by word, of which there is one, and half by clip, of which there are two.
+    assert drawn[0, 4, False] == pytest.approx(300, abs=30)
+
+
+def test_an_other_word_of_which_a_third_is_cut_off_is_just_unknown() -> None:
+    draws = Mixer(other_words(), changed(unknown=1.0), labels=4, window=16000, seed=0)
+    labels = set()
+    for _ in range(200):
+        example = draws.draw()
+        if example.origin == 0 and example.label == 4:
+            loud = np.flatnonzero(np.abs(example.window) > 0.02)
+            assert loud[-1] - loud[0] >= 0.6 * 0.4 * 16000
+        labels.add((example.origin, example.label))
+    assert labels == {(0, 4), (0, 1), (3, 1)}
+
+
+def test_keywords_are_not_drawn_from_other_words() -> None:
+    draws = Mixer(other_words(), PLAIN, labels=4, window=16000, seed=0)
+    assert {draws.draw().label for _ in range(50)} == {2, 3}

@@ -5,8 +5,6 @@ from __future__ import annotations
 from kws.errors import UsageError
 
 try:
-    import torch as _torch  # noqa: F401  # for its absence
+    import torch as _torch  # noqa: F401  # only to see that it is there
 except ImportError as error:  # pragma: no cover - depends on the installation
-    raise UsageError(
-        f"training with PyTorch needs the extra 'pytorch': pip install 'kws[pytorch]' ({error})"
-    ) from error
+    raise UsageError(f"training with PyTorch needs the extra 'pytorch': pip install '.[pytorch]' ({error})") from error

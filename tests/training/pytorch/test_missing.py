@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 
-@pytest.mark.parametrize("peers", [False, True])
-def test_the_extra_that_is_missing_is_named(tmp_path: Path, *, peers: bool) -> None:
+@pytest.mark.parametrize("ensemble", [False, True])
+def test_the_extra_that_is_missing_is_named(tmp_path: Path, *, ensemble: bool) -> None:
     (tmp_path / "torch.py").write_text("raise ImportError('No module named torch')", encoding="utf-8")
-    recipe = 'name = "a"\nkeywords = ["on"]\n[[teaching.peers]]\n'
+    recipe = 'name = "a"\nkeywords = ["on"]\n[[teaching.ensemble]]\n'
     (tmp_path / "recipe.toml").write_text(recipe, encoding="utf-8")
-    asked = ["--recipe", tmp_path / "recipe.toml"] if peers else ["--pytorch", "--keywords", "on"]
+    asked = ["--recipe", tmp_path / "recipe.toml"] if ensemble else ["--pytorch", "--keywords", "on"]
     done = subprocess.run(
         [sys.executable, "-m", "kws", "train", *asked, "--data", tmp_path, "--run", tmp_path / "run"],
         env={**os.environ, "PYTHONPATH": str(tmp_path)},
@@ -25,5 +25,5 @@ def test_the_extra_that_is_missing_is_named(tmp_path: Path, *, peers: bool) -> N
         timeout=60,
     )
     assert done.returncode == 2
-    assert done.stderr.startswith("kws: training with PyTorch needs the extra 'pytorch': pip install 'kws[pytorch]'")
+    assert done.stderr.startswith("kws: training with PyTorch needs the extra 'pytorch': pip install '.[pytorch]'")
     assert done.stderr.count("\n") == 1

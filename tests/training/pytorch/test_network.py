@@ -11,10 +11,11 @@ pytest.importorskip("tensorflow", reason="training needs the extra 'train'")
 pytest.importorskip("torch", reason="needs the extra 'pytorch'")
 import torch
 
-from kws.training.libraries import keras, tf
-from kws.training.network import build_network, set_layers
 from kws.training.pytorch.network import EfficientNet, set_weights, weights_of
-from kws.training.recipe import Network
+from kws.training.recipe import NetworkOptions
+from kws.training.tensorflow import keras, tf
+from kws.training.tensorflow.network import build_network
+from kws.training.tensorflow.network import set_weights as set_keras_weights
 from kws.types import Float32Array
 
 pytestmark = pytest.mark.training
@@ -22,13 +23,13 @@ pytestmark = pytest.mark.training
 # Odd numbers of rows, so that strides pad one side more than the other.
 SHAPES = [(48, 40, 1), (35, 33, 3)]
 NETWORKS = [
-    Network(variant="lite", width=0.2, depth=0.3, dropout=0.0, drop_connect=0.0),
-    Network(variant="original", width=0.35, depth=0.6, dropout=0.0, drop_connect=0.0),
+    NetworkOptions(variant="lite", width=0.2, depth=0.3, dropout=0.0, drop_connect=0.0),
+    NetworkOptions(variant="original", width=0.35, depth=0.6, dropout=0.0, drop_connect=0.0),
 ]
 LABELS = 5
 
 
-def twins(network: Network, shape: tuple[int, int, int]) -> tuple[Any, Any]:
+def twins(network: NetworkOptions, shape: tuple[int, int, int]) -> tuple[Any, Any]:
     """A network of PyTorch with weights that look trained, and Keras' with the same."""
     torch.manual_seed(1)
     model = EfficientNet(network, shape, LABELS)
@@ -39,7 +40,7 @@ def twins(network: Network, shape: tuple[int, int, int]) -> tuple[Any, Any]:
     }
     set_weights(model, weights)
     other = build_network(network, shape, LABELS)
-    set_layers(other, weights)
+    set_keras_weights(other, weights)
     return model, other
 
 
@@ -49,7 +50,7 @@ def images(shape: tuple[int, int, int]) -> Float32Array:
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("network", NETWORKS)
-def test_it_says_what_keras_says(network: Network, shape: tuple[int, int, int]) -> None:
+def test_it_says_what_keras_says(network: NetworkOptions, shape: tuple[int, int, int]) -> None:
     model, other = twins(network, shape)
     expected = other(images(shape), training=False).numpy()
     spread = expected.std(axis=0).max()
@@ -60,7 +61,7 @@ def test_it_says_what_keras_says(network: Network, shape: tuple[int, int, int]) 
 
 
 @pytest.mark.parametrize("network", NETWORKS)
-def test_it_learns_what_keras_learns(network: Network) -> None:
+def test_it_learns_what_keras_learns(network: NetworkOptions) -> None:
     """One step of each: the same loss, gradients of kernels, and moving averages of normalisation."""
     model, other = twins(network, SHAPES[0])
     truth = np.arange(6) % LABELS
@@ -78,7 +79,7 @@ def test_it_learns_what_keras_learns(network: Network) -> None:
     loss.backward()
     assert float(loss.detach()) == pytest.approx(float(expected), rel=1e-4)
     with torch.no_grad():
-        for layer in model.layers.values():
+        for layer in model.named_layers().values():
             layer.weight.copy_(layer.weight.grad)
     kernels = 0
     for name, (gradient, *_) in weights_of(model).items():
@@ -87,7 +88,7 @@ def test_it_learns_what_keras_learns(network: Network) -> None:
             kernels += 1
             np.testing.assert_allclose(gradient, gradients[kernel], atol=1e-3 * np.abs(gradients[kernel]).max())
     assert kernels == sum("kernel" in name for name in gradients)
-    for name, layer in model.layers.items():
+    for name, layer in model.named_layers().items():
         if name.endswith("bn"):
             _, _, mean, variance = other.get_layer("efficientnet").get_layer(name).get_weights()
             np.testing.assert_allclose(layer.running_mean, mean, atol=1e-5)
@@ -95,7 +96,7 @@ def test_it_learns_what_keras_learns(network: Network) -> None:
 
 
 def test_new_kernels_are_as_large_as_keras() -> None:
-    network = Network(variant="original", width=1.0)
+    network = NetworkOptions(variant="original", width=1.0)
     mine = weights_of(EfficientNet(network, SHAPES[0], LABELS))
     other = build_network(network, SHAPES[0], LABELS)
     body = other.get_layer("efficientnet")
@@ -106,14 +107,14 @@ def test_new_kernels_are_as_large_as_keras() -> None:
 
 
 def test_a_block_is_left_out_as_often_as_the_network_says_and_made_up_for() -> None:
-    network = Network(variant="lite", width=0.2, depth=1.0, dropout=0.0, drop_connect=0.9)
+    network = NetworkOptions(variant="lite", width=0.2, depth=1.0, dropout=0.0, drop_connect=0.9)
     model = EfficientNet(network, SHAPES[0], LABELS).train()
-    block = next(block for block in reversed(model._scheme.blocks) if block.added)
+    block = next(block for block in reversed(model.blocks.values()) if block.residual)
     assert block.drop == pytest.approx(0.9 * 14 / 16)  # the 15th of 16
-    incoming = torch.zeros((4000, block.channels, 1, 1))
+    incoming = torch.zeros((4000, block.layers["project_bn"].num_features, 1, 1))
     with torch.no_grad():
-        model.layers[f"{block.name}_project_bn"].bias.fill_(1.0)
-        model.layers[f"{block.name}_project_bn"].weight.zero_()
-        added = model._block(block, incoming)[:, 0, 0, 0]
+        block.layers["project_bn"].bias.fill_(1.0)
+        block.layers["project_bn"].weight.zero_()
+        added = block(incoming)[:, 0, 0, 0]
     assert set(np.round(np.unique(added.numpy()), 3)) == {0.0, np.float32(round(1 / (1 - block.drop), 3))}
     assert float(added.mean()) == pytest.approx(1.0, abs=0.15)  # three deviations

@@ -15,16 +15,16 @@ import torch
 from kws.inference.model import Model, read_description
 from kws.training.pytorch.network import EfficientNet, set_weights
 from kws.training.recipe import read_recipe
-from kws.training.runs import read_weights
+from kws.training.runs import Run
 from tests.support.tone_words import write_words
 from tests.training.test_train_export import SMALL, kws
 
 pytestmark = pytest.mark.training
 
-PEERS = """
+ENSEMBLE = """
 [teaching]
 share = 0.3
-[[teaching.peers]]
+[[teaching.ensemble]]
 variant = "original"
 width = 0.2
 depth = 0.3
@@ -34,14 +34,14 @@ drop_connect = 0.0
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with words, a run with a peer that was stopped and resumed, and the model that it became."""
+    """A folder with words, a run with an ensemble that was stopped and resumed, and the model that it became."""
     folder = tmp_path_factory.mktemp("tones")
     write_words(folder / "words", speakers=40)
-    (folder / "recipe.toml").write_text(SMALL + PEERS, encoding="utf-8")
+    (folder / "recipe.toml").write_text(SMALL + ENSEMBLE, encoding="utf-8")
     arguments = ["train", "--recipe", folder / "recipe.toml", "--data", folder / "words"]
     kws(*arguments, "--run", folder / "run", "--clips", 512)
     done = kws(*arguments, "--run", folder / "run")
-    assert "on the processor" in done.stderr or torch.cuda.is_available()
+    assert "Training with PyTorch on the processor" in done.stderr or torch.cuda.is_available()
     kws("export", folder / "run", folder / "model", "--networks", "int8,float32")
     return folder
 
@@ -55,9 +55,10 @@ def test_a_stopped_run_goes_on_and_keeps_its_history(trained: Path) -> None:
 def test_the_model_is_the_network_that_has_learnt(trained: Path) -> None:
     recipe = read_recipe(trained / "run/recipe.json")
     network = EfficientNet(recipe.network, recipe.resolved_front_end.shape, 4).eval()
-    weights, clips = read_weights(trained / "run")
-    set_weights(network, weights)
-    assert clips == read_description(trained / "model").training["clips"] == 9600
+    checkpoint = Run(trained / "run").checkpoint()
+    assert checkpoint is not None
+    set_weights(network, checkpoint.weights)
+    assert checkpoint.clips == read_description(trained / "model").training["clips"] == 9600
     model = Model(trained / "model/model-float32.tflite")
     for image in np.load(trained / "run/examples.npy")[:20]:
         with torch.no_grad():
@@ -71,9 +72,9 @@ def test_the_model_hears_the_words(trained: Path, network: str) -> None:
     assert json.loads(done.stdout)["accuracy"] > 0.9
 
 
-def test_the_card_tells_of_the_peers(trained: Path) -> None:
-    assert read_description(trained / "model").training["teaching"]["peers"][0]["variant"] == "original"
-    assert "beside" in (trained / "model/README.md").read_text(encoding="utf-8")
+def test_the_card_tells_of_the_ensemble(trained: Path) -> None:
+    assert read_description(trained / "model").training["teaching"]["ensemble"][0]["variant"] == "original"
+    assert "in an ensemble with 1 other network" in (trained / "model/README.md").read_text(encoding="utf-8")
 
 
 def test_what_is_not_done_is_refused_in_one_line(trained: Path, tmp_path: Path) -> None:
@@ -81,8 +82,8 @@ def test_what_is_not_done_is_refused_in_one_line(trained: Path, tmp_path: Path) 
     (tmp_path / "recipe.toml").write_text(SMALL, encoding="utf-8")
     alone = ["train", "--recipe", tmp_path / "recipe.toml", "--data", words, "--run", tmp_path / "tensorflow"]
     kws(*alone, "--clips", 32)
-    assert "holds a run without --pytorch" in kws(*alone, "--pytorch", fails=2).stderr
+    assert "holds a run of TensorFlow" in kws(*alone, "--pytorch", fails=2).stderr
     alone[-1] = trained / "run"
-    assert "holds a run with --pytorch" in kws(*alone, fails=2).stderr
+    assert "holds a run of PyTorch" in kws(*alone, fails=2).stderr
     done = kws("train", "--pytorch", "--start", trained / "model", "--data", words, "--run", tmp_path / "b", fails=2)
-    assert "train without --pytorch to begin with a model" in done.stderr
+    assert "PyTorch begins with random weights; train without --pytorch" in done.stderr

@@ -13,14 +13,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-pytest.importorskip("torch", reason="needs the extra 'pytorch'")
+pytest.importorskip("scipy", reason="training needs the extra 'train'")
 from kws.corpus.clips import Recordings
 from kws.errors import KwsError
 from kws.features.front_end import LOG_MEL_SMALL
-from kws.training.mixing import Example, Material, Mixer
-from kws.training.pytorch.workers import Work, Workers
+from kws.training.batches import TrainingFrontEnd
+from kws.training.material import Example, Material
+from kws.training.mixing import Mixer
 from kws.training.recipe import Mix
-from kws.training.spectra import TrainingFrontEnd
+from kws.training.workers import Work, Workers
 from kws.types import Float32Array
 
 pytestmark = pytest.mark.training
@@ -42,7 +43,7 @@ def work(mix: Mix) -> Work:
     words = Recordings(sound, starts, [Path(f"{i}.wav") for i in range(WORDS)])
     none = Recordings(np.zeros(0, np.int16), np.zeros(1, np.int64), [])
     material = Material(words, np.ones(WORDS, np.int64), none, np.zeros(0, bool), none)
-    return Work(material, mix, origin, labels=2, front_end=LOG_MEL_SMALL)
+    return Work(material, mix, origin, labels=2, outputs=2, front_end=LOG_MEL_SMALL)
 
 
 def test_each_draws_as_a_mixer_of_its_seed_and_number() -> None:
@@ -52,9 +53,9 @@ def test_each_draws_as_a_mixer_of_its_seed_and_number() -> None:
     with Workers(task, size=SIZE, out=1, processes=2, seed=[5]) as workers:
         while min(len(images) for images in drawn.values()) < 3 * SIZE:
             part = workers.next()
-            assert np.array_equal(part.plain, part.disguised)
+            assert np.array_equal(part.plain, part.augmented)
             drawn[part.number] += list(part.plain.copy())
-            workers.give_back(part, np.zeros(SIZE, np.float32))
+            workers.give_back([part], np.zeros(SIZE, np.float32))
     for number, images in drawn.items():
         mixer = Mixer(task.material, UNMASKED, labels=2, window=16000, seed=[5, number])
         for image in images[:SIZE]:
@@ -62,11 +63,11 @@ def test_each_draws_as_a_mixer_of_its_seed_and_number() -> None:
     assert not np.array_equal(drawn[0][0], drawn[1][0])
 
 
-def test_disguises_leave_the_window_as_it_is_for_who_teaches() -> None:
-    mix = Mix(unknown=1.0, speech=0.0, silence=0.0, time_masks=1, time_mask=0.5, frequency_masks=0, colour=6.0)
+def test_augmentation_leaves_the_window_as_it_is_for_who_teaches() -> None:
+    mix = Mix(unknown=1.0, speech=0.0, silence=0.0, time_masks=1, time_mask=0.5, frequency_masks=0, filter_gain_db=6.0)
     with Workers(work(mix), size=SIZE, out=1, processes=1, seed=[5]) as workers:
         part = workers.next()
-        differ = [not np.array_equal(a, b) for a, b in zip(part.plain, part.disguised, strict=True)]
+        differ = [not np.array_equal(a, b) for a, b in zip(part.plain, part.augmented, strict=True)]
         mixer = Mixer(work(mix).material, mix, labels=2, window=16000, seed=[5, 0])
         assert np.array_equal(part.plain[0], TrainingFrontEnd.like(LOG_MEL_SMALL)(mixer.draw().window))
     assert all(differ)
@@ -76,12 +77,12 @@ def test_what_is_taken_for_a_keyword_is_heard_again() -> None:
     with Workers(work(UNMASKED), size=SIZE, out=1, processes=1, seed=[5]) as workers:
         for _ in range(60):
             part = workers.next()
-            workers.give_back(part, np.where(part.targets[:, 0] == 7, 1.0, 0.0).astype(np.float32))
+            workers.give_back([part], np.where(part.targets[:, 0] == 7, 1.0, 0.0).astype(np.float32))
         heard: Counter[float] = Counter()
         for _ in range(20):
             part = workers.next()
             heard.update(part.targets[:, 0].tolist())
-            workers.give_back(part, np.where(part.targets[:, 0] == 7, 1.0, 0.0).astype(np.float32))
+            workers.give_back([part], np.where(part.targets[:, 0] == 7, 1.0, 0.0).astype(np.float32))
     # Half of the words are drawn from what is hard, and there is one such; the rest from all.
     assert heard[7] / heard.total() == pytest.approx(0.5 + 0.5 / WORDS, abs=0.1)
 

@@ -1,4 +1,4 @@
-"""What pupils learn, from targets and from each other."""
+"""What networks learn, from targets and from each other."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import pytest
 pytest.importorskip("torch", reason="needs the extra 'pytorch'")
 import torch
 
-from kws.training.pytorch.pupil import Cohort, Pupil
-from kws.training.recipe import Network, Optimiser
+from kws.training.pytorch.ensemble import Ensemble, Member
+from kws.training.recipe import NetworkOptions, Optimiser
 from kws.types import Float32Array
 
 pytestmark = pytest.mark.training
 
 SHAPE = (48, 40, 1)
 LABELS = 4
-NETWORK = Network(variant="lite", width=0.2, depth=0.3, dropout=0.0, drop_connect=0.0)
+NETWORK = NetworkOptions(variant="lite", width=0.2, depth=0.3, dropout=0.0, drop_connect=0.0)
 SETTINGS = Optimiser(clips=1000, batch=6, rate=1e-2, warmup=1, weight_decay=0.1, label_smoothing=0.0, averaging=2)
 CPU = torch.device("cpu")
 
@@ -27,15 +27,15 @@ def images(seed: int, count: int = SETTINGS.batch) -> Float32Array:
     return np.random.default_rng(seed).normal(1.0, 2.0, (count, *SHAPE)).astype(np.float32)
 
 
-def pupil(seed: int = 1) -> Pupil:
+def member(seed: int = 1) -> Member:
     torch.manual_seed(seed)
-    return Pupil(NETWORK, SETTINGS, labels=LABELS, examples=images(0, 50), device=CPU)
+    return Member(NETWORK, SETTINGS, outputs=LABELS, examples=images(0, 50), device=CPU)
 
 
-def cohort(*pupils: Pupil, share: float = 1.0) -> Cohort:
-    made = Cohort(pupils, SETTINGS, share=share, labels=LABELS, shape=SHAPE, device=CPU)
+def ensemble(*members: Member, share: float = 1.0) -> Ensemble:
+    made = Ensemble(members, SETTINGS, share=share, labels=LABELS, outputs=LABELS, shape=SHAPE, device=CPU)
     made.plain.copy_(torch.from_numpy(images(1)))
-    made.disguised.copy_(torch.from_numpy(images(2)))
+    made.augmented.copy_(torch.from_numpy(images(2)))
     made.targets.copy_(torch.eye(LABELS)[[0, 1, 2, 3, 0, 1]])
     return made
 
@@ -46,13 +46,13 @@ def weights(model: Any) -> dict[str, Any]:
 
 def test_images_are_normalised_by_column_over_the_examples() -> None:
     examples = images(0, 50) * np.linspace(0.5, 2.0, 40, dtype=np.float32)[:, None]
-    made = Pupil(NETWORK, SETTINGS, labels=LABELS, examples=examples, device=CPU)
+    made = Member(NETWORK, SETTINGS, outputs=LABELS, examples=examples, device=CPU)
     np.testing.assert_allclose(made.model.mean, examples.mean(axis=(0, 1, 3)), rtol=1e-5)
     np.testing.assert_allclose(made.averaged.variance, examples.var(axis=(0, 1, 3)), rtol=1e-5)
 
 
 def test_the_average_moves_a_share_of_the_way() -> None:
-    learner = pupil()
+    learner = member()
     before = weights(learner.model)
     targets = torch.eye(LABELS)[[0, 1, 2, 3, 0, 1]]
     learner.learn(torch.from_numpy(images(1)), targets, torch.tensor(0.75))
@@ -68,7 +68,7 @@ def test_the_average_moves_a_share_of_the_way() -> None:
 
 def test_a_step_is_of_adamw_and_only_kernels_decay() -> None:
     """The first step of Adam moves every weight by the rate, whatever its gradient; decay comes before."""
-    learner = pupil()
+    learner = member()
     before = weights(learner.model)
     learner.rate.fill_(0.01)
     learner.learn(torch.from_numpy(images(1)), torch.eye(LABELS)[[0, 1, 2, 3, 0, 1]], torch.tensor(0.5))
@@ -79,35 +79,34 @@ def test_a_step_is_of_adamw_and_only_kernels_decay() -> None:
 
 
 def test_a_state_is_all_that_decides_what_is_learnt() -> None:
-    learner = pupil()
-    group = cohort(learner)
+    learner = member()
+    group = ensemble(learner)
     group.step(600)
-    state = learner.state()
+    state = [tensor.clone() for tensor in group.tensors()]
     for _ in range(2):
         group.step(600)
     learnt = weights(learner.averaged)
     group.step(600)
-    learner.restore(state)
+    group.restore(state)
     for _ in range(2):
         group.step(600)
     assert all(torch.equal(now, learnt[name]) for name, now in weights(learner.averaged).items())
-    fresh = pupil(seed=2)
-    fresh.restore(state)
-    other = cohort(fresh)
+    fresh = member(seed=2)
+    other = ensemble(fresh)
+    other.restore(state)
     for _ in range(2):
         other.step(600)
     assert all(torch.equal(now, learnt[name]) for name, now in weights(fresh.averaged).items())
 
 
-def test_peers_teach_from_a_tenth_of_the_run_on() -> None:
+def test_members_teach_from_a_tenth_of_the_run_on() -> None:
     """With a share of 1 the targets are nothing beside what the networks say of the window as it is."""
-    first, second = pupil(1), pupil(2)
-    both = cohort(first, second)
-    states = first.state(), second.state()
+    first, second = member(1), member(2)
+    both = ensemble(first, second)
+    state = [tensor.clone() for tensor in both.tensors()]
 
     def losses(clips: int, *, wrong: bool) -> Any:
-        for learner, state in zip((first, second), states, strict=True):
-            learner.restore(state)
+        both.restore(state)
         both.targets.copy_(torch.eye(LABELS)[[1, 2, 3, 0, 1, 2] if wrong else [0, 1, 2, 3, 0, 1]])
         both.step(clips)
         return both.losses.clone()
@@ -115,22 +114,21 @@ def test_peers_teach_from_a_tenth_of_the_run_on() -> None:
     assert not torch.allclose(losses(90, wrong=False), losses(90, wrong=True))
     torch.testing.assert_close(losses(100, wrong=False), losses(100, wrong=True))
     # The mean of the logarithms of what both averages say, and cross entropy with it.
-    for learner, state in zip((first, second), states, strict=True):
-        learner.restore(state)
-    plain, disguised = both.plain, both.disguised
+    both.restore(state)
+    plain, augmented = both.plain, both.augmented
     said = (first.posteriors(plain).log() + second.posteriors(plain).log()) / 2
     together = torch.softmax(said, 1)
     expected = [
-        -(together * torch.log_softmax(learner.model.train()(disguised), 1)).sum(1).mean().detach()
+        -(together * torch.log_softmax(learner.model.train()(augmented), 1)).sum(1).mean().detach()
         for learner in (first, second)
     ]
     torch.testing.assert_close(losses(100, wrong=True), torch.stack(expected))
 
 
-def test_a_network_alone_has_nobody_to_learn_from() -> None:
+def test_a_network_alone_learns_from_its_labels() -> None:
     losses = []
     for order in ([0, 1, 2, 3, 0, 1], [1, 2, 3, 0, 1, 2]):
-        alone = cohort(pupil())
+        alone = ensemble(member())
         alone.targets.copy_(torch.eye(LABELS)[order])
         alone.step(900)
         losses.append(alone.losses[0])
@@ -138,11 +136,10 @@ def test_a_network_alone_has_nobody_to_learn_from() -> None:
 
 
 def test_it_tells_how_far_each_window_is_taken_for_a_keyword() -> None:
-    first, second = pupil(1), pupil(2)
-    group = cohort(first, second)
+    first, second = member(1), member(2)
+    group = ensemble(first, second)
     with torch.no_grad():
-        said = [torch.softmax(learner.model.train()(group.disguised), 1)[:, 2:].sum(1) for learner in (first, second)]
-    for learner, fresh in zip((first, second), (pupil(1), pupil(2)), strict=True):
-        learner.restore(fresh.state())
+        said = [torch.softmax(learner.model.train()(group.augmented), 1)[:, 2:].sum(1) for learner in (first, second)]
+    group.restore(ensemble(member(1), member(2)).tensors())
     group.step(0)
     torch.testing.assert_close(group.keyword, (said[0] + said[1]) / 2)

@@ -1,0 +1,75 @@
+"""What windows are mixed from, and what they are once mixed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from kws.corpus.clips import Recordings
+from kws.training.augment import rms
+from kws.types import Float32Array
+
+#: The origin of a window whose answer says nothing about later windows.
+NO_ORIGIN = -1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Material:
+    """The recordings that windows are mixed from.
+
+    Attributes:
+        words: clips of single words.
+        labels: int ``(len(words),)``; other words have :data:`kws.training.recipe.UNKNOWN_LABEL`, or labels beyond the
+            keywords' if the network tells them apart in training.
+        speech: running speech without keywords.
+        sure: bool ``(len(speech),)``; True if a transcript shows that no keyword is said. Without one, what the network
+            takes for a keyword may be one, so it is not repeated as a hard negative.
+        noise: recordings of noise.
+    """
+
+    words: Recordings
+    labels: npt.NDArray[np.int64]
+    speech: Recordings
+    sure: npt.NDArray[np.bool_]
+    noise: Recordings
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Example:
+    """A window to learn from.
+
+    Attributes:
+        window: float32 ``(window,)`` in [-1, 1].
+        label: position in the output of the network.
+        origin: the recording that it was drawn from, for :meth:`Mixer.report`, or :data:`NO_ORIGIN`.
+        taught: True if teachers are asked about it. They are known to be wrong about other words, talk under a word
+            and keywords in sentences; there the label alone is the target.
+    """
+
+    window: Float32Array
+    label: int
+    origin: int = NO_ORIGIN
+    taught: bool = True
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class WordClip:
+    """A recording of a word, which lies between two samples."""
+
+    sound: Float32Array
+    start: int
+    end: int
+
+    @property
+    def word(self) -> Float32Array:
+        return self.sound[self.start : self.end]
+
+    @property
+    def length(self) -> int:
+        return self.end - self.start
+
+    @property
+    def level(self) -> float:
+        return rms(self.word)
