@@ -46,8 +46,8 @@ def word_extent(samples: Float32Array, sample_rate: int = 16000) -> tuple[int, i
     floor, peak = np.percentile(level, _FLOOR_PERCENTILE), level.max()
     loud = np.flatnonzero(level >= max(floor + _SHARE * (peak - floor), peak - _LARGEST_DROP))
     breaks = np.flatnonzero(np.diff(loud) > _LONGEST_PAUSE / _FRAME + 1)
-    stretches = np.split(loud, breaks + 1)
-    word = max(stretches, key=lambda frames: float(np.sum(10 ** (level[frames] / 10))))
+    runs = np.split(loud, breaks + 1)
+    word = max(runs, key=lambda frames: float(np.sum(10 ** (level[frames] / 10))))
     margin = round(_MARGIN * sample_rate)
     return max(0, int(word[0]) * size - margin), min(len(samples), (int(word[-1]) + 1) * size + margin)
 

@@ -65,8 +65,8 @@ def test_words_that_are_no_labels_are_unknown_and_what_lies_beside_the_words_is_
 
 
 def test_what_was_said_and_what_was_heard(clips: Path) -> None:
-    told: list[tuple[int, int]] = []
-    result = evaluate(clips, progress=lambda done, total: told.append((done, total)))
+    progress: list[tuple[int, int]] = []
+    result = evaluate(clips, progress=lambda done, total: progress.append((done, total)))
     assert result.confusion.tolist() == [[0, 0, 0, 0], [0, 1, 1, 0], [0, 0, 2, 1], [0, 0, 0, 1]]
     assert result.clips == 6
     assert result.accuracy == 4 / 6
@@ -77,7 +77,7 @@ def test_what_was_said_and_what_was_heard(clips: Path) -> None:
     ]
     assert [mistake[3] for mistake in result.mistakes] == pytest.approx([0.775, 0.775])
     assert sorted(result.worst()) == [(UNKNOWN, "on", 1), ("on", "off", 1)]
-    assert told == [(i, 6) for i in range(1, 7)]
+    assert progress == [(i, 6) for i in range(1, 7)]
 
 
 def test_silence_is_cut_from_noise(clips: Path, tmp_path: Path) -> None:

@@ -215,10 +215,10 @@ def test_the_command_writes_sound_and_labels(
     assert (
         run(clips, "--noise", noise, "--words", "on,stop", "--count", 9, "--seed", 4, "--gap", "0.5", "--out", out) == 0
     )
-    said, told = capsys.readouterr()
+    said, notes = capsys.readouterr()
     assert said == ""
-    assert "fewer than 9 clips: on 4, stop 4" in told
-    assert f"with 8 words; labels in {tmp_path / 'stream.tsv'}" in told
+    assert "fewer than 9 clips: on 4, stop 4" in notes
+    assert f"with 8 words; labels in {tmp_path / 'stream.tsv'}" in notes
     labels = read_labels(tmp_path / "stream.tsv")
     assert Counter(label.word for label in labels) == {"on": 4, "stop": 4}
     info = soundfile.info(out)

@@ -27,7 +27,7 @@ class Activation(NamedTuple):
 
 
 def settings(keywords: Sequence[str] = KEYWORDS, **options: Any) -> DecisionSettings:
-    """An average is a posterior, so that a hump of 0.95 fires at its first window unless the threshold is higher."""
+    """Return settings without smoothing: an activation of 0.95 fires at its first window if the threshold allows it."""
     plain: dict[str, Any] = {"threshold": 0.8, "smoothing": HOP, "refractory": 0.3}
     return resolve((SILENCE, UNKNOWN, *keywords), {"test": Options(decision=DecisionOptions(**(plain | options)))})
 
