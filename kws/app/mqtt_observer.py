@@ -8,7 +8,7 @@ from kws.service import Observer
 
 
 class MqttObserver(Observer):
-    """Publishes whether a source is available, whether it listens, its thresholds and its health.
+    """Publishes whether a source is available, whether it listens, its keywords and their thresholds, and its health.
 
     Attributes:
         publisher: of the source's site.
@@ -28,6 +28,9 @@ class MqttObserver(Observer):
 
     def threshold(self, site: str, keyword: str, threshold: float) -> None:  # noqa: ARG002
         self.publisher.show_threshold(keyword, threshold)
+
+    def keyword(self, site: str, keyword: str, *, on: bool) -> None:  # noqa: ARG002
+        self.publisher.show_keyword(keyword, on=on)
 
     def health(self, site: str, report: HealthReport) -> None:  # noqa: ARG002
         self.publisher.show_health(report)

@@ -296,11 +296,12 @@ class Listener:
             self._backoff = Backoff(first=min(_FIRST_RETRY_SECONDS, setup.watch.retry), limit=setup.watch.retry)
         self.observer = Observers((setup.observer, self._outer))
         self.hearing.follow(setup.site, setup.label, self.observer)
+        configured = setup.pipeline.settings.listened
         for request in setup.requests:
             self._obey(request)
         settings = setup.pipeline.settings
-        for keyword, chosen in settings.keywords.items():
-            self.observer.threshold(setup.site, keyword, chosen.threshold)
+        for keyword in configured:
+            self.observer.threshold(setup.site, keyword, settings.keywords[keyword].threshold)
             self.observer.keyword(setup.site, keyword, on=keyword in settings.listened)
 
     def _count(self, block: AudioBlock, source: Source) -> None:

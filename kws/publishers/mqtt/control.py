@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from kws.decision.settings import RANGES
 from kws.errors import KwsError
-from kws.pipeline.requests import Request, SetListening, SetThreshold
+from kws.pipeline.requests import Request, SetKeyword, SetListening, SetThreshold
 from kws.publishers.mqtt import hermes
 from kws.publishers.mqtt.topics import LISTENING, Topics, level
 
@@ -64,18 +64,25 @@ class Requests:
 
     def _parse(self, path: str, payload: bytes) -> Request:
         if path == LISTENING:
-            text = _text(payload)
-            if text not in (ON, OFF):
-                raise ControlError(f"{text!r} is neither ON nor OFF")
-            return SetListening(text == ON)
+            return SetListening(_on(payload))
         head, separator, name = path.partition("/")
-        if head != "threshold" or not separator:
-            raise ControlError(f"there is no such setting; set/{LISTENING} and set/threshold/KEYWORD are")
+        if head not in ("threshold", "keyword") or not separator:
+            settings = f"set/{LISTENING}, set/threshold/KEYWORD and set/keyword/KEYWORD"
+            raise ControlError(f"there is no such setting; {settings} are")
         keyword = self._keywords.get(level(name))
         if keyword is None:
             choices = ", ".join(reversed(self._keywords.values()))
             raise ControlError(f"{name[:40]!r} is not a keyword; choose from {choices}")
+        if head == "keyword":
+            return SetKeyword(keyword, _on(payload))
         return SetThreshold(keyword, _threshold(payload))
+
+
+def _on(payload: bytes) -> bool:
+    text = _text(payload)
+    if text not in (ON, OFF):
+        raise ControlError(f"{text!r} is neither ON nor OFF")
+    return text == ON
 
 
 def _threshold(payload: bytes) -> float:

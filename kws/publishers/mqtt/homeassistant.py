@@ -121,6 +121,17 @@ def components(topics: Topics, keywords: Sequence[str]) -> dict[str, dict[str, A
             "mode": "slider",
             "qos": 1,
         }
+        parts[f"keyword_{identifier(keyword)}"] = {
+            "platform": "switch",
+            "name": f"Listen for {keyword}",
+            "icon": "mdi:ear-hearing",
+            "entity_category": "config",
+            "command_topic": topics.set(names.switch(keyword)),
+            "state_topic": topics.state(names.switch(keyword)),
+            "payload_on": ON,
+            "payload_off": OFF,
+            "qos": 1,
+        }
     for key, (name, icon, more) in _DIAGNOSTICS.items():
         parts[key] = {
             "platform": "sensor",

@@ -94,7 +94,9 @@ class MqttPublisher:
         if hermes_options and hermes_options.enabled:
             self._hermes_site = hermes_options.site or self.topics.site
         self._requests = control.Requests(self.topics, keywords, self._hermes_site)
-        self._threshold_topics = {self.topics.state(topics.threshold(keyword)) for keyword in keywords}
+        self._keyword_topics = {
+            self.topics.state(of(keyword)) for keyword in keywords for of in (topics.threshold, topics.switch)
+        }
         self._available = True
         self._thresholds: dict[str, float] = {}
         self._instance = secrets.token_hex(4)
@@ -155,6 +157,10 @@ class MqttPublisher:
         """Publish the threshold of a keyword."""
         self._thresholds[keyword] = threshold
         self._show(Message(self.topics.state(topics.threshold(keyword)), f"{threshold:.4g}", retain=True))
+
+    def show_keyword(self, keyword: str, *, on: bool) -> None:
+        """Publish whether a keyword is listened for."""
+        self._show(Message(self.topics.state(topics.switch(keyword)), control.ON if on else control.OFF, retain=True))
 
     def show_available(self, *, available: bool) -> None:
         """Publish whether sound is scored, or would be if it were not muted; True until the first call."""
@@ -227,7 +233,12 @@ class MqttPublisher:
         session.publish([message], deadline=time.monotonic() + _FAREWELL_SECONDS)
 
     def _filters(self) -> list[str]:
-        filters = [self.topics.status, self.topics.instance, self.topics.state("threshold/+")]
+        filters = [
+            self.topics.status,
+            self.topics.instance,
+            self.topics.state("threshold/+"),
+            self.topics.state("keyword/+"),
+        ]
         if self._home_assistant:
             filters.append(homeassistant.birth_topic(self._home_assistant))
         return filters
@@ -249,7 +260,7 @@ class MqttPublisher:
         elif topic == self.topics.instance:
             self._meet(payload)
         elif topic.startswith(self.topics.state("")):
-            if retained and topic not in self._threshold_topics:  # of an earlier model
+            if retained and topic not in self._keyword_topics:  # of an earlier model
                 self._send(Message(topic, "", retain=True))
         elif self._home_assistant and topic == homeassistant.birth_topic(self._home_assistant):
             self._welcome(payload, retained=retained)

@@ -117,6 +117,11 @@ def threshold(keyword: str) -> str:
     return f"threshold/{level(keyword)}"
 
 
+def switch(keyword: str) -> str:
+    """Return the end of the topics that set and report whether a keyword is listened for."""
+    return f"keyword/{level(keyword)}"
+
+
 def level(text: str) -> str:
     """Return a text as one level of a topic: in NFC, with ``_`` for separators, wildcards and what cannot be sent."""
     return re.sub(f"[{_UNSAFE}]", "_", unicodedata.normalize("NFC", text))

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kws.pipeline.requests import Request, SetListening, SetThreshold
+from kws.pipeline.requests import Request, SetKeyword, SetListening, SetThreshold
 from kws.publishers.mqtt import HermesOptions
 from kws.publishers.mqtt.control import ControlError, Requests
 from kws.publishers.mqtt.hermes import TOGGLE_OFF
@@ -40,6 +40,8 @@ def parse(path: str, payload: bytes) -> Request:
         ("threshold/off", b"0.01", SetThreshold("off", 0.01)),
         ("threshold/hey mycroft", b"0.5", SetThreshold("hey mycroft", 0.5)),
         ("threshold/a_b", b"0.5", SetThreshold("a/b", 0.5)),
+        ("keyword/on", b"OFF", SetKeyword("on", on=False)),
+        ("keyword/a_b", b"ON", SetKeyword("a/b", on=True)),
         ("threshold/ku\N{COMBINING DIAERESIS}che", b"0.5", SetThreshold("küche", 0.5)),  # from a Mac
     ],
 )
@@ -71,8 +73,10 @@ def test_a_request_is_understood(path: str, payload: bytes, command: Request) ->
         ("threshold/on", b"1e999", "inf is not within 0.01 to 1"),
         ("threshold/one", b"0.5", "'one' is not a keyword; choose from on, off, hey mycroft, a/b, küche"),
         ("threshold/", b"0.5", "'' is not a keyword"),
+        ("keyword/on", b"0", "'0' is neither ON nor OFF"),
+        ("keyword/one", b"ON", "'one' is not a keyword; choose from on, off, hey mycroft, a/b, küche"),
         ("threshold", b"0.5", "there is no such setting"),
-        ("volume", b"11", "there is no such setting; set/listening and set/threshold/KEYWORD are"),
+        ("volume", b"11", "there is no such setting; set/listening, set/threshold/KEYWORD and set/keyword/KEYWORD are"),
         ("", b"", "there is no such setting"),
     ],
 )
@@ -90,7 +94,9 @@ def outcome(path: str, payload: bytes) -> Request | str:
         return str(error)
 
 
-@given(st.text() | st.sampled_from(["listening", "threshold/on", "threshold/off"]), st.binary(max_size=64))
+@given(
+    st.text() | st.sampled_from(["listening", "threshold/on", "threshold/off", "keyword/on"]), st.binary(max_size=64)
+)
 def test_whatever_comes_is_a_valid_command_or_one_line(path: str, payload: bytes) -> None:
     match outcome(path, payload):
         case str(refusal):
@@ -99,8 +105,8 @@ def test_whatever_comes_is_a_valid_command_or_one_line(path: str, payload: bytes
         case SetThreshold(keyword, threshold):
             assert keyword in KEYWORDS
             assert 0.01 <= threshold <= 1.0
-        case SetListening(on):
-            assert payload == (b"ON" if on else b"OFF")
+        case SetListening() | SetKeyword() as request:
+            assert payload == (b"ON" if request.on else b"OFF")
 
 
 @given(st.text("0123456789.eE+-_ nainf", max_size=34))
@@ -140,7 +146,7 @@ def test_requests_come_through_the_broker_and_bad_ones_change_nothing(
         "threshold/on: a binary payload is no setting",
         "threshold/nothing: 'nothing' is not a keyword; choose from on, off",
         "threshold/on: 2 is not within 0.01 to 1",
-        "\N{PILE OF POO}?: there is no such setting; set/listening and set/threshold/KEYWORD are",
+        "\N{PILE OF POO}?: there is no such setting; set/listening, set/threshold/KEYWORD and set/keyword/KEYWORD are",
     ]
 
 

@@ -35,7 +35,7 @@ DOCUMENTED = {
     "event": ({"event_types", "state_topic"}, {"name", "icon", "value_template", "unique_id"}),
     "switch": (
         {"command_topic"},
-        {"name", "icon", "state_topic", "payload_on", "payload_off", "qos", "unique_id"},
+        {"name", "icon", "state_topic", "payload_on", "payload_off", "qos", "unique_id", "entity_category"},
     ),
     "number": (
         {"command_topic"},
