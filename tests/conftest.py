@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 from pathlib import Path
 
 import hypothesis
@@ -39,6 +40,12 @@ def starts_a_process(item: pytest.Item) -> bool:
         return True
     used = vars(item.module).values() if isinstance(item, pytest.Function) else ()
     return any(getattr(value, "__module__", "") == "tests.support.program" for value in used)
+
+
+@pytest.fixture(autouse=True)
+def state_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Each test has a state directory of its own, so that nothing that it sets outlives it."""
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.getbasetemp() / "state" / secrets.token_hex(8)))
 
 
 @pytest.fixture(scope="session")

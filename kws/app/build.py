@@ -5,12 +5,13 @@ from __future__ import annotations
 import math
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from queue import SimpleQueue
 from typing import TYPE_CHECKING
 
 from kws.app.mqtt_observer import MqttObserver
+from kws.app.state import StateFile
 from kws.common.tables import check_known, inside
 from kws.config import Config, SourceOptions, config_places
 from kws.config.provenance import MODEL
@@ -138,6 +139,7 @@ def make_mqtt(
     config: Config,
     source: SourceOptions,
     description: Description,
+    keywords: Sequence[str],
     on_command: Callable[[Request], None] = lambda _: None,
 ) -> MqttPublisher:
     """Return the MQTT publisher for a source; nothing is connected yet.
@@ -145,7 +147,8 @@ def make_mqtt(
     Args:
         config: with a table ``mqtt``.
         source: one of its sources.
-        description: of the model, whose keywords are published.
+        description: of the model.
+        keywords: that are listened for, and published.
         on_command: gets the requests that come over MQTT.
 
     Raises:
@@ -156,7 +159,7 @@ def make_mqtt(
     with config.errors("mqtt"):
         return MqttPublisher(
             options,
-            keywords=description.keywords,
+            keywords=keywords,
             model=description.name,
             model_version=description.version,
             on_command=on_command,
@@ -173,10 +176,12 @@ class Composition:
     Args:
         once: each source is opened once, and one that fails ends the service; no detection in a recording is too old
             for its command; and standard output is left to the caller. ``kws listen`` works so.
+        state: keeps over restarts what is set over MQTT; None to forget it.
     """
 
-    def __init__(self, *, once: bool = False) -> None:
+    def __init__(self, *, once: bool = False, state: StateFile | None = None) -> None:
         self._once = once
+        self._state = state
         self._workers: list[tuple[object, PublisherWorker]] = []  # each with the settings that it was made of
         self._inboxes: dict[str, Inbox] = {}
 
@@ -234,25 +239,30 @@ class Composition:
         if (lines := config.stdout) is not None and not self._once:
             add(("stdout", lines), lambda: LinePublisher(lines))
         observer = Observer()
+        requests: tuple[Request, ...] = ()
         if options is not None:
-            about = (description.name, description.version, description.keywords)
+            keywords = pipeline.settings.listened
+            about = (description.name, description.version, keywords)
             with config.errors("mqtt"):
                 password = read_password(options)
             add(
                 ("mqtt", options, *others, password, *about),
-                lambda: make_mqtt(config, source, description, inbox.put),
+                lambda: make_mqtt(config, source, description, keywords, partial(self._obey, str(site), inbox)),
                 options.max_age,
                 options.queue,
             )
             publisher = mine[-1].publisher
             assert isinstance(publisher, MqttPublisher)
             observer = MqttObserver(publisher)
+            if self._state:
+                requests = self._state.requests(str(site), pipeline.settings)
         setup = Setup(
             site=str(site),
             pipeline=pipeline,
             dispatcher=Dispatcher(mine),
             observer=observer,
             inbox=inbox,
+            requests=requests,
             watch=source.watch,
             label=f"{site}: " if len(config.sources) > 1 else "",
         )
@@ -263,18 +273,27 @@ class Composition:
         reopens = source.input is None and not self._once
         return Place(key=key, make_source=make_source, reopens=reopens, setup=setup)
 
+    def _obey(self, site: str, inbox: Inbox, request: Request) -> None:
+        """Hand a request to the listener, then keep it."""
+        inbox.put(request)
+        if self._state:
+            self._state.remember(site, request)
 
-def make_service(read: Callable[[], Config], observer: Observer | None = None, *, once: bool = False) -> Service:
+
+def make_service(
+    read: Callable[[], Config], observer: Observer | None = None, *, once: bool = False, state: StateFile | None = None
+) -> Service:
     """Return the service: the model is loaded, nothing is opened or connected yet.
 
     Args:
         read: reads the configuration, now and with each reload.
         observer: gets the events.
         once: see :class:`Composition`; there is no reload then.
+        state: likewise.
 
     Raises:
         UsageError, ModelError: something in the configuration is wrong.
     """
-    composition = Composition(once=once)
+    composition = Composition(once=once, state=state)
     reload = None if once else lambda: composition.plan(read())
     return Service(composition.plan(read()), reload=reload, observer=observer)

@@ -174,7 +174,7 @@ def _broker(config: Config, options: MqttOptions, model: _Model) -> Found:
     broker = parse_broker(options)
     if model.description:
         for source in config.sources:
-            make_mqtt(config, source, model.description)
+            make_mqtt(config, source, model.description, model.description.keywords)
     sites = [site_name(mqtt) for mqtt, *_ in map(config.publishing, config.sources) if mqtt]
     try:
         with config.errors("mqtt"):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -52,9 +53,10 @@ def run(options: argparse.Namespace) -> int:
     from kws.app import running  # noqa: PLC0415
     from kws.app.build import make_service  # noqa: PLC0415
     from kws.app.observers import ServiceObservers  # noqa: PLC0415
+    from kws.app.state import state_file  # noqa: PLC0415
 
     observers = ServiceObservers(lambda: configuration(options))
-    service = make_service(observers.read, observers)
+    service = make_service(observers.read, observers, state=state_file(os.environ))
     observers.begin(service)
 
     try:
