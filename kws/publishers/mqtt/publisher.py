@@ -33,7 +33,7 @@ _log = logging.getLogger(__name__)
 #: Seconds that the broker has to confirm messages other than detections.
 _CONFIRM_SECONDS = 10.0
 
-#: Seconds of a detection's maximum age that are kept for its confirmation.
+#: Seconds of a detection's maximum age that are kept for its confirmation; seconds for the farewell.
 _RESERVE_SECONDS = 1.0
 
 #: The broker discards a health that is not renewed for this long: it is renewed each minute.
@@ -41,9 +41,6 @@ HEALTH_EXPIRY_SECONDS = 180
 
 #: The maximum age of detections that are never late, on their way to subscribers.
 _LONGEST_EXPIRY_SECONDS = 3600
-
-#: Seconds for the last message.
-_FAREWELL_SECONDS = 1.0
 
 
 class MqttPublisher:
@@ -86,9 +83,9 @@ class MqttPublisher:
         self._on_command = on_command
         self._home_assistant = home_assistant if home_assistant and home_assistant.discovery else None
         self._discovery: list[Message] = []
-        if self._home_assistant:
+        if announced := self._home_assistant:
             self._discovery = homeassistant.discovery(
-                self._home_assistant, self.topics, keywords, model=model, version=__version__
+                announced, self.topics, keywords, model=model, version=__version__
             )
         self._hermes_site = None
         if hermes_options and hermes_options.enabled:
@@ -230,18 +227,12 @@ class MqttPublisher:
 
     def _say_farewell(self, session: Session) -> None:
         message = Message(self.topics.status, OFFLINE, retain=True)
-        session.publish([message], deadline=time.monotonic() + _FAREWELL_SECONDS)
+        session.publish([message], deadline=time.monotonic() + _RESERVE_SECONDS)
 
     def _filters(self) -> list[str]:
-        filters = [
-            self.topics.status,
-            self.topics.instance,
-            self.topics.state("threshold/+"),
-            self.topics.state("keyword/+"),
-        ]
-        if self._home_assistant:
-            filters.append(homeassistant.birth_topic(self._home_assistant))
-        return filters
+        states = [self.topics.state(f"{kind}/+") for kind in ("threshold", "keyword")]
+        birth = [homeassistant.birth_topic(self._home_assistant)] if self._home_assistant else []
+        return [self.topics.status, self.topics.instance, *states, *birth]
 
     def _status(self) -> Message:
         return Message(self.topics.status, ONLINE if self._available else OFFLINE, retain=True)
