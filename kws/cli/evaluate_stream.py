@@ -188,7 +188,7 @@ def _write(evaluation: Evaluation, model: Model, options: argparse.Namespace) ->
     if options.json:
         print(json.dumps(about | as_dict(evaluation), indent=2))
     else:
-        console = Console(width=None if sys.stdout.isatty() else 100)
+        console = Console(width=None if sys.stdout.isatty() else 110)
         console.print(
             f"{about['model']} {about['version']}, {about['network']} ({about['interpreter']})", highlight=False
         )
