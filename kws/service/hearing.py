@@ -119,5 +119,5 @@ class Hearing:
             silent = time.monotonic() - self._scored_at
             stalled = self.wanted and self.trouble is None and silent > limit_seconds
             if stalled:
-                self.lose(f"nothing was heard for {silent:.0f} s")
+                self.lose(f"no sound came for {silent:.0f} s")
         return stalled

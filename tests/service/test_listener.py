@@ -129,7 +129,7 @@ def test_gaps_are_counted_and_nothing_is_detected_across_one(start: Callable[...
 def test_that_nothing_comes_is_noticed_from_outside(online: Callable[..., Home], subscriber: Subscriber) -> None:
     home = online(stall=0.5)
     wait_until(lambda: status(subscriber) == "offline")
-    assert str(home.listener.hearing.trouble).startswith("nothing was heard for ")
+    assert str(home.listener.hearing.trouble).startswith("no sound came for ")
     home.microphone.hear(QUIET)
     wait_until(lambda: status(subscriber) == "online")
 
@@ -151,7 +151,7 @@ def test_a_pipe_that_stalls_is_offline_and_sound_is_not_joined_across_the_stall(
     home.microphone.sound.put(None)
     home.wait()
     assert home.microphone.opened == 1
-    assert [record.levelname for record in caplog.records if "nothing was heard for" in record.message] == ["WARNING"]
+    assert [record.levelname for record in caplog.records if "no sound came for" in record.message] == ["WARNING"]
 
 
 def test_a_file_that_is_read_slowly_does_not_stall(start: Callable[..., Home], monkeypatch: pytest.MonkeyPatch) -> None:
@@ -237,7 +237,7 @@ def test_switched_on_again_zeros_are_no_sound_either(online: Callable[..., Home]
     before = len(home.observer.told)
     home.microphone.hear(MUTED)
     wait_until(lambda: status(subscriber) == "offline")
-    assert str(home.listener.hearing.trouble).startswith("nothing was heard for ")
+    assert str(home.listener.hearing.trouble).startswith("no sound came for ")
     assert home.microphone.sound.empty()
     assert "scored" not in home.observer.told[before:]
     home.microphone.hear(QUIET)
