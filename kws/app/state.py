@@ -1,4 +1,4 @@
-"""What was set over MQTT, kept over restarts: a microphone that was muted stays muted after a power cut."""
+"""Keeps what was set over MQTT over restarts: a muted microphone stays muted after a power cut."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _log = logging.getLogger(__name__)
 
 
 class SiteState(msgspec.Struct):
-    """What was set at one site.
+    """The settings of one site.
 
     Attributes:
         listening: False if it was muted.

@@ -1,4 +1,4 @@
-"""What people and models say about decisions: partial, in layers, and exact about what is wrong with it.
+"""The options of the decision layer, as users and models write them: partial, and in layers.
 
 A layer is three tables, in TOML or in ``model.json`` alike::
 
@@ -50,7 +50,7 @@ class KeywordOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
 
 
 class DecisionOptions(KeywordOptions, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The table ``decision``: what holds for every keyword that does not say otherwise.
+    """The table ``decision``: for every keyword whose own table does not say otherwise.
 
     Attributes:
         hop: seconds from one window to the next.
@@ -150,7 +150,7 @@ def explain(labels: Collection[str], layers: Mapping[str, Options]) -> tuple[Dec
 
 
 def _gate(said: dict[str, Any], off: Collection[str]) -> GateSettings | None:
-    """The gate, where there are wake words. Words that were never named are a slip; an empty list is a wish."""
+    """Return the gate, if there are wake words. An empty list means no gate; a missing one is a mistake."""
     if said and "wake_words" not in said:
         raise OptionError("gate.wake_words", "missing, name the keywords that open the gate")
     for word in said.get("wake_words", ()):
@@ -160,7 +160,7 @@ def _gate(said: dict[str, Any], off: Collection[str]) -> GateSettings | None:
 
 
 def _said(table: msgspec.Struct) -> dict[str, Any]:
-    """What a table says, without what it leaves open."""
+    """Return the options that a table sets."""
     return {key: value for key, value in msgspec.structs.asdict(table).items() if value is not None}
 
 

@@ -1,6 +1,7 @@
-"""What the decision layer goes by: complete and checked values, and the one place of the built-in defaults.
+"""The settings of the decision layer: complete and validated, with the built-in defaults.
 
-What users write is partial and in layers, see :mod:`kws.decision.options`; it becomes these.
+Users write partial options in layers, see :mod:`kws.decision.options`; :func:`~kws.decision.options.resolve` joins
+them.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from kws.errors import OptionError
 #: Seconds from one window to the next.
 HOP = 0.05
 
-#: Digits of a threshold that follows another: all that count, without those that only binary fractions make.
+#: Digits of a value that moves with a threshold: enough for any purpose, without the noise of binary fractions.
 _DIGITS = 12
 
 RANGES: Mapping[str, tuple[float, float]] = {
@@ -34,7 +35,7 @@ RANGES: Mapping[str, tuple[float, float]] = {
 
 
 def table_of(keyword: str) -> str:
-    """The path of a keyword's own table."""
+    """Return the path of a keyword's own table."""
     return f"keyword.{key_written(keyword)}"
 
 
@@ -49,20 +50,20 @@ def check_ranges(values: Mapping[str, object]) -> None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeywordSettings:
-    """How one keyword is decided.
+    """The settings of one keyword.
 
     Attributes:
         threshold: the average at which it fires.
         release: the average below which an utterance is over; at most the threshold.
-        near: the average from which an utterance that did not fire is reported; between release and threshold.
+        near: the average from which an activation that did not fire is reported; between release and threshold.
         smoothing: seconds over which posteriors are averaged, rounded to whole windows.
         patience: windows in a row that must be at the threshold and the largest.
         refractory: seconds after it fired during which it does not fire again.
-        length: seconds that the word typically lasts; where it began is estimated with it.
-        quiet_before: seconds of quiet that must come before the word; 0 asks for none.
-        quiet_after: seconds of quiet that must come after the word; 0 asks for none. The decision waits for it.
+        length: seconds that the word typically lasts, to estimate its start.
+        quiet_before: seconds of quiet needed before the word; 0 for none.
+        quiet_after: seconds of quiet needed after the word; 0 for none. The decision waits for it.
         quiet_margin: decibels below the word's loudest hop from which a hop is quiet.
-        speech_before: how much of its score a keyword loses where all that came before it was other words.
+        speech_before: share of its score that a keyword loses if only other words came before it.
 
     Raises:
         OptionError: a value is out of its range.
@@ -93,10 +94,10 @@ class KeywordSettings:
             )
 
     def override(self, **said: Any) -> KeywordSettings:
-        """These settings with some of them said anew.
+        """Return these settings with some of them replaced.
 
-        A threshold that is said without a release takes release and near with it, in proportion: whoever moves a
-        threshold below the release that a model recommends means to move both.
+        A threshold without a release moves release and near in proportion. A user who sets a threshold below the
+        release that a model recommends means to move both.
 
         Raises:
             OptionError: a value is out of its range, alone or together with the others.
@@ -114,7 +115,7 @@ class KeywordSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GateSettings:
-    """Keywords that count only after a wake word.
+    """The gate: commands count only after a wake word.
 
     Attributes:
         wake_words: the keywords that open the gate, at least one.
@@ -137,7 +138,7 @@ class GateSettings:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DecisionSettings:
-    """Everything the decision layer goes by.
+    """All settings of the decision layer.
 
     Attributes:
         hop: seconds from one window to the next.
@@ -172,11 +173,11 @@ class DecisionSettings:
         return tuple(keyword for keyword in self.keywords if keyword not in self.off)
 
     def windows(self, keyword: str) -> int:
-        """How many windows the keyword's average is over."""
+        """Return the number of windows in the keyword's average."""
         return max(1, round(self.keywords[keyword].smoothing / self.hop))
 
     def with_threshold(self, keyword: str, threshold: float) -> DecisionSettings:
-        """The same with another threshold for one keyword; its release and near move in proportion.
+        """Return these settings with another threshold for a keyword; its release and near move in proportion.
 
         Raises:
             OptionError: there is no such keyword, or the threshold is out of its range.

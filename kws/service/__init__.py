@@ -1,7 +1,7 @@
-"""``kws run``: sources that are heard, the decisions on them, and publishers, for years.
+"""The daemon: sources that are listened to for years, the decisions on them, and publishers.
 
-A :class:`Listener` hears one source, in a thread of its own; the :class:`Service` starts them, tells their health,
-reloads and ends them. An :class:`Observer` is told what happens.
+A :class:`Listener` hears one source, in a thread of its own; the :class:`Service` starts, watches, reloads and ends the
+listeners. An :class:`Observer` receives their events.
 """
 
 from kws.service.counters import Counters

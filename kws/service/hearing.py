@@ -17,7 +17,7 @@ STARTING = "no sound yet"
 
 
 class Hearing:
-    """Whether one source is heard. Each change is told once, however often it is found out.
+    """The state of one source. It reports each change once, however often the change is found.
 
     Args:
         on_news: called when something has changed.
@@ -46,11 +46,11 @@ class Hearing:
 
     @property
     def seconds(self) -> float:
-        """How long the state has lasted."""
+        """Seconds since the state last changed."""
         return time.monotonic() - self._since
 
     def follow(self, site: str, label: str, observer: Observer) -> None:
-        """Use other names and another observer from now on, and tell it the state."""
+        """Use other names and another observer from now on, and report the state to it."""
         with self._lock:
             self.site, self.label, self.observer = site, label, observer
             observer.listening(site, on=self.wanted)

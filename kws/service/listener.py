@@ -55,7 +55,7 @@ class Listener:
     """Listens to one source until it ends or :meth:`stop` is called.
 
     Args:
-        make_source: returns a source to be opened; called each time that it is.
+        make_source: returns a new source; called before each opening.
         setup: what is done with the sound.
         reopens: whether the source is a microphone: it is closed while listening is switched off, so that it can be
             seen to be off, and opened again when it fails. A pipe cannot be; its sound is dropped meanwhile.

@@ -27,7 +27,7 @@ class Liveness:
         self._run = 0
 
     def opened(self) -> None:
-        """The microphone was opened again, and must show that it is alive."""
+        """The microphone was opened, and has not delivered sound yet."""
         self.alive = self.patience == 0
         self._run = 0
 

@@ -1,4 +1,4 @@
-"""What is done with the sound of one source."""
+"""The parts that work on the sound of one source."""
 
 from __future__ import annotations
 
@@ -20,13 +20,13 @@ Inbox: TypeAlias = SimpleQueue[Request | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setup:
-    """What is done with the sound of one source; a reload replaces it while the source stays open.
+    """The parts that work on the sound of one source; a reload replaces it while the source stays open.
 
     Attributes:
         site: its name in every topic.
         pipeline: that decides; it is this listener's alone, its model is shared.
         dispatcher: that publishes.
-        observer: follows this source; what it must know is told to it when the setup comes into force.
+        observer: follows this source; it gets the whole state when the setup comes into force.
         inbox: requests, from any thread.
         requests: obeyed when the setup comes into force: what was set before a restart.
         watch: when the source counts as dead.

@@ -26,7 +26,7 @@ _MEMORY_SECONDS = 1.5
 
 
 class SourceStream:
-    """What is heard of a source between two openings.
+    """One opening of a source, and the pipelines that hear it one after another.
 
     Args:
         source: open.

@@ -46,7 +46,7 @@ def test_what_is_louder_than_the_limit_is_never_silent() -> None:
     assert silent([LIMIT + 0.1] * 40) == "#" * 40
 
 
-def test_a_new_stretch_knows_no_floor() -> None:
+def test_a_new_segment_knows_no_floor() -> None:
     floor = Floor(3, 8)
     first = [floor.step(-60) for _ in range(10)]
     floor.reset()

@@ -95,30 +95,30 @@ class Reference:
 
     def near_misses(self, keyword: str) -> list[tuple[str, int, float, Reason, int]]:
         chosen = self.settings.keywords[keyword]
-        humps: list[list[int]] = []
+        activations: list[list[int]] = []
         for window in range(len(self.rows)):
             if self.score(keyword, window) >= chosen.release:
-                if window and humps and humps[-1][-1] == window - 1:
-                    humps[-1].append(window)
+                if window and activations and activations[-1][-1] == window - 1:
+                    activations[-1].append(window)
                 else:
-                    humps.append([window])
+                    activations.append([window])
         missed = []
-        for hump in humps:
-            fired = [when for what, when, _ in self.fired if what == keyword and when in hump]
-            kept_out = [when for what, when in self.kept_out if what == keyword and when in hump]
+        for activation in activations:
+            fired = [when for what, when, _ in self.fired if what == keyword and when in activation]
+            kept_out = [when for what, when in self.kept_out if what == keyword and when in activation]
             if fired:
                 peaks = [
                     window
-                    for window in hump
+                    for window in activation
                     if window > fired[0]
                     and self.qualifies(keyword, window)
                     and any(self.score(keyword, when) < chosen.near for when in range(fired[0], window))
                 ]
             else:
-                peaks = [window for window in hump if self.score(keyword, window) >= chosen.near]
+                peaks = [window for window in activation if self.score(keyword, window) >= chosen.near]
             if peaks:
                 peak = max(peaks, key=lambda window: (self.score(keyword, window), window))
                 reason = Reason.GATE_CLOSED if kept_out else self.obstacle(keyword, peak)
                 assert reason is not None
-                missed.append((keyword, peak, float(self.score(keyword, peak)), reason, hump[-1] + 1))
+                missed.append((keyword, peak, float(self.score(keyword, peak)), reason, activation[-1] + 1))
         return missed

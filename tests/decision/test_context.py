@@ -70,7 +70,7 @@ def test_other_keywords_before_it_are_no_speech() -> None:
     assert [fired.keyword for fired in decide(heard, sound, settings(speech_before=1.0))] == ["computer", "on"]
 
 
-def test_a_new_stretch_knows_of_no_speech() -> None:
+def test_a_new_segment_knows_of_no_speech() -> None:
     decider = Decider(LABELS, settings(speech_before=1.0))
     list(step_all(decider, "?" * 60, "#" * 60))
     decider.reset()
@@ -157,10 +157,10 @@ def test_speech_is_the_mean_by_definition(runs: list[tuple[str, str, int]], scal
 
 @hypothesis_settings(max_examples=100, deadline=None)
 @given(runs=LETTERS, weight=st.sampled_from([0.25, 0.5, 1.0]), smoothing=st.sampled_from([0.05, 0.2]))
-def test_a_whole_stretch_at_once_is_the_same(runs: list[tuple[str, str, int]], weight: float, smoothing: float) -> None:
+def test_a_whole_stream_at_once_is_the_same(runs: list[tuple[str, str, int]], weight: float, smoothing: float) -> None:
     heard, sound = spelled(runs)
     chosen = settings(speech_before=weight, smoothing=smoothing, threshold=0.6)
     decider = Decider(LABELS, chosen)
     steps = [*step_all(decider, heard, sound), decider.reset()]
-    stretch = PosteriorCache(LABELS, posteriors(heard), first_end=WINDOW, levels=levels(sound))
-    assert stretch.decide(chosen) == [decision for decision in steps if decision]
+    segment = PosteriorCache(LABELS, posteriors(heard), first_end=WINDOW, levels=levels(sound))
+    assert segment.decide(chosen) == [decision for decision in steps if decision]

@@ -61,7 +61,7 @@ def test_a_score_that_never_reaches_the_threshold_never_fires() -> None:
 
 
 def test_an_average_needs_all_its_windows() -> None:
-    # At the beginning of a stretch nothing fires because buffers are empty: four windows must have been heard.
+    # At the beginning of a segment nothing fires because buffers are empty: four windows must have been heard.
     check("""
     oooooooo....
        o
@@ -193,7 +193,7 @@ def test_the_start_is_one_word_before_the_posterior_rose() -> None:
     assert decisions[7].fired[0].start == WINDOW + 4 * HOP - round(0.3 * 16000)
 
 
-def test_the_start_lies_in_the_window_and_so_in_the_stretch() -> None:
+def test_the_start_lies_in_the_window_and_so_in_the_segment() -> None:
     # The score crept up over 30 windows: the word is still somewhere in the last second.
     chosen = settings(patience=1, length=1.0)
     decisions = list(step_all(Decider(LABELS, chosen), "5" * 30 + "8"))

@@ -171,7 +171,7 @@ def test_refractory_time_counts_from_before_the_wait() -> None:
     """, chosen)  # fmt: skip
 
 
-def test_the_stretch_ends_before_the_quiet_was_heard() -> None:
+def test_the_segment_ends_before_the_quiet_was_heard() -> None:
     decider = Decider(LABELS, AFTER)
     heard, sound = ".............oo", "----------###--"
     assert not any(step_all(decider, heard, sound))

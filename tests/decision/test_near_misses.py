@@ -32,19 +32,19 @@ def test_it_is_a_value_with_all_that_a_person_tunes_by() -> None:
     assert str(miss.reason) == "below threshold"
 
 
-def test_it_is_one_for_each_hump_with_its_peak() -> None:
+def test_it_is_one_for_each_activation_with_its_peak() -> None:
     assert misses("..4454544..445....", near=0.5) == [
         (9, 6, 0.625, Reason.BELOW_THRESHOLD),
         (14, 13, 0.625, Reason.BELOW_THRESHOLD),
     ]
 
 
-def test_a_hump_below_near_is_none() -> None:
+def test_a_activation_below_near_is_none() -> None:
     assert misses("..3444443..44..", release=0.25, near=0.625) == []
     assert misses("..3444543..44..", release=0.25, near=0.625) == [(9, 6, 0.625, Reason.BELOW_THRESHOLD)]
 
 
-def test_a_hump_that_fires_is_none_before_or_after_its_peak() -> None:
+def test_a_activation_that_fires_is_none_before_or_after_its_peak() -> None:
     assert misses("..55678877665544..") == []
     assert misses("..55678874554554..", near=0.625) == []
 
@@ -72,7 +72,7 @@ def test_the_reason_is_the_one_at_the_peak() -> None:
     ]
 
 
-def test_the_gate_is_the_reason_of_the_whole_hump() -> None:
+def test_the_gate_is_the_reason_of_the_whole_activation() -> None:
     # With patience the peak came first, but it was the gate that kept the word out.
     assert misses("..8766..", GATE, patience=3) == [(6, 2, 1.0, Reason.GATE_CLOSED)]
 
@@ -83,6 +83,6 @@ def test_a_second_peak_of_a_held_word_counts_only_if_it_would_have_fired() -> No
     assert misses("..oo5oo5..", near=0.625) == []  # it never fell below near: one utterance
 
 
-def test_what_is_under_way_when_the_stretch_ends_is_reported_by_reset() -> None:
+def test_what_is_under_way_when_the_segment_ends_is_reported_by_reset() -> None:
     assert misses("....55") == [(6, 5, 0.625, Reason.BELOW_THRESHOLD)]
     assert misses("....oo") == []

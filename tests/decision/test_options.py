@@ -170,7 +170,7 @@ def test_the_error_names_the_layer() -> None:
 def test_options_and_settings_are_of_the_same_things() -> None:
     assert [field.name for field in fields(KeywordSettings)] == list(KeywordOptions.__struct_fields__)
     assert [field.name for field in fields(GateSettings)] == list(GateOptions.__struct_fields__)
-    assert set(DecisionOptions.__struct_fields__) == {"hop", *KeywordOptions.__struct_fields__}
+    assert set(DecisionOptions.__struct_fields__) == {"hop", "keywords", *KeywordOptions.__struct_fields__}
 
 
 def test_options_go_through_json_and_back() -> None:

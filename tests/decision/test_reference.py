@@ -70,7 +70,7 @@ def levels_of(rows: Float32Array) -> st.SearchStrategy[list[float]]:
 def run(
     chosen: DecisionSettings, rows: Float32Array, first_end: int = WINDOW, levels: list[float] | None = None
 ) -> list[Decision]:
-    """What each window leads to, and what the end of the stretch does."""
+    """What each window leads to, and what the end of the segment does."""
     decider = Decider(LABELS, chosen)
     decisions = [
         decider.step(row, first_end + window * HOP, levels[window] if levels else None)
@@ -100,7 +100,7 @@ def test_it_does_what_its_definition_says(rows: Float32Array, chosen: DecisionSe
 
 @settings(max_examples=100, deadline=None)
 @given(rows=sixteenths(), chosen=SETTINGS)
-def test_one_hump_is_one_detection_at_most(rows: Float32Array, chosen: DecisionSettings) -> None:
+def test_one_activation_is_one_detection_at_most(rows: Float32Array, chosen: DecisionSettings) -> None:
     """Between two detections of a keyword its average was below release, and the refractory time went by."""
     decisions = run(chosen, rows)
     for column, keyword in enumerate(LABELS[1:], 1):
@@ -128,7 +128,7 @@ def test_only_differences_of_positions_count(rows: Float32Array, chosen: Decisio
 
 @settings(max_examples=200, deadline=None)
 @given(data=st.data(), chosen=SETTINGS.flatmap(with_isolation))
-def test_a_new_stretch_knows_nothing_of_the_one_before(data: st.DataObject, chosen: DecisionSettings) -> None:
+def test_a_new_segment_knows_nothing_of_the_one_before(data: st.DataObject, chosen: DecisionSettings) -> None:
     before, rows = data.draw(sixteenths()), data.draw(sixteenths())
     loudness, levels = data.draw(levels_of(before)), data.draw(levels_of(rows))
     decider = Decider(LABELS, chosen)
@@ -143,9 +143,9 @@ def test_a_new_stretch_knows_nothing_of_the_one_before(data: st.DataObject, chos
 
 @settings(max_examples=200, deadline=None)
 @given(rows=sixteenths(), chosen=SETTINGS.flatmap(with_isolation), data=st.data())
-def test_a_whole_stretch_at_once_is_the_same(rows: Float32Array, chosen: DecisionSettings, data: st.DataObject) -> None:
+def test_a_whole_stream_at_once_is_the_same(rows: Float32Array, chosen: DecisionSettings, data: st.DataObject) -> None:
     levels = data.draw(levels_of(rows))
-    stretch = PosteriorCache(LABELS, rows, first_end=48000, levels=levels)
+    segment = PosteriorCache(LABELS, rows, first_end=48000, levels=levels)
     expected = [decision for decision in run(chosen, rows, 48000, levels) if decision]
-    assert stretch.decide(chosen) == expected
-    assert stretch.decide(chosen) == expected
+    assert segment.decide(chosen) == expected
+    assert segment.decide(chosen) == expected

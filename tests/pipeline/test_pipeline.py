@@ -357,7 +357,7 @@ def test_a_lower_threshold_is_asked_about_at_once() -> None:
     assert asked[221]
 
 
-def test_a_gap_in_silence_begins_a_new_stretch() -> None:
+def test_a_gap_in_silence_begins_a_new_segment() -> None:
     pipeline = make_pipeline(skip_silence=True)
     _, scored = told(pipeline, AudioBlock(room(8), 0), AudioBlock(room(8), 200_000))
     [again] = [place for place, one in enumerate(scored) if one.fresh and place]
