@@ -178,4 +178,5 @@ def test_a_channel_that_there_is_not_is_a_matter_of_the_configuration(house: Mov
     home = house(source(channel=33))
     _, log = home.program.communicate(timeout=20)
     assert home.program.returncode == 2
-    assert log.splitlines()[-1] == "kws: --channel: room, ALSA has 32 channels, there is no channel 33"
+    problem = "source.channel: room, ALSA has 32 channels, there is no channel 33"
+    assert log.splitlines()[-1] == f"kws: {home.config}: {problem}"
