@@ -51,6 +51,8 @@ def test_a_front_end_is_a_preset_or_a_table(tmp_path: Path) -> None:
         ('name = "a"\nkeywords = []', "at least one word"),
         ('name = "a"\nkeywords = ["on", "on"]', "each once"),
         ('name = "a"\nkeywords = ["_unknown_"]', "labels already"),
+        ('name = "a"\nkeywords = ["on"]\nother_words = ["on"]', "other_words: name each word once, and no keyword"),
+        ('name = "a"\nkeywords = ["on"]\nother_words = ["bed", "bed"]', "other_words: name each word once"),
         ('name = "a"\nkeywords = ["on"]\nfront_end = "mel"', "no preset 'mel'; there are log-mel"),
         ('name = "a"\nkeywords = ["on"]\ncolour = 1', "unknown field `colour`"),
         ('name = "a"\nkeywords = ["on"]\n[network]\nwidth = 0.0', "width and depth"),
@@ -82,7 +84,7 @@ def test_a_run_may_go_on_for_longer_with_another_mix_but_not_as_another_network(
 
 
 def test_the_priors_are_the_shares_of_the_mix() -> None:
-    mix = Mix(silence=0.1, unknown=0.2, speech=0.1, cut=0.05, fragment=0.05)
+    mix = Mix(silence=0.1, unknown=0.2, speech=0.1, cut=0.05, fragment=0.03, sentence=0.02)
     assert mix.priors(5) == pytest.approx((0.1, 0.4, 0.1, 0.1, 0.1, 0.1, 0.1))
 
 

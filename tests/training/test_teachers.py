@@ -60,6 +60,22 @@ def test_a_teacher_has_its_share_and_the_priors_of_training(window: Float32Array
     assert target.sum() == pytest.approx(1.0, abs=1e-6)
 
 
+def test_a_teacher_is_not_asked_where_it_is_known_to_be_wrong(window: Float32Array) -> None:
+    target = read_targets(recipe(share=0.25))(Example(window, 5, taught=False))
+    np.testing.assert_array_equal(target, np.eye(14)[5])
+
+
+def test_what_a_teacher_calls_unknown_is_the_other_word_that_was_said(window: Float32Array) -> None:
+    asked = msgspec.structs.replace(recipe(share=0.25), other_words=("bed", "cat", "dog"))
+    plain = read_targets(recipe(share=0.25))(Example(window, 1))
+    targets = read_targets(asked)
+    keyword, unknown, cat = (targets(Example(window, label)) for label in (5, 1, 15))
+    assert keyword.shape == (17,)
+    np.testing.assert_array_equal(unknown, [*plain, 0, 0, 0])
+    np.testing.assert_array_equal(keyword[14:], 0)
+    np.testing.assert_array_equal(cat, [plain[0], 0, *plain[2:], 0, plain[1], 0])
+
+
 def test_teachers_are_heard_together(window: Float32Array) -> None:
     model = shipped()
     priors = Mix().priors(12)

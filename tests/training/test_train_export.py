@@ -26,6 +26,7 @@ pytestmark = pytest.mark.training
 SMALL = """
 name = "tones"
 keywords = ["low", "high"]
+other_words = ["other"]
 front_end = "log-mel-small"
 [network]
 variant = "lite"

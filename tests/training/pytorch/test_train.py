@@ -54,7 +54,7 @@ def test_a_stopped_run_goes_on_and_keeps_its_history(trained: Path) -> None:
 
 def test_the_model_is_the_network_that_has_learnt(trained: Path) -> None:
     recipe = read_recipe(trained / "run/recipe.json")
-    network = EfficientNet(recipe.network, recipe.resolved_front_end.shape, 4).eval()
+    network = EfficientNet(recipe.network, recipe.resolved_front_end.shape, recipe.outputs).eval()
     checkpoint = Run(trained / "run").checkpoint()
     assert checkpoint is not None
     set_weights(network, checkpoint.weights)
@@ -63,6 +63,8 @@ def test_the_model_is_the_network_that_has_learnt(trained: Path) -> None:
     for image in np.load(trained / "run/examples.npy")[:20]:
         with torch.no_grad():
             expected = torch.softmax(network(torch.from_numpy(image[None])), 1)[0].numpy()
+        expected[1] += expected[4]  # the other word that is told apart
+        expected = expected[:4]
         np.testing.assert_allclose(model.network(image), expected, atol=1e-4)
 
 
