@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -97,18 +98,20 @@ def make_recipe(options: argparse.Namespace) -> Recipe:
     """Return the recipe file with the changes of the options, or a recipe of the options alone."""
     from msgspec.structs import replace  # noqa: PLC0415
 
-    from kws.corpus.clips import split_words  # noqa: PLC0415
+    from kws.corpus.word_folders import split_words  # noqa: PLC0415
     from kws.training.recipe import Recipe, read_recipe  # noqa: PLC0415
+    from kws.types import UNKNOWN  # noqa: PLC0415
 
     if options.recipe:
         recipe = read_recipe(options.recipe)
     else:
-        keywords = () if options.keywords else sorted(split_words(options.data, percent=0).train)
-        recipe = Recipe(name=options.folder.name, keywords=tuple(keywords))
+        words = set() if options.keywords else {*split_words(options.data, percent=0).train} - {UNKNOWN}
+        recipe = Recipe(name=options.folder.name, keywords=tuple(sorted(words)))
         if options.start:
             recipe = _like(recipe, options.start)
     if options.keywords:
-        keywords = tuple(word.strip() for word in options.keywords.split(",") if word.strip())
+        spelled = unicodedata.normalize("NFC", options.keywords).split(",")
+        keywords = tuple(word.strip() for word in spelled if word.strip())
         if not keywords:
             raise UsageError("--keywords names no word")
         recipe = replace(recipe, keywords=keywords)

@@ -1,16 +1,10 @@
-"""Folders of words, split by speaker, and recordings in memory.
-
-A folder of words holds ``WORD/*.wav`` (also .flac and .ogg), the layout of Speech Commands. If it has ``train/`` and
-``validation/``, those are the split. Otherwise the hash that Speech Commands publishes for its own split decides for
-each speaker, so clips that are added later change no speaker's side.
-"""
+"""Recordings in memory, decoded once."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,8 +14,7 @@ import numpy.typing as npt
 from rich.progress import track
 
 from kws.corpus.cache import Arrays, remember
-from kws.corpus.recordings import audio_files, read_audio
-from kws.errors import UsageError
+from kws.corpus.recordings import read_audio
 from kws.types import Float32Array
 
 _HASH_BUCKETS = 2**27 - 1
@@ -89,72 +82,3 @@ def _decode_all(paths: Sequence[Path], what: str) -> Arrays:
 
 def _decode(path: Path) -> npt.NDArray[np.int16]:
     return np.clip(np.rint(read_audio(path) * 32768), -32768, 32767).astype(np.int16)
-
-
-def speaker_of(path: Path) -> str:
-    """Return the speaker in a file name of Speech Commands (``HASH_nohash_N``), or else the file name."""
-    return re.sub(r"_nohash_.*$", "", path.stem)
-
-
-def is_validation(speaker: str, percent: float) -> bool:
-    """Return True if the hash rule of Speech Commands holds out a speaker, as it does ``percent`` of them."""
-    # The published split of the data set is defined by SHA-1.
-    number = int(hashlib.sha1(speaker.encode(), usedforsecurity=False).hexdigest(), 16) % (_HASH_BUCKETS + 1)
-    return number * 100.0 / _HASH_BUCKETS < percent
-
-
-@dataclass(frozen=True, slots=True)
-class Split:
-    """The two sides of folders of words: ``WORD -> files``."""
-
-    train: dict[str, list[Path]]
-    validation: dict[str, list[Path]]
-
-
-def split_words(folders: Iterable[Path], *, percent: float) -> Split:
-    """Read folders of words and hold out whole speakers.
-
-    A clip whose content is on both sides stays in validation only.
-
-    Args:
-        folders: each with ``WORD/`` folders, or with ``train/WORD/`` and ``validation/WORD/``; names that begin
-            with an underscore (``_background_noise_``) are not words.
-        percent: of speakers to hold out in a folder without a split of its own.
-
-    Raises:
-        UsageError: a folder is missing or has no words.
-    """
-    split = Split({}, {})
-    for folder in folders:
-        if (folder / "train").is_dir() and (folder / "validation").is_dir():
-            for side, words in (("train", split.train), ("validation", split.validation)):
-                for word, path in _words(folder / side):
-                    words.setdefault(word, []).append(path)
-        else:
-            for word, path in _words(folder):
-                words = split.validation if is_validation(speaker_of(path), percent) else split.train
-                words.setdefault(word, []).append(path)
-    held_out = {_digest(path) for paths in split.validation.values() for path in paths}
-    for paths in split.train.values():
-        paths[:] = [path for path in paths if _digest(path) not in held_out]
-    return split
-
-
-def word_files(folder: Path) -> list[tuple[str, Path]]:
-    """Return the word and the file of each clip ``WORD/*`` of a folder, in a fixed order.
-
-    Raises:
-        UsageError: there is no such folder, or no clip in it.
-    """
-    clips = [(path.relative_to(folder).parts[0], path) for path in audio_files(folder) if path.parent != folder]
-    if not clips:
-        raise UsageError(f"{folder}: no clips in folders of words (WORD/*.wav, .flac or .ogg)")
-    return clips
-
-
-def _words(folder: Path) -> Iterator[tuple[str, Path]]:
-    yield from ((word, path) for word, path in word_files(folder) if not word.startswith("_"))
-
-
-def _digest(path: Path) -> bytes:
-    return hashlib.sha256(path.read_bytes()).digest()

@@ -15,14 +15,15 @@ AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg"})
 
 
 def audio_files(folder: Path) -> list[Path]:
-    """Return all recordings below a folder, in a fixed order.
+    """Return all recordings below a folder, in a fixed order; hidden files, such as a Mac's ``._x.wav``, are left out.
 
     Raises:
         UsageError: there is no such folder.
     """
     if not folder.is_dir():
         raise UsageError(f"{folder}: no such folder")
-    return sorted(path for path in folder.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES)
+    files = (path for path in folder.rglob("*") if path.suffix.lower() in AUDIO_SUFFIXES)
+    return sorted(path for path in files if not any(part.startswith(".") for part in path.relative_to(folder).parts))
 
 
 def read_audio(path: Path) -> Float32Array:

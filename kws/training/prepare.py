@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
-from kws.corpus.clips import Recordings, Split, load, split_words
+from kws.corpus.clips import Recordings, load
 from kws.corpus.recordings import audio_files
 from kws.corpus.transcripts import transcripts
 from kws.corpus.word_extent import clip_window
+from kws.corpus.word_folders import Split, fold, split_words
 from kws.errors import UsageError
 from kws.evaluation.clips import silences
 from kws.training.material import Material
@@ -31,7 +32,7 @@ class Folders:
         words: folders of words, split by speaker.
         more: folders of words that are all for training, such as synthetic voices.
         speech: folders of running speech.
-        noise: folders of noise; ``_background_noise_`` in a folder of words is used as well.
+        noise: folders of noise; ``background_noise`` and ``silence`` in a folder of words are used as well.
         cache: keeps decoded sound between runs.
     """
 
@@ -50,25 +51,29 @@ class Validation:
     labels: npt.NDArray[np.int64]
 
 
-def prepare(recipe: Recipe, folders: Folders) -> tuple[Material, Validation]:
-    """Read everything.
+def prepare(recipe: Recipe, folders: Folders, say: Callable[[str], None]) -> tuple[Material, Validation]:
+    """Read everything, and say what was found and skipped.
 
     Raises:
         UsageError: a folder is missing or empty, or has no recording of a keyword.
         AudioError: a file cannot be decoded.
     """
     split = split_words(folders.words, percent=VALIDATION_PERCENT)
-    for word, paths in split_words(folders.more, percent=0.0).train.items():
+    more = split_words(folders.more, percent=0.0)
+    for word, paths in more.train.items():
         split.train.setdefault(word, []).extend(paths)
+    for note in (*split.notes, *more.notes):
+        say(note)
+    found = {fold(word) for word, paths in split.train.items() if paths}
     for keyword in recipe.keywords:
-        if not split.train.get(keyword):
+        if fold(keyword) not in found:
             raise UsageError(
                 f"no recording of {keyword!r} to learn from: the folder of words needs a folder {keyword}/"
             )
     for word in recipe.other_words:
-        if not split.train.get(word):
+        if fold(word) not in found:
             raise UsageError(f"other_words: no recording of {word!r} to learn from")
-    noise, held_out_noise = _noise_files(recipe, folders)
+    noise, held_out_noise = _noise_files(recipe, [*folders.noise, *split.noise])
     words, labels = _labelled((*recipe.keywords, *recipe.other_words), split.train, "words", folders.cache)
     speech, sure = _speech_without(recipe, folders.speech)
     material = Material(
@@ -78,43 +83,39 @@ def prepare(recipe: Recipe, folders: Folders) -> tuple[Material, Validation]:
         sure=sure,
         noise=load(noise, what="noise", cache=folders.cache),
     )
-    return material, _validation(recipe, split, held_out_noise, folders.cache)
-
-
-def summary(material: Material, validation: Validation) -> str:
-    """Return one line that says how much there is of everything."""
-    return (
+    validation = _validation(recipe, split, held_out_noise, folders.cache)
+    say(
         f"{len(material.words)} words, {material.speech.seconds / 3600:.1f} h of speech, "
         f"{material.noise.seconds / 60:.0f} min of noise; {len(validation.labels)} windows held out"
     )
+    return material, validation
 
 
 def _labelled(
     told_apart: Sequence[str], words: dict[str, list[Path]], what: str, cache: Path | None
 ) -> tuple[Recordings, npt.NDArray[np.int64]]:
     """Load clips; those of the words that are told apart are labelled in their order, from the first keyword on."""
-    label_of = {word: FIRST_KEYWORD + i for i, word in enumerate(told_apart)}
-    files = [(path, label_of.get(word, UNKNOWN_LABEL)) for word, paths in sorted(words.items()) for path in paths]
+    label_of = {fold(word): FIRST_KEYWORD + i for i, word in enumerate(told_apart)}
+    files = [(path, label_of.get(fold(word), UNKNOWN_LABEL)) for word, paths in sorted(words.items()) for path in paths]
     recordings = load([path for path, _ in files], what=what, cache=cache)
     return recordings, np.array([label for _, label in files], np.int64)
 
 
 def _speech_without(recipe: Recipe, folders: Sequence[Path]) -> tuple[list[Path], npt.NDArray[np.bool_]]:
     """Return utterances without a keyword as far as transcripts show, and which of them have a transcript."""
-    keywords = frozenset(recipe.keywords)
+    keywords = [f" {fold(keyword)} " for keyword in recipe.keywords]
     files, sure = [], []
     for folder in folders:
-        said = transcripts(folder)
+        said = {utterance: f" {fold(' '.join(words))} " for utterance, words in transcripts(folder).items()}
         for path in audio_files(folder):
-            if keywords.isdisjoint(said.get(path.stem, ())):
+            if not any(keyword in said.get(path.stem, "") for keyword in keywords):
                 files.append(path)
                 sure.append(path.stem in said)
     return files, np.array(sure, bool)
 
 
-def _noise_files(recipe: Recipe, folders: Folders) -> tuple[list[Path], list[Path]]:
+def _noise_files(recipe: Recipe, sources: Sequence[Path]) -> tuple[list[Path], list[Path]]:
     """Return noise to learn from, and noise that is kept for evaluation."""
-    sources = [*folders.noise, *(p for words in folders.words if (p := words / "_background_noise_").is_dir())]
     train: list[Path] = []
     held_out: list[Path] = []
     for source in sources:

@@ -16,7 +16,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from kws.errors import UsageError
 from kws.training.mixing import Mixer
-from kws.training.prepare import Folders, Validation, prepare, summary
+from kws.training.prepare import Folders, Validation, prepare
 from kws.training.recipe import UNKNOWN_LABEL, Recipe
 from kws.training.runs import Checkpoint, Run, Weights
 from kws.training.start import Start, read_start
@@ -88,6 +88,10 @@ def train(
         UsageError: the folder belongs to another recipe, recordings are missing, or the library cannot do it.
         KeyboardInterrupt: the user stopped it; a checkpoint has been written.
     """
+
+    def say(text: str) -> None:
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
+
     # First everything that may be wrong, then the long reading.
     if recipe.start and not learner_class.can_start:
         raise UsageError(f"start: {learner_class.library} begins with random weights; train without --pytorch")
@@ -96,8 +100,13 @@ def train(
     before = run.checkpoint()
     start = read_start(recipe) if recipe.start and before is None else None
     targets = read_targets(recipe)
-    material, validation = prepare(recipe, folders)
-    console.print(summary(material, validation))
+    if before and before.clips >= settings.clips:
+        say(
+            f"{folder} has already learned from {before.clips} clips, so there is nothing to do. "
+            f"To go on, also with new recordings, ask for more: --clips {2 * before.clips}"
+        )
+        return
+    material, validation = prepare(recipe, folders, say)
     front_end, labels = recipe.resolved_front_end, len(recipe.labels)
     examples = run.examples(
         front_end, lambda: Mixer(material, recipe.mix, labels=labels, window=front_end.window, seed=settings.seed)
