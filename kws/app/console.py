@@ -13,12 +13,16 @@ from typing import TYPE_CHECKING, TextIO
 from kws.errors import UsageError
 from kws.publishers.formats import FORMATS
 from kws.service import Observer
-from kws.types import Detection
+from kws.service.liveness import Liveness
+from kws.types import AudioBlock, Detection
 
 if TYPE_CHECKING:
     from kws.decision import NearMiss
     from kws.inference.model import Model
     from kws.pipeline.pipeline import Scored
+
+#: Seconds of silence without any noise after which a microphone is reported as muted.
+_MUTED_SECONDS = 5.0
 
 _log = logging.getLogger(__name__)
 
@@ -28,6 +32,7 @@ class ConsoleObserver(Observer):
 
     Args:
         line_format: of the lines, see :data:`~kws.publishers.formats.FORMATS`.
+        microphone: the source is a microphone, and it is reported when it is muted.
 
     Attributes:
         stop: ends the service; called when standard output cannot be written to.
@@ -35,13 +40,23 @@ class ConsoleObserver(Observer):
         failure: the error that writing to standard output ended with.
     """
 
-    def __init__(self, line_format: str) -> None:
+    def __init__(self, line_format: str, *, microphone: bool = False) -> None:
         self._line = FORMATS[line_format]
+        self._liveness = Liveness(_MUTED_SECONDS if microphone else 0)
+        self._source = ("", 0)  # name and rate
         self.stop: Callable[[], None] = lambda: None
         self.scores: Callable[[Scored], None] | None = None
         self.failure: OSError | None = None
 
-    def window(self, site: str, scored: Scored) -> None:  # noqa: ARG002 - the interface
+    def opened(self, site: str, name: str, rate: int) -> None:  # noqa: ARG002 - the interface
+        self._source = name, rate
+
+    def sound(self, site: str, block: AudioBlock) -> None:  # noqa: ARG002
+        name, rate = self._source
+        if problem := self._liveness.look(block, rate):
+            _log.warning("%s %s", name, problem)
+
+    def window(self, site: str, scored: Scored) -> None:  # noqa: ARG002
         if self.scores:
             self.scores(scored)
 

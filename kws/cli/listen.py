@@ -72,7 +72,7 @@ def run(options: argparse.Namespace) -> int:
     config = _configuration(options)
     set_up(config.log)
     assert config.stdout
-    observer = ConsoleObserver(config.stdout.format)
+    observer = ConsoleObserver(config.stdout.format, microphone=config.sources[0].input is None)
     service = make_service(lambda: config, observer, once=True)
     observer.stop = service.stop
     file = open_scores(options.scores) if options.scores else None

@@ -52,6 +52,17 @@ def test_the_same_keywords_as_in_the_file(
     assert [one["end"] - began for one in found] == pytest.approx([one["end"] for one in detections], abs=0.16)
 
 
+def test_a_muted_microphone_is_reported(sound_server: SoundServer, model_folder: Path) -> None:
+    program = sound_server.run(*KWS, "listen", "--model", model_folder, "--device", "room")  # a sink without sound
+    assert program.stderr is not None
+    with at_most(30, program):
+        assert program.stderr.readline().startswith("kws: listening to room, ALSA for ")
+        assert program.stderr.readline() == "kws: room, ALSA delivers nothing but zeros; is it muted?\n"
+    program.send_signal(signal.SIGINT)
+    out, err = program.communicate(timeout=30)
+    assert (program.returncode, out, err) == (130, "", "")
+
+
 def test_devices_by_the_names_that_listen_takes(sound_server: SoundServer) -> None:
     out, err = sound_server.run(*KWS, "devices", "--json").communicate(timeout=30)
     devices = {device["name"]: device for device in json.loads(out)}
