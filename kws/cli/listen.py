@@ -85,7 +85,9 @@ def run(options: argparse.Namespace) -> int:
             file.close()
     if observer.failure:
         raise observer.failure
-    return 128 + ended if ended else 0
+    if ended:
+        return 128 + ended
+    return 1 if service.counts.dropped else 0  # the log says why
 
 
 def _configuration(options: argparse.Namespace) -> Config:

@@ -13,7 +13,7 @@ from kws import __version__
 from kws.common.memory import give_back
 from kws.errors import KwsError, UsageError
 from kws.publishers import Dispatcher, PublisherWorker
-from kws.publishers.dispatcher import MAX_AGE
+from kws.publishers.dispatcher import MAX_AGE, Counts
 from kws.publishers.health import HealthReport
 from kws.service.listener import Listener
 from kws.service.observer import Observer
@@ -109,6 +109,11 @@ class Service:
     @property
     def listeners(self) -> tuple[Listener, ...]:
         return tuple(self._keys)
+
+    @property
+    def counts(self) -> Counts:
+        """The numbers of detections that were published and dropped, of all publishers together."""
+        return Dispatcher(self._workers).counts
 
     def run(self) -> None:
         """Listen and publish until the end.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -122,6 +123,30 @@ def test_listen_publishes_to_a_broker_and_runs_commands(
     subscriber.wait("kws/desk/status", "offline")
     assert [message.fields for message in subscriber.on("kws/desk/detection")] == heard
     assert {path.name for path in tmp_path.glob("*-*.*")} >= {f"{each['keyword']}-{each['end']}" for each in heard}
+
+
+@pytest.mark.parametrize("problem", ["down", "password"])
+def test_listen_fails_where_detections_were_not_delivered(
+    stopped_broker: Broker, spoken: Path, model_folder: Path, tmp_path: Path, problem: str
+) -> None:
+    if problem == "password":
+        passwords = tmp_path / "passwords"
+        subprocess.run(["mosquitto_passwd", "-b", "-c", passwords, "me", "right"], check=True)
+        stopped_broker.lines = [f"password_file {passwords}"]
+        stopped_broker.start()
+    result = kws(
+        "listen", spoken, "--model", model_folder, "--mqtt", stopped_broker.url.replace("://", "://me@"),
+        env=environment(KWS_MQTT_PASSWORD="wrong"),
+    )  # fmt: skip
+    count = len(result.stdout.splitlines())
+    assert count
+    assert result.returncode == 1
+    assert f" {count} detections were dropped: " in result.stderr
+
+
+def test_a_command_that_is_missing_is_reported_before_anything_is_heard(spoken: Path, model_folder: Path) -> None:
+    message = error(kws("listen", spoken, "--model", model_folder, "--exec", "no-such {keyword}"), 2)
+    assert message == "--exec: there is no program 'no-such'"
 
 
 def test_every_command_of_a_recording_is_run(spoken: Path, model_folder: Path, tmp_path: Path) -> None:
