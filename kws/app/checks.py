@@ -200,7 +200,7 @@ def _clips(options: ClipsOptions) -> Found:
 
 def _metrics(options: MetricsOptions) -> Found:
     if find_spec("prometheus_client") is None:
-        raise UsageError("metrics: needs prometheus-client; install kws[metrics]")
+        raise UsageError("metrics: needs prometheus-client: pip install '.[metrics]'")
     warning = "" if options.is_local else "whoever reaches this address can read them"
     try:
         family, _, _, _, address = socket.getaddrinfo(options.address, options.port, type=socket.SOCK_STREAM)[0]

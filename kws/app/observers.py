@@ -110,7 +110,7 @@ class ServiceObservers(Observers):
             from kws.service.metrics.endpoint import Endpoint  # noqa: PLC0415
             from kws.service.metrics.observer import MetricsObserver  # noqa: PLC0415
         except ImportError:
-            raise UsageError("metrics: needs prometheus-client; install kws[metrics]") from None
+            raise UsageError("metrics: needs prometheus-client: pip install '.[metrics]'") from None
         if self._metrics is None:  # it counts from the first time that metrics are asked for
             self._metrics = MetricsObserver(self._listeners, lambda: self._clips.counts)
             self._observers = (*self._observers, self._metrics)

@@ -1,13 +1,13 @@
-"""``kws devices``: the microphones there are."""
+"""``kws devices``: the microphones."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import sys
 from dataclasses import asdict
 
 from kws.cli.options import add_command
+from kws.errors import AudioError
 
 _EXAMPLES = """\
   kws devices
@@ -29,11 +29,10 @@ def run(options: argparse.Namespace) -> int:
     devices = list_devices()
     if options.json:
         print(json.dumps([asdict(device) for device in devices], indent=2))
-        return 0
-    for device in devices:
-        mark = "*" if device.is_default else " "
-        print(f"{mark} {device.index:>2}  {device.name}  ({device.channels} channels, {device.rate} Hz)")
+    else:
+        for device in devices:
+            mark = "*" if device.is_default else " "
+            print(f"{mark} {device.index:>2}  {device.name}  ({device.channels} channels, {device.rate} Hz)")
     if not devices:
-        print("kws: no microphone is there; plug one in, and see that this user may record", file=sys.stderr)
-        return 1
+        raise AudioError("there is no microphone; plug one in, and check that this user may record")
     return 0

@@ -9,13 +9,16 @@ from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Any, Literal, TypeVar, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 import msgspec
 
 from kws.errors import OptionError, UsageError
 
 Table = TypeVar("Table", bound=msgspec.Struct)
+
+#: Text that is not empty.
+Text = Annotated[str, msgspec.Meta(min_length=1, description="text that is not empty")]
 
 #: The longest value that an error repeats in full, in characters.
 _LONGEST = 60

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import msgspec
 
+from kws.common.tables import Text
 from kws.config.places import state_folder
 
 _Seconds = Annotated[float, msgspec.Meta(ge=0, le=10)]
@@ -24,7 +25,7 @@ class ClipsOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         near_misses: record keywords that nearly fired, too.
     """
 
-    folder: str | None = None
+    folder: Text | None = None
     quota: Annotated[float, msgspec.Meta(gt=0, le=1_000_000)] = 100.0
     before: _Seconds = 1.0
     after: _Seconds = 1.0

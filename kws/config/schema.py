@@ -10,7 +10,7 @@ import msgspec
 
 from kws import DEFAULT_MODEL
 from kws.common.logs import LogOptions
-from kws.common.tables import inside
+from kws.common.tables import Text, inside
 from kws.config.clips import ClipsOptions
 from kws.config.metrics import MetricsOptions
 from kws.config.provenance import Provenance
@@ -53,8 +53,8 @@ class SourceOptions(Options, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     """
 
     site: Site | None = None
-    input: str | None = None
-    device: str | int | None = None
+    input: Text | None = None
+    device: Text | int | None = None
     channel: Positive | None = None
     rate: Annotated[int, msgspec.Meta(ge=1000, le=768_000)] | None = None
     channels: Positive | None = None
@@ -73,7 +73,7 @@ class ModelOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         skip_silence: skip windows that hold nothing but the noise floor.
     """
 
-    name: str = DEFAULT_MODEL
+    name: Text = DEFAULT_MODEL
     interpreter: Literal["ai-edge-litert", "tflite-runtime", "tensorflow"] | None = None
     threads: Annotated[int, msgspec.Meta(ge=1, le=256)] = 1
     skip_silence: bool = True

@@ -60,7 +60,7 @@ def _gathered(settings: Sequence[Setting]) -> Iterable[Setting]:
     common: list[Setting] = []
     for (source, name), group in groups.items():
         (value, origin), count = Counter((setting.value, setting.origin) for setting in group).most_common(1)[0]
-        if count > 1:
+        if count > len(group) / 2:
             common.append(Setting(f"{source}decision", name, value, origin))
     for setting in settings:
         match = _KEYWORD.fullmatch(setting.table)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import socket
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -160,6 +161,15 @@ def test_every_line_tells_its_origin_and_common_settings_are_said_once(write: Pa
     patience = [line for line in lines if line.startswith("patience")]
     assert [line.split("  ")[0] for line in patience] == ["patience = 1", "patience = 3"]
     assert "[keyword.on]" in lines
+
+
+def test_thresholds_that_differ_are_said_for_each_keyword(write: Path) -> None:
+    tables = tomllib.loads(kws("config", "show", "--config", write).stdout)
+    recommended = json.loads((MODEL_FOLDER / "model.json").read_text())["decision"]["keyword"]
+    assert "threshold" not in tables["decision"]
+    assert {word: table["threshold"] for word, table in tables["keyword"].items()} == {
+        word: table["threshold"] for word, table in recommended.items()
+    }
 
 
 @pytest.mark.parametrize("place", ["file", "credential", "variable"])

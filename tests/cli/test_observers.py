@@ -291,4 +291,4 @@ def test_without_its_library_metrics_are_wrong_usage(tmp_path: Path) -> None:
     (tmp_path / "prometheus_client.py").write_text("raise ImportError\n")
     (tmp_path / "kws.toml").write_text("[stdout]\n[metrics]\n")
     result = kws("run", "--config", tmp_path / "kws.toml", env=environment(tmp_path))
-    assert error(result, 2) == "metrics: needs prometheus-client; install kws[metrics]"
+    assert error(result, 2) == "metrics: needs prometheus-client: pip install '.[metrics]'"

@@ -71,7 +71,7 @@ def configurations(draw: st.DrawFn) -> dict[str, Any]:
     for number in range(count):
         source = {**draw(layer), "watch": draw(watch), "site": f"site{number}"}
         if draw(st.booleans()):
-            source["device"] = draw(text)
+            source["device"] = draw(text.filter(bool))
         sources.append(source)
     tables["source"] = sources if count > 1 or draw(st.booleans()) else sources[0]
     tables["watch"] = draw(watch)

@@ -145,6 +145,10 @@ def test_every_table_is_read(tmp_path: Path) -> None:
         ("[decision]\nthresold = 1", "decision: 'thresold' is not a setting; did you mean 'threshold'?"),
         ("[hermes]\nenabled = true", "hermes: goes by way of MQTT; a table mqtt is missing"),
         ("[source.home_assistant]\nname = 'x'", "source.home_assistant: goes by way of MQTT; a table mqtt is missing"),
+        ("[source]\ninput = ''", 'source.input: must be text that is not empty, not ""'),
+        ("[source]\ndevice = ''", 'source.device: must be text that is not empty or a whole number, not ""'),
+        ("[model]\nname = ''", 'model.name: must be text that is not empty, not ""'),
+        ("[clips]\nfolder = ''", 'clips.folder: must be text that is not empty, not ""'),
         ("[mqtt", "Expected ']' at the end of a table declaration"),
     ],
 )
