@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import tomllib
+import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from difflib import get_close_matches
@@ -83,6 +84,11 @@ def inside(table: str) -> Iterator[None]:
         raise error.inside(table) from None
 
 
+def composed(name: str) -> str:
+    """Return a name in Unicode's composed form (NFC): a Mac writes ``ü`` as two characters, other systems as one."""
+    return unicodedata.normalize("NFC", name)
+
+
 def key_written(name: str) -> str:
     """Return a key as TOML writes it: in quotes where it needs them."""
     # JSON's escapes are TOML's too, but TOML also escapes DEL.
@@ -96,7 +102,7 @@ def _read_value(value: object, kind: Any) -> Any:
     if get_origin(kind) is dict:
         if not isinstance(value, Mapping):
             raise OptionError("", "must be a table")
-        return {name: _read_item(item, get_args(kind)[1], key_written(name)) for name, item in value.items()}
+        return {composed(name): _read_item(item, get_args(kind)[1], key_written(name)) for name, item in value.items()}
     if struct and get_origin(kind) is tuple:  # one table, or several
         if not isinstance(value, list):
             return (read_table(value, struct),)

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kws.common.tables import key_written
+from kws.common.tables import composed, key_written
 from kws.config.schema import source_name
 from kws.errors import UsageError
 
@@ -61,7 +61,7 @@ def layers(said: Override, count: int) -> tuple[str, list[dict[str, Any]]]:
     Raises:
         UsageError: there is no such source.
     """
-    first, *keys = (json.loads(name) if name.startswith('"') else name for name in _NAME.findall(said.key))
+    first, *keys = (json.loads(name) if name.startswith('"') else name for name in _NAME.findall(composed(said.key)))
     path = ".".join(map(key_written, keys))
     if not (source := _SOURCE.fullmatch(first)):
         return f"{first}.{path}", [_nested([first, *keys], value) for value in _readings(said.value)]

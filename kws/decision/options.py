@@ -20,7 +20,7 @@ from typing import Any
 
 import msgspec
 
-from kws.common.tables import check_known, inside, read_table
+from kws.common.tables import check_known, composed, inside, read_table
 from kws.decision.settings import (
     HOP,
     DecisionSettings,
@@ -31,6 +31,12 @@ from kws.decision.settings import (
 )
 from kws.errors import OptionError
 from kws.types import SILENCE, UNKNOWN
+
+
+def _compose(options: msgspec.Struct, field: str) -> None:
+    """Write the keywords in a field as labels are written, see :func:`~kws.common.tables.composed`."""
+    if words := getattr(options, field):
+        msgspec.structs.force_setattr(options, field, tuple(map(composed, words)))
 
 
 class KeywordOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -60,6 +66,9 @@ class DecisionOptions(KeywordOptions, frozen=True, kw_only=True, forbid_unknown_
     hop: float | None = None
     keywords: tuple[str, ...] | None = None
 
+    def __post_init__(self) -> None:
+        _compose(self, "keywords")
+
 
 class GateOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
     """The table ``gate``: see :class:`~kws.decision.settings.GateSettings`; no wake words at all is no gate."""
@@ -67,6 +76,9 @@ class GateOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     wake_words: tuple[str, ...] | None = None
     seconds: float | None = None
     extend: bool | None = None
+
+    def __post_init__(self) -> None:
+        _compose(self, "wake_words")
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from kws.common.tables import composed
 from kws.errors import ModelError, UsageError
 from kws.features.front_end import FrontEnd
 from kws.inference.interpreter import TfliteNetwork
@@ -50,6 +51,9 @@ class Description(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     attribution: tuple[str, ...] = ()
     training: dict[str, Any] = {}
     metrics: dict[str, Any] = {}
+
+    def __post_init__(self) -> None:
+        msgspec.structs.force_setattr(self, "labels", tuple(map(composed, self.labels)))
 
     @property
     def keywords(self) -> tuple[str, ...]:

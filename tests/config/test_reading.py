@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import re
 import tomllib
+import unicodedata
 from pathlib import Path
 
 import msgspec
@@ -10,7 +11,7 @@ import pytest
 from kws.audio.pipe import SAMPLE_FORMATS
 from kws.audio.samples import MAX_RATE, MIN_RATE
 from kws.common.logs import LogOptions
-from kws.config import Config, ModelOptions, SourceOptions, find_config, read_config
+from kws.config import Config, ModelOptions, SourceOptions, find_config, parse_set, read_config
 from kws.config.clips import ClipsOptions
 from kws.config.metrics import MetricsOptions
 from kws.config.schema import TABLES
@@ -19,9 +20,12 @@ from kws.decision import GateOptions, GateSettings, KeywordOptions, Options, res
 from kws.decision.options import DecisionOptions
 from kws.decision.settings import HOP, KeywordSettings
 from kws.errors import UsageError
+from kws.features.front_end import FrontEnd
 from kws.inference.interpreter import INTERPRETERS
+from kws.inference.model import Description
 from kws.publishers import ExecOptions, LineOptions
 from kws.publishers.mqtt import HermesOptions, HomeAssistantOptions, MqttOptions
+from kws.types import SILENCE, UNKNOWN
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "kws.example.toml"
 
@@ -215,6 +219,25 @@ def test_decision_settings_that_do_not_go_together_name_the_source_that_they_are
         resolve(("on",), config.layers(config.sources[1]))
     place = f"{tmp_path / 'kws.toml'}: source[2].decision.release"
     assert str(error.value) == f"{place}: 0.9 is not above 0 and at most the threshold 0.8"
+
+
+def test_a_keyword_is_the_same_as_a_mac_writes_it(tmp_path: Path) -> None:
+    word, typed = "küche", unicodedata.normalize("NFD", "küche")
+    assert word != typed
+    toml = f'keyword."{typed}".threshold = 0.7\ngate.wake_words = ["{typed}"]\ndecision.keywords = ["{typed}"]\n'
+    path = tmp_path / "kws.toml"
+    path.write_text(f'{toml}[exec.commands]\n"{typed}" = "lamp"', encoding="utf-8")
+    config = read_config(path, [parse_set(f"keyword.{typed}.patience=2")])
+    model = Description(
+        format=1, name="toy", version="1", labels=(SILENCE, UNKNOWN, typed), front_end=FrontEnd(), sha256={}
+    )
+    assert model.keywords == (word,)
+    settings = resolve(model.labels, config.layers(config.sources[0]))
+    assert (settings.keywords[word].threshold, settings.keywords[word].patience) == (0.7, 2)
+    assert settings.gate == GateSettings(wake_words=(word,))
+    assert settings.listened == (word,)
+    assert config.exec
+    assert config.exec.commands == {word: "lamp"}
 
 
 def test_a_site_of_one_source_goes_before_that_of_mqtt(tmp_path: Path) -> None:
