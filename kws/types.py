@@ -28,7 +28,7 @@ class AudioBlock:
         samples: float32 ``(n,)``, nominally in [-1, 1].
         position: samples between the beginning of the stream and ``samples[0]``, at the block's own rate. A
             position beyond the end of the block before is a gap: samples were lost, and whatever consumes the
-            blocks starts a new stretch.
+            blocks starts a new segment.
     """
 
     samples: Float32Array

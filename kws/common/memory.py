@@ -1,4 +1,4 @@
-"""Memory that a process of months has no use for any more."""
+"""Giving free memory back to the system, for a process that runs for months."""
 
 from __future__ import annotations
 
@@ -7,10 +7,10 @@ import gc
 
 
 def give_back() -> None:
-    """Hand what is free back to the system, where its C library can (glibc): once something large was replaced.
+    """Give free memory back to the system, if the C library can (glibc); call it when something large was replaced.
 
-    Otherwise the holes that an old model and old connections leave are filled only in part by the next, and each
-    replacement costs a little. Takes some tens of milliseconds.
+    Otherwise each new model fills only part of the holes that the old one left, and memory grows a little every time.
+    Takes some tens of milliseconds.
     """
     gc.collect()
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)

@@ -1,4 +1,4 @@
-"""Libraries that print to standard error what nobody asked them."""
+"""Silencing libraries that print to standard error."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import contextmanager
 
 @contextmanager
 def silenced() -> Iterator[None]:
-    """Drop what goes to standard error meanwhile, below Python too, where a library has no other way to be quiet."""
+    """Drop all output to standard error, also that of C libraries, which redirecting ``sys.stderr`` does not catch."""
     try:
         kept = os.dup(2)
     except OSError:  # there is no standard error

@@ -145,7 +145,7 @@ def _spectrograms(model: Model, hop: int, blocks: list[AudioBlock]) -> Iterator[
     stream = WindowStream(model.front_end, hop)
     for block in blocks:
         for _ in stream.push(block):
-            yield stream.columns()
+            yield stream.spectrogram()
 
 
 def _decide(model: Model, settings: DecisionSettings, windows: list[Scored]) -> None:
@@ -168,7 +168,7 @@ def _latencies(model: Model, settings: DecisionSettings, hop: int, blocks: list[
     for block in blocks:
         before = time.perf_counter()
         for window in stream.push(block):
-            decider.step(model.posteriors(stream.columns()), window.end, window.level)
+            decider.step(model.posteriors(stream.spectrogram()), window.end, window.level)
             now = time.perf_counter()
             taken.append(now - before)
             before = now

@@ -128,7 +128,7 @@ def evaluate_clips(
             yield name, sound, labels.index(SILENCE)
 
     for done, (name, sound, label) in enumerate(asked(), 1):
-        posteriors = model.posteriors(model.front_end.columns(sound))
+        posteriors = model.posteriors(model.front_end.spectrogram(sound))
         heard = int(posteriors.argmax())
         confusion[label, heard] += 1
         if heard != label:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from kws.audio.noise_floor import Floor
+from kws.audio.noise_floor import NoiseFloor
 from kws.decision import Decider, Decision, DecisionSettings
 from kws.decision.context import Context
 from kws.decision.keyword import Grid
@@ -99,7 +99,7 @@ class PosteriorCache:
         """Return True for each window that held only the noise floor: computed once; empty without levels."""
         hop = self.grid(settings).hop
         if hop not in self._silent:
-            floor = Floor.under(self.window, hop, self.sample_rate)
+            floor = NoiseFloor.under(self.window, hop, self.sample_rate)
             self._silent[hop] = [place > 0 and floor.step(level) for place, level in enumerate(self.levels or ())]
         return self._silent[hop]
 

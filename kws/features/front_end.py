@@ -1,13 +1,12 @@
-"""From sound to spectrogram: STFT magnitude, then optionally a mel filter bank, a log and an image.
+"""The front-end: sound to STFT magnitudes, then optionally a mel filter bank, a logarithm and an image.
 
 The STFT is that of ``tf.signal.stft`` with ``pad_end=False``: frames of ``frame_length`` samples, a periodic
 Hann window, zero-padded on the right to ``fft_length``. The filter bank is that of
-``tf.signal.linear_to_mel_weight_matrix`` (HTK's mel scale, triangles of height one over magnitudes). Everything
-is numpy and float32, and agrees with TensorFlow's own ops to 1e-4.
+``tf.signal.linear_to_mel_weight_matrix`` (HTK's mel scale, triangles of height one over magnitudes). Everything is
+NumPy and float32, and equals TensorFlow's ops to 1e-4.
 
-A column depends on nothing but the ``frame_length`` samples under it, so a stream computes each column once and
-every window that overlaps it uses the same one (:mod:`kws.features.windows`). Networks take their normalisation
-inside, for the same reason.
+A frame depends only on the ``frame_length`` samples under it, so a stream computes each frame once for all windows that
+share it (:mod:`kws.features.windows`). Normalisation is part of the network for the same reason.
 """
 
 from __future__ import annotations
@@ -27,21 +26,21 @@ Fit = Literal["crop", "resize"]
 
 @dataclass(frozen=True, kw_only=True)
 class FrontEnd:
-    """A front-end, complete: the runtime has no other settings, and ``model.json`` holds exactly these.
+    """All settings of a front-end, as ``model.json`` holds them.
 
     Attributes:
-        sample_rate: hertz of the sound that goes in.
+        sample_rate: samples per second of the input.
         window: samples under one spectrogram (one second).
-        frame_length: samples under one column.
-        frame_step: samples from one column to the next.
+        frame_length: samples under one frame.
+        frame_step: samples from one frame to the next.
         fft_length: length of the transform, at least ``frame_length``.
         mel_bins: bands of the mel filter bank; 0 keeps the ``fft_length // 2 + 1`` linear bins.
         mel_low, mel_high: the bank's lowest and highest frequency in hertz.
-        log_offset: the value added before the natural logarithm; 0 takes no logarithm.
-        image: the network's rows (time) and columns (frequency).
-        fit: how the spectrogram becomes the image: ``crop`` keeps the newest rows, ``resize`` is the bilinear
+        log_offset: added before the natural logarithm; 0 for no logarithm.
+        image: frames (time) and bins (frequency) of the network's input.
+        fit: how the spectrogram becomes the image: ``crop`` keeps the newest frames, ``resize`` is the bilinear
             ``tf.image.resize``.
-        channels: how many times the grey image is repeated for a network that wants colours.
+        channels: copies of the grey image, for a network that expects colours.
     """
 
     sample_rate: int = 16000
@@ -82,17 +81,17 @@ class FrontEnd:
 
     @property
     def frames(self) -> int:
-        """Columns under one window: ``1 + (window - frame_length) // frame_step``."""
+        """Frames under one window: ``1 + (window - frame_length) // frame_step``."""
         return 1 + (self.window - self.frame_length) // self.frame_step
 
     @property
     def bins(self) -> int:
-        """Frequencies of one column."""
+        """Frequencies of one frame."""
         return self.mel_bins or self.fft_length // 2 + 1
 
     @property
     def shape(self) -> tuple[int, int, int]:
-        """Rows, columns and channels of the network's input."""
+        """Frames, bins and channels of the network's input."""
         return (*self.image, self.channels)
 
     @cached_property
@@ -111,8 +110,8 @@ class FrontEnd:
     def _resize(self) -> tuple[Float32Array, Float32Array]:
         return resize_matrix(self.frames, self.image[0]), resize_matrix(self.bins, self.image[1]).T
 
-    def columns(self, samples: Float32Array) -> Float32Array:
-        """The columns that lie wholly within the sound.
+    def spectrogram(self, samples: Float32Array) -> Float32Array:
+        """Return the frames that lie wholly within the sound.
 
         Args:
             samples: float32 ``(..., n)`` in [-1, 1] at ``sample_rate``.
@@ -125,46 +124,46 @@ class FrontEnd:
             return np.zeros((*samples.shape[:-1], 0, self.bins), np.float32)
         shape = (*samples.shape[:-1], count, self.frame_length)
         strides = (*samples.strides[:-1], self.frame_step * samples.strides[-1], samples.strides[-1])
-        return self.columns_of(np.lib.stride_tricks.as_strided(samples, shape, strides, writeable=False))
+        return self.frames_of(np.lib.stride_tricks.as_strided(samples, shape, strides, writeable=False))
 
-    def columns_of(self, frames: Float32Array) -> Float32Array:
-        """The columns of sound that is cut into frames, float32 ``(..., n, frame_length)``: ``(..., n, bins)``."""
-        columns: Float32Array = np.abs(self.transform(frames * self.hann)).astype(np.float32, copy=False)
+    def frames_of(self, sound: Float32Array) -> Float32Array:
+        """Return the frames ``(..., n, bins)`` of sound that is cut for them, float32 ``(..., n, frame_length)``."""
+        frames: Float32Array = np.abs(self.transform(sound * self.hann)).astype(np.float32, copy=False)
         if self.mel_bins:
-            columns = columns @ self.mel
+            frames = frames @ self.mel
         if self.log_offset:
-            columns += np.float32(self.log_offset)
-            np.log(columns, out=columns)
-        return columns
+            frames += np.float32(self.log_offset)
+            np.log(frames, out=frames)
+        return frames
 
-    def transform(self, frames: Float32Array) -> npt.NDArray[np.complexfloating[Any, Any]]:
-        """The spectra ``(..., n, fft_length // 2 + 1)`` of weighted frames ``(..., n, frame_length)``."""
-        return np.fft.rfft(frames, self.fft_length)
+    def transform(self, sound: Float32Array) -> npt.NDArray[np.complexfloating[Any, Any]]:
+        """Return the spectra ``(..., n, fft_length // 2 + 1)`` of weighted sound ``(..., n, frame_length)``."""
+        return np.fft.rfft(sound, self.fft_length)
 
     def fit_image(self, spectrogram: Float32Array) -> Float32Array:
-        """The network's input from the columns of one window or of many.
+        """Return the network's input for one spectrogram or many.
 
         Args:
             spectrogram: float32 ``(..., frames, bins)``.
 
         Returns:
-            float32 ``(..., rows, columns, channels)``, see :attr:`shape`.
+            float32 ``(..., *shape)``.
         """
         if self.fit == "crop":
             image = spectrogram[..., self.frames - self.image[0] :, :]
         else:
-            rows, columns = self._resize
-            image = (rows @ spectrogram @ columns).astype(np.float32, copy=False)
+            times, frequencies = self._resize
+            image = (times @ spectrogram @ frequencies).astype(np.float32, copy=False)
         if self.channels == 1:
             return image[..., None]
         return np.repeat(image[..., None], self.channels, axis=-1)
 
     def __call__(self, window: Float32Array) -> Float32Array:
-        """The network's input for windows ``(..., window)``: columns, then image."""
-        return self.fit_image(self.columns(window))
+        """Return the network's input for windows ``(..., window)``."""
+        return self.fit_image(self.spectrogram(window))
 
 
-#: The log-mel image that our own models hear: 25 ms frames every 10 ms, 64 bands.
+#: The log-mel image of our own models: 25 ms frames every 10 ms, 64 bands.
 LOG_MEL = FrontEnd()
 
 #: The same for small computers: 40 ms frames every 20 ms, 40 bands.
@@ -186,7 +185,7 @@ PRESETS = {"log-mel": LOG_MEL, "log-mel-small": LOG_MEL_SMALL, "article": ARTICL
 
 
 def mel_matrix(bins: int, spectrum_bins: int, sample_rate: int, low: float, high: float) -> Float32Array:
-    """Weights ``(spectrum_bins, bins)`` that gather linear-frequency magnitudes into mel bands.
+    """Return weights ``(spectrum_bins, bins)`` that sum linear-frequency magnitudes in mel bands.
 
     Triangles that are linear on the mel scale of the HTK Book (``1127 ln(1 + f / 700)``), equally spaced from
     ``low`` to ``high`` hertz, of height one and without area normalisation; the zero frequency has no weight. The
@@ -207,7 +206,7 @@ def mel_matrix(bins: int, spectrum_bins: int, sample_rate: int, low: float, high
 
 
 def resize_matrix(size: int, new_size: int) -> Float32Array:
-    """Weights ``(new_size, size)`` of a bilinear resize along one axis, half-pixel centres, no anti-aliasing.
+    """Return the weights ``(new_size, size)`` of a bilinear resize along one axis: half-pixel centres, no smoothing.
 
     ``resize_matrix(h, H) @ image @ resize_matrix(w, W).T`` is ``tf.image.resize(image, (H, W))``.
     """

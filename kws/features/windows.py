@@ -1,9 +1,9 @@
-"""Overlapping windows of a stream, as spectrograms whose shared columns are computed once.
+"""Overlapping windows of a stream, as spectrograms whose shared frames are computed once.
 
-However the sound is cut into blocks, the spectrograms are the same to the bit: columns are always computed in the
-same groups (all of the first window's at once, then one hop's at a time), because the matrix product behind the mel
-bands rounds differently for other group sizes. They are computed when somebody asks for them, from the sound, which
-is kept for that long: a window that nobody asks about costs next to nothing.
+The spectrograms are the same to the bit however the sound is cut into blocks: frames are always computed in the same
+groups (all of the first window, then one hop at a time), because the matrix product of the mel bands rounds differently
+in groups of other sizes. Frames are computed when they are asked for, from sound that is kept that long, so a window
+that nothing asks for costs almost nothing.
 """
 
 from __future__ import annotations
@@ -24,12 +24,12 @@ _SILENT = 1e-12
 
 @dataclass(frozen=True, slots=True)
 class Window:
-    """One window of the stream; :meth:`WindowStream.columns` has its spectrogram.
+    """One window of the stream; :meth:`WindowStream.spectrogram` has its spectrogram.
 
     Attributes:
         end: position of the sample after the window's last, at the front-end's rate.
         level: of the newest hop of sound, in decibels re full scale; -120 for digital silence.
-        fresh: the first of a stretch: no window before it has anything to do with it.
+        fresh: True for the first window of a segment, which has nothing in common with the window before.
     """
 
     end: int
@@ -41,9 +41,9 @@ class WindowStream:
     """Cuts sound into windows, one every hop, the first after one full window.
 
     Args:
-        front_end: what makes the columns; sets the window.
+        front_end: computes the frames and sets the length of the window.
         hop: samples between windows, a multiple of the front-end's ``frame_step``.
-        history: how many windows back :meth:`columns` may be asked for.
+        history: how many windows back :meth:`spectrogram` can go.
 
     Raises:
         UsageError: the hop does not fit the front-end; the message names the nearest that do.
@@ -53,33 +53,33 @@ class WindowStream:
         check_hop(front_end, hop)
         self.front_end = front_end
         self.hop = hop
-        self._columns = np.zeros((front_end.frames, front_end.bins), np.float32)
-        # The sound under the windows that may be asked for, and a hop more, is always there. What is older makes room
-        # when the buffer is full, so that sound is not moved about with each block.
+        self._spectrogram = np.zeros((front_end.frames, front_end.bins), np.float32)
+        # Keep the sound under the windows that can be asked for, and a hop more. Older sound makes room when the
+        # buffer is full, so that not every block moves it.
         self._keep = front_end.window + (1 + history) * hop
-        self._keep_columns = front_end.frames + history * (hop // front_end.frame_step)
+        self._keep_frames = front_end.frames + history * (hop // front_end.frame_step)
         self._sound = np.zeros(2 * self._keep, np.float32)
         self._begin(0)
 
     def _begin(self, position: int) -> None:
-        """Start a new stretch at a position: what was heard before counts no more."""
+        """Begin a new segment at a position, and forget all sound before it."""
         self._filled = 0
         self._position = position  # of the first sample in the buffer
-        self._next_column = position
+        self._next_frame = position
         self._next_end = position + self.front_end.window
         self._fresh = True
-        self._due: deque[tuple[int, int]] = deque()  # groups of columns not computed: position and number
-        self._due_columns = 0
+        self._due: deque[tuple[int, int]] = deque()  # groups of frames to compute: position and number
+        self._due_frames = 0
 
     @property
     def end(self) -> int:
-        """Position after the newest sample heard."""
+        """Position after the newest sample."""
         return self._position + self._filled
 
     def push(self, block: AudioBlock) -> Iterator[Window]:
-        """Take the next block, at the front-end's rate; yield the windows that it completes.
+        """Take the next block, at the front-end's rate, and yield the windows that it completes.
 
-        A block that does not follow the one before begins a new stretch.
+        A block that does not follow the one before begins a new segment.
         """
         if block.position != self.end:
             self._begin(block.position)
@@ -91,29 +91,29 @@ class WindowStream:
             if self.end == self._next_end:
                 yield self._take()
 
-    def columns(self, ago: int = 0) -> Float32Array:
-        """The spectrogram of the newest window, or of one before it.
+    def spectrogram(self, ago: int = 0) -> Float32Array:
+        """Return the spectrogram of the newest window, or of one before it.
 
         Args:
-            ago: how many windows ago; up to ``history``, and not before one that was asked for already.
+            ago: how many windows ago; at most ``history``, and never before a window that was asked for already.
 
         Returns:
-            float32 ``(frames, bins)``; overwritten when a later window's is computed.
+            float32 ``(frames, bins)``; the next call overwrites it.
         """
-        front_end, columns = self.front_end, self._columns
+        front_end, spectrogram = self.front_end, self._spectrogram
         while len(self._due) > ago:
             position, count = self._due.popleft()
-            self._due_columns -= count
-            frames: Float32Array = np.ndarray(
+            self._due_frames -= count
+            sound: Float32Array = np.ndarray(
                 (count, front_end.frame_length),
                 np.float32,
                 self._sound,
                 4 * (position - self._position),
                 (4 * front_end.frame_step, 4),
             )
-            columns[:-count] = columns[count:]
-            columns[-count:] = front_end.columns_of(frames)
-        return columns
+            spectrogram[:-count] = spectrogram[count:]
+            spectrogram[-count:] = front_end.frames_of(sound)
+        return spectrogram
 
     def _append(self, samples: Float32Array) -> None:
         begin, end = self._filled, self._filled + len(samples)
@@ -128,11 +128,11 @@ class WindowStream:
     def _take(self) -> Window:
         end = self._next_end
         count = self.front_end.frames if self._fresh else self.hop // self.front_end.frame_step
-        self._due.append((self._next_column, count))
-        self._due_columns += count
-        while self._due_columns - self._due[0][1] >= self._keep_columns:
-            self._due_columns -= self._due.popleft()[1]  # has left the last of them
-        self._next_column += count * self.front_end.frame_step
+        self._due.append((self._next_frame, count))
+        self._due_frames += count
+        while self._due_frames - self._due[0][1] >= self._keep_frames:
+            self._due_frames -= self._due.popleft()[1]  # no window that can be asked for has it
+        self._next_frame += count * self.front_end.frame_step
         self._next_end += self.hop
         window = Window(end, _level(self._sound[self._filled - self.hop : self._filled]), self._fresh)
         self._fresh = False

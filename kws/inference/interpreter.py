@@ -1,7 +1,7 @@
-"""TFLite, whoever provides it: ai-edge-litert, tflite-runtime or tensorflow, the first that is installed.
+"""TFLite networks, run by the first interpreter that is installed: ai-edge-litert, tflite-runtime or tensorflow.
 
-All three have the same ``Interpreter``. LiteRT is today's name of tflite-runtime and many times faster;
-tflite-runtime 2.14 is the one for 32-bit Arm; tensorflow is there where somebody trains.
+All three have the same ``Interpreter``. LiteRT is the present name of tflite-runtime and many times faster;
+tflite-runtime 2.14 is for 32-bit Arm; tensorflow is there on machines that train.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from kws.common.stderr import silenced
 from kws.errors import ModelError, UsageError
 from kws.types import Float32Array
 
-#: Name of the distribution -> module that has ``Interpreter``, in the order in which they are tried.
+#: Name of the distribution -> module that has ``Interpreter``, in the order of preference.
 INTERPRETERS = {
     "ai-edge-litert": "ai_edge_litert.interpreter",
     "tflite-runtime": "tflite_runtime.interpreter",
@@ -38,11 +38,11 @@ class Quantisation:
     dtype: np.dtype[Any]
 
     def store(self, values: Float32Array, out: npt.NDArray[Any] | None = None) -> npt.NDArray[Any]:
-        """Round to the nearest integer that the type has; what lies beyond is clipped, never wrapped.
+        """Round to the nearest integer of the type; values beyond it are clipped, never wrapped.
 
         Args:
             values: float32, of any shape.
-            out: where to put it, of the same shape and of :attr:`dtype`; None for a new array.
+            out: the array for the result, of the same shape and of :attr:`dtype`; None for a new one.
         """
         nearest = values * np.float32(1 / self.scale)
         np.rint(nearest, out=nearest)
@@ -59,33 +59,33 @@ class Quantisation:
         return np.float32(info.min), np.float32(info.max)
 
     def load(self, stored: npt.NDArray[Any]) -> Float32Array:
-        """The real numbers, float32."""
+        """Return the real numbers, float32."""
         return (stored.astype(np.float32) - self.zero_point) * np.float32(self.scale)
 
 
 class TfliteNetwork:
-    """A TFLite network with one input and one output, float32 or integer, called with float32 by any thread.
+    """A TFLite network with one input and one output, float32 or integer; any thread may call it, with float32.
 
     Args:
         path: the ``.tflite`` file.
-        interpreter: one of :data:`INTERPRETERS`; None takes the first that is installed.
-        threads: for one call.
+        interpreter: one of :data:`INTERPRETERS`; None for the first that is installed.
+        threads: threads for one call.
 
     Raises:
-        UsageError: the interpreter asked for, or any, is not installed.
+        UsageError: this interpreter, or any, is not installed.
         ModelError: the interpreter cannot load the file.
     """
 
     def __init__(self, path: Path, *, interpreter: str | None = None, threads: int = 1) -> None:
         self._lock = threading.Lock()
-        # All three greet on standard error, which no setting of theirs prevents; tensorflow warns of its age too.
+        # All three print a greeting to standard error, which no setting prevents; tensorflow also warns of its age.
         with silenced(), warnings.catch_warnings(action="ignore"):
             self.interpreter, module = load_interpreter(interpreter)
             try:
                 self._interpreter = module.Interpreter(model_path=str(path), num_threads=threads)
                 self._interpreter.allocate_tensors()
             except (ValueError, RuntimeError) as error:
-                reason = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
+                reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
                 raise ModelError(f"{path}: {self.interpreter} cannot load this network ({reason})") from error
         inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
         if len(inputs) != 1 or len(outputs) != 1:
@@ -105,17 +105,17 @@ class TfliteNetwork:
 
     @property
     def outputs(self) -> int:
-        """How many numbers come out for one example."""
+        """How many numbers the network returns for one example."""
         return int(np.prod(self._output["shape"][1:]))
 
     def stored(self, images: Float32Array) -> npt.NDArray[Any]:
-        """Images, one or many, as the network's input holds them."""
+        """Return images, one or many, as the network's input holds them."""
         return self._store.store(images) if self._store else images
 
     def __call__(self, image: Float32Array) -> Float32Array:
-        """What the network says of one example: float32 ``input_shape`` in, ``(outputs,)`` out."""
+        """Run the network on one example: float32 ``input_shape`` -> ``(outputs,)``."""
         with self._lock:
-            # Views of the interpreter's own memory: it refuses to run as long as anybody holds one.
+            # These are views of the interpreter's memory; it refuses to run while one exists.
             stored = self._input_view()[0]
             if self._store:
                 self._store.store(image, stored)
@@ -130,7 +130,7 @@ class TfliteNetwork:
 
 
 def load_interpreter(name: str | None = None) -> tuple[str, Any]:
-    """The name and the module of the interpreter asked for, or of the first that is installed.
+    """Return the name and the module of this interpreter, or of the first that is installed.
 
     Raises:
         UsageError: it is unknown or not installed; the message says what to install.
@@ -145,12 +145,11 @@ def load_interpreter(name: str | None = None) -> tuple[str, Any]:
             if not isinstance(error, ModuleNotFoundError):
                 reasons.append(f"{candidate}: {error}")
     broken = f" ({'; '.join(reasons)})" if reasons else ""
-    wanted = name or "ai-edge-litert"
-    raise UsageError(f"no TFLite interpreter{broken}: pip install {wanted}")
+    raise UsageError(f"no TFLite interpreter{broken}: pip install {name or 'ai-edge-litert'}")
 
 
 def _quantisation(tensor: dict[str, Any]) -> Quantisation | None:
-    """The quantisation of a tensor; None for float32.
+    """Return the quantisation of a tensor, or None for float32.
 
     Raises:
         ValueError: the tensor is neither float32 nor quantised integers.

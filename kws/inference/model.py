@@ -1,7 +1,7 @@
-"""A model as it ships: a folder with ``model.json`` and networks in TFLite.
+"""The model folder: ``model.json`` and the TFLite networks that it describes.
 
-``model.json`` says everything that the runtime must know to use the networks beside it, and their SHA-256. What
-does not fit together is an error that names it, not a wrong answer.
+``model.json`` holds all that the runtime must know about the networks beside it, and their SHA-256. Parts that do not
+fit together raise an error that names them.
 """
 
 from __future__ import annotations
@@ -29,15 +29,17 @@ class Description(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """The contents of ``model.json``.
 
     Attributes:
-        format: of this file; 1.
-        name, version: of the model.
-        labels: what the network's outputs stand for: silence, unknown, then the keywords.
-        front_end: what makes the network's input of a window.
-        sha256: of each ``.tflite`` file beside it.
+        format: the format of this file, 1.
+        name: the name of the model.
+        version: its version.
+        labels: the meaning of the network's outputs: silence, unknown, then the keywords.
+        front_end: turns a window into the network's input.
+        sha256: by the name of each ``.tflite`` file beside it.
         decision: recommended decision settings, unchecked: see :func:`kws.decision.recommended`.
-        licence, attribution: of the model and of the recordings that it learned from.
-        training: the recipe, and what it was trained on.
-        metrics: what was measured, by which command.
+        licence: the licence of the model.
+        attribution: the recordings that it was trained on.
+        training: the recipe and the data.
+        metrics: the results, and the command that measured them.
     """
 
     format: int
@@ -57,17 +59,17 @@ class Description(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
     @property
     def keywords(self) -> tuple[str, ...]:
-        """The labels that are spotted."""
+        """The labels without silence and unknown."""
         return tuple(label for label in self.labels if label not in (SILENCE, UNKNOWN))
 
 
 class Model:
-    """A description and one of its networks, ready to be asked.
+    """A description and one of its networks, loaded.
 
     Args:
         path: a model folder, or one of its ``.tflite`` files.
         interpreter: see :class:`kws.inference.interpreter.TfliteNetwork`.
-        threads: for one window.
+        threads: threads for one window.
 
     Raises:
         ModelError: a file is missing, altered or does not fit.
@@ -104,16 +106,16 @@ class Model:
         return self.description.front_end
 
     def posteriors(self, spectrogram: Float32Array) -> Float32Array:
-        """What the network says of one window's columns, float32 ``(frames, bins)``: ``(labels,)``, sums to 1."""
+        """Return the posteriors ``(labels,)`` of one spectrogram, float32 ``(frames, bins)``; they sum to 1."""
         return self.network(self.front_end.fit_image(spectrogram))
 
 
 def find_description(name: str) -> Description:
-    """What ``model.json`` says of a model, which :func:`find_model` finds; no network is loaded.
+    """Read the description of a model that :func:`find_model` finds, without loading a network.
 
     Raises:
-        UsageError: there is none.
-        ModelError: it is wrong.
+        UsageError: there is no such model.
+        ModelError: its description is wrong.
     """
     return read_description(_folder_and_file(find_model(name))[0])
 
@@ -123,10 +125,10 @@ def _folder_and_file(path: Path) -> tuple[Path, str]:
 
 
 def float32_network(folder: Path, who: str) -> Path:
-    """The network of a model folder whose weights are exact; ``who`` has to do with such, for the message.
+    """Return the float32 network of a model folder. The error says that ``who`` float32 weights.
 
     Raises:
-        UsageError: it was not exported.
+        UsageError: the folder has none.
     """
     path = folder / FLOAT32_NETWORK
     if not path.is_file():
@@ -157,7 +159,7 @@ def read_description(folder: Path) -> Description:
 
 
 def _check(path: Path, description: Description, front_end: dict[str, Any]) -> None:
-    """What msgspec does not: whether the parts of a description fit together."""
+    """Check what msgspec does not: that the parts of a description fit together."""
     if description.format != _FORMAT:
         raise ModelError(f"{path}: format {description.format}; this version of kws reads format {_FORMAT}")
     labels = description.labels
@@ -182,13 +184,13 @@ def _verify(path: Path, description: Description) -> None:
 
 
 def find_model(name: str) -> Path:
-    """A model by the path of its folder or network, or by the name of one that ships with kws.
+    """Return the path of a model, given the path of its folder or network, or the name of one that ships with kws.
 
-    A folder that happens to have the name of a model that ships, but holds none, does not hide it.
+    A folder that has the name of a model that ships, but holds no model, does not hide it.
 
     Raises:
-        UsageError: there is none; the message lists the names that ship.
-        ModelError: the path cannot be looked at.
+        UsageError: there is no such model; the message lists those that ship.
+        ModelError: the path cannot be accessed.
     """
     path = Path(name)
     shipped = _shipped()
@@ -199,15 +201,15 @@ def find_model(name: str) -> Path:
         if first in shipped and (shipped[first] / rest).exists():
             return shipped[first] / rest
         if path.exists():
-            return path  # whoever opens it says what is wrong
+            return path  # opening it raises the right error
     except OSError as error:
         raise ModelError(f"{name}: {error.strerror}") from error
     raise UsageError(f"{name}: no such model folder, and none of this name ships ({', '.join(shipped) or 'none'})")
 
 
 def _shipped() -> dict[str, Path]:
-    """The folders of the models that ship, by name."""
-    # Installed, the models lie inside the package; in a checkout, beside it.
+    """Return the folders of the models that ship, by name."""
+    # An installation has the models inside the package, a checkout beside it.
     package = Path(__file__).parent
     place = next((place for place in (package / "models", package.parent / "models") if place.is_dir()), package)
     return {folder.name: folder for folder in sorted(place.iterdir()) if (folder / MODEL_FILE).is_file()}

@@ -114,7 +114,7 @@ def score(model: Model, hop: int, blocks: Iterable[AudioBlock]) -> Iterator[Scor
 
 def _ask(model: Model, windows: WindowStream, newest: Window, *, silent: bool) -> Scored:
     begun = time.perf_counter()
-    posteriors = model.posteriors(windows.columns())
+    posteriors = model.posteriors(windows.spectrogram())
     seconds = time.perf_counter() - begun
     return Scored(posteriors, newest.end, newest.level, newest.fresh, silent, seconds)
 
@@ -253,6 +253,6 @@ class Pipeline:
         if not levels:
             return
         needed = range(min(self._decider.longest - 1, len(levels)), 0, -1)
-        rows = [self.model.posteriors(self._windows.columns(ago)) for ago in needed]
+        rows = [self.model.posteriors(self._windows.spectrogram(ago)) for ago in needed]
         posteriors = np.array(rows, np.float32).reshape(-1, len(self.model.labels))
         self._decider.skip(posteriors, window.end - self._decider.hop, levels)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from time import monotonic
 
-from kws.audio.noise_floor import Floor
+from kws.audio.noise_floor import NoiseFloor
 from kws.features.front_end import FrontEnd
 from kws.features.windows import Window
 
@@ -37,7 +37,7 @@ class SilenceSkipper:
         self.skipped: list[float] = []
         self._enabled = enabled
         self._most = round(_PROBE_SECONDS * front_end.sample_rate / hop)
-        self._floor = Floor.under(front_end.window, hop, front_end.sample_rate)
+        self._floor = NoiseFloor.under(front_end.window, hop, front_end.sample_rate)
 
     def step(self, window: Window, *, calm: bool = False) -> bool:
         """Take the next window; return True if the network need not see it.

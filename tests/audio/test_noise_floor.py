@@ -5,12 +5,12 @@ from collections.abc import Iterable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kws.audio.noise_floor import LIMIT, MARGIN, Floor
+from kws.audio.noise_floor import LIMIT, MARGIN, NoiseFloor
 
 
 def silent(levels: Iterable[float], *, hops: int = 3, memory: int = 8) -> str:
     """For each hop whether the window that it ends was silent: ``.``, or not: ``#``."""
-    floor = Floor(hops, memory)
+    floor = NoiseFloor(hops, memory)
     return "".join(".#"[not floor.step(level)] for level in levels)
 
 
@@ -47,7 +47,7 @@ def test_what_is_louder_than_the_limit_is_never_silent() -> None:
 
 
 def test_a_new_segment_knows_no_floor() -> None:
-    floor = Floor(3, 8)
+    floor = NoiseFloor(3, 8)
     first = [floor.step(-60) for _ in range(10)]
     floor.reset()
     assert [floor.step(-60) for _ in range(10)] == first
@@ -57,7 +57,7 @@ def test_a_new_segment_knows_no_floor() -> None:
 def test_a_silent_window_is_never_louder_than_the_quietest_hops_around_it(
     levels: list[float], hops: int, memory: int
 ) -> None:
-    floor = Floor(hops, memory)
+    floor = NoiseFloor(hops, memory)
     for place, level in enumerate(levels):
         if floor.step(level):
             assert place + 1 >= max(memory, hops + 1)

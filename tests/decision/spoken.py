@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from kws.audio.noise_floor import Floor
+from kws.audio.noise_floor import NoiseFloor
 from kws.decision import (
     Decider,
     Decision,
@@ -58,7 +58,7 @@ def settings(
 
 def silences(loudness: list[float]) -> list[bool]:
     """Whether each window of a segment held nothing but the noise floor, as the pipeline finds it."""
-    floor = Floor.under(WINDOW, HOP, 16000)
+    floor = NoiseFloor.under(WINDOW, HOP, 16000)
     return [window > 0 and floor.step(level) for window, level in enumerate(loudness)]
 
 

@@ -68,44 +68,44 @@ def test_the_hann_window_is_periodic() -> None:
 
 
 def test_a_tone_in_the_middle_of_a_bin() -> None:
-    columns = PLAIN.columns(sine(20 * 62.5, amplitude=0.5))
-    assert columns.shape == (62, 129)
-    assert columns.dtype == np.float32
-    assert set(columns.argmax(axis=1)) == {20}
+    frames = PLAIN.spectrogram(sine(20 * 62.5, amplitude=0.5))
+    assert frames.shape == (62, 129)
+    assert frames.dtype == np.float32
+    assert set(frames.argmax(axis=1)) == {20}
     # A sine of amplitude a leaves a/2 times the sum of the window, which is 128, in its bin and half that beside it.
-    assert np.allclose(columns[:, 20], 0.5 / 2 * 128, rtol=1e-4)
-    assert np.allclose(columns[:, [19, 21]], 0.5 / 4 * 128, rtol=1e-4)
-    assert columns[:, np.r_[0:18, 23:129]].max() < 1e-3
+    assert np.allclose(frames[:, 20], 0.5 / 2 * 128, rtol=1e-4)
+    assert np.allclose(frames[:, [19, 21]], 0.5 / 4 * 128, rtol=1e-4)
+    assert frames[:, np.r_[0:18, 23:129]].max() < 1e-3
 
 
 def test_a_constant_is_the_zero_frequency() -> None:
-    columns = PLAIN.columns(np.full(16000, 0.25, np.float32))
-    assert np.allclose(columns[:, 0], 0.25 * 128)
-    assert columns[:, 2:].max() < 1e-4
+    frames = PLAIN.spectrogram(np.full(16000, 0.25, np.float32))
+    assert np.allclose(frames[:, 0], 0.25 * 128)
+    assert frames[:, 2:].max() < 1e-4
 
 
 @pytest.mark.parametrize("hertz", [200.0, 1000.0, 3000.0, 6000.0])
 def test_a_tone_falls_into_its_mel_band(hertz: float) -> None:
     spacing = (mel(7600) - mel(60)) / 65
     band = round((mel(hertz) - mel(60)) / spacing) - 1
-    columns = LOG_MEL.columns(sine(hertz))
-    assert abs(int(columns.mean(axis=0).argmax()) - band) <= 1
+    frames = LOG_MEL.spectrogram(sine(hertz))
+    assert abs(int(frames.mean(axis=0).argmax()) - band) <= 1
 
 
 def test_twice_as_loud_is_the_logarithm_of_two_more() -> None:
     front_end = replace(LOG_MEL, log_offset=1e-12)
     sound = noise(16000)
-    assert np.allclose(front_end.columns(2 * sound) - front_end.columns(sound), math.log(2), atol=1e-5)
+    assert np.allclose(front_end.spectrogram(2 * sound) - front_end.spectrogram(sound), math.log(2), atol=1e-5)
 
 
 def test_silence_is_the_logarithm_of_the_offset() -> None:
-    assert np.allclose(LOG_MEL.columns(np.zeros(16000, np.float32)), math.log(1e-3))
+    assert np.allclose(LOG_MEL.spectrogram(np.zeros(16000, np.float32)), math.log(1e-3))
 
 
 def test_it_is_the_transform_by_definition() -> None:
     front_end = replace(PLAIN, frame_length=50, frame_step=20, fft_length=64, window=200, image=(8, 33))
     sound = noise(200)
-    assert np.allclose(front_end.columns(sound), slow_stft(sound, front_end), rtol=1e-4, atol=1e-5)
+    assert np.allclose(front_end.spectrogram(sound), slow_stft(sound, front_end), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.parametrize("front_end", [LOG_MEL, LOG_MEL_SMALL])
@@ -115,8 +115,8 @@ def test_the_mel_bank_by_definition(front_end: FrontEnd) -> None:
     assert front_end.mel.shape == (bins, front_end.mel_bins)
     assert np.allclose(front_end.mel, expected, atol=1e-5)
     sound = noise(16000)
-    linear = replace(front_end, mel_bins=0, log_offset=0.0, fit="resize").columns(sound)
-    assert np.allclose(front_end.columns(sound), np.log(linear @ np.array(expected) + 1e-3), atol=1e-4)
+    linear = replace(front_end, mel_bins=0, log_offset=0.0, fit="resize").spectrogram(sound)
+    assert np.allclose(front_end.spectrogram(sound), np.log(linear @ np.array(expected) + 1e-3), atol=1e-4)
 
 
 def test_bands_between_the_first_and_the_last_centre_share_each_frequency() -> None:
@@ -136,15 +136,15 @@ def test_frames_are_those_that_lie_within(window: int, length: int, step: int, s
         image=(1, 1), fit="resize",
     )  # fmt: skip
     assert front_end.frames == len(range(0, window - length + 1, step))
-    columns = front_end.columns(np.zeros(samples, np.float32))
-    assert columns.shape == (len(range(0, samples - length + 1, step)), length // 2 + 1)
+    frames = front_end.spectrogram(np.zeros(samples, np.float32))
+    assert frames.shape == (len(range(0, samples - length + 1, step)), length // 2 + 1)
 
 
 def test_a_column_depends_on_nothing_but_the_samples_under_it() -> None:
     sound = noise(16000)
     changed = sound.copy()
     changed[: 50 * 160] = 0
-    before, after = LOG_MEL.columns(sound), LOG_MEL.columns(changed)
+    before, after = LOG_MEL.spectrogram(sound), LOG_MEL.spectrogram(changed)
     assert np.array_equal(before[50:], after[50:])
     assert not np.array_equal(before[49], after[49])
 
@@ -187,7 +187,7 @@ def test_the_front_end_of_the_article() -> None:
     assert np.array_equal(image[..., 0], image[..., 1])
     assert np.array_equal(image[..., 0], image[..., 2])
     # A sine of amplitude 1 is 2048 / 4 in its bin and half that beside it. Column 16 of the image lies at bin 131.629.
-    assert ARTICLE.columns(tone)[:, 131:133] == pytest.approx(np.tile([256, 512], (28, 1)), rel=1e-3)
+    assert ARTICLE.spectrogram(tone)[:, 131:133] == pytest.approx(np.tile([256, 512], (28, 1)), rel=1e-3)
     assert set(image[..., 0].argmax(axis=1)) == {16}
     assert image[:, 16, 0] == pytest.approx(0.371 * 256 + 0.629 * 512, rel=1e-3)
 
@@ -239,7 +239,7 @@ class TestTensorFlow:
         stft = tf.signal.stft(sound, front_end.frame_length, front_end.frame_step, front_end.fft_length)
         expected = tf.abs(stft)
         linear = replace(front_end, mel_bins=0, log_offset=0.0, fit="resize")
-        assert np.allclose(linear.columns(sound), expected, rtol=1e-4, atol=1e-4)
+        assert np.allclose(linear.spectrogram(sound), expected, rtol=1e-4, atol=1e-4)
         if front_end.mel_bins:
             bank = tf.signal.linear_to_mel_weight_matrix(
                 front_end.mel_bins, front_end.fft_length // 2 + 1, 16000,
@@ -249,7 +249,7 @@ class TestTensorFlow:
             expected = expected @ bank
         if front_end.log_offset:
             expected = tf.math.log(expected + front_end.log_offset)
-        assert np.allclose(front_end.columns(sound), expected, rtol=1e-4, atol=1e-4)
+        assert np.allclose(front_end.spectrogram(sound), expected, rtol=1e-4, atol=1e-4)
 
     @pytest.mark.parametrize(("size", "new_size"), [((28, 1025), (128, 128)), ((98, 64), (49, 100)), ((3, 5), (3, 5))])
     def test_it_resizes_as_tf_image_does(self, size: tuple[int, int], new_size: tuple[int, int]) -> None:

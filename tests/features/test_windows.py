@@ -28,12 +28,12 @@ def noise(samples: int, seed: int = 3) -> Float32Array:
 @dataclass(frozen=True)
 class Taken:
     window: Window
-    columns: Float32Array
+    spectrogram: Float32Array
 
 
 def taken(stream: WindowStream, blocks: Sequence[AudioBlock]) -> list[Taken]:
-    """All windows with their columns."""
-    return [Taken(window, stream.columns().copy()) for block in blocks for window in stream.push(block)]
+    """All windows with their spectrogram."""
+    return [Taken(window, stream.spectrogram().copy()) for block in blocks for window in stream.push(block)]
 
 
 def whole(front_end: FrontEnd, hop: int, sound: Float32Array) -> list[Taken]:
@@ -52,7 +52,7 @@ def assert_same(windows: Sequence[Taken], others: Sequence[Taken], *, shift: int
     """To the bit."""
     assert len(windows) == len(others)
     for window, other in zip(windows, others, strict=True):
-        assert np.array_equal(window.columns, other.columns)
+        assert np.array_equal(window.spectrogram, other.spectrogram)
         assert replace(window.window, end=window.window.end + shift) == other.window
 
 
@@ -78,8 +78,8 @@ def test_a_window_is_what_the_front_end_makes_of_its_sound(hop: int) -> None:
     windows = whole(LOG_MEL, hop, sound)
     assert [each.window.end for each in windows] == list(range(16000, 24001, hop))
     for each in windows:
-        alone = LOG_MEL.columns(sound[each.window.end - 16000 : each.window.end])
-        assert np.allclose(each.columns, alone, atol=1e-5)
+        alone = LOG_MEL.spectrogram(sound[each.window.end - 16000 : each.window.end])
+        assert np.allclose(each.spectrogram, alone, atol=1e-5)
 
 
 @given(
@@ -87,7 +87,7 @@ def test_a_window_is_what_the_front_end_makes_of_its_sound(hop: int) -> None:
     hop=st.sampled_from([25, 50, 75, 425, 450]),
     asked=st.lists(st.booleans(), min_size=49, max_size=49),
 )
-def test_columns_are_the_same_whenever_they_are_asked_for(cuts: list[int], hop: int, asked: list[bool]) -> None:
+def test_spectrograms_are_the_same_whenever_they_are_asked_for(cuts: list[int], hop: int, asked: list[bool]) -> None:
     sound = noise(1700)
     stream = WindowStream(TINY, hop)
     every = whole(TINY, hop, sound)
@@ -95,7 +95,7 @@ def test_columns_are_the_same_whenever_they_are_asked_for(cuts: list[int], hop: 
     for window, ask, expected in zip(windows, asked, every, strict=False):
         assert window == expected.window
         if ask:
-            assert np.array_equal(stream.columns(), expected.columns)
+            assert np.array_equal(stream.spectrogram(), expected.spectrogram)
 
 
 @given(cuts=st.lists(st.integers(0, 1700), max_size=8), hop=st.sampled_from([25, 50, 425]), every=st.integers(1, 30))
@@ -107,7 +107,7 @@ def test_windows_before_the_newest_can_be_asked_for(cuts: list[int], hop: int, e
     for place, _ in enumerate(windows):
         if place % every == 0:
             for ago in range(min(2, place, every - 1), -1, -1):
-                assert np.array_equal(stream.columns(ago), expected[place - ago].columns)
+                assert np.array_equal(stream.spectrogram(ago), expected[place - ago].spectrogram)
 
 
 def test_only_the_first_window_is_fresh() -> None:

@@ -119,7 +119,7 @@ def test_the_real_one_and_its_networks(model_folder: Path) -> None:
     for file in ("model.tflite", "model-float32.tflite"):
         model = Model(model_folder / file)
         assert model.path == model_folder / file
-        answers.append(model.posteriors(model.front_end.columns(sound)))
+        answers.append(model.posteriors(model.front_end.spectrogram(sound)))
         assert answers[-1].shape == (len(model.labels),)
         assert answers[-1].sum() == pytest.approx(1, abs=0.03)
     assert Model(model_folder).path == model_folder / "model.tflite"

@@ -45,7 +45,7 @@ def write_model(folder: Path) -> Path:
     weights = np.zeros((len(labels), *LOG_MEL.image), np.float32)
     for label, pitch in enumerate(PITCHES.values(), 2):
         time = np.arange(RATE) / RATE
-        columns = LOG_MEL.columns((0.2 * np.sin(2 * np.pi * pitch * time)).astype(np.float32))
+        columns = LOG_MEL.spectrogram((0.2 * np.sin(2 * np.pi * pitch * time)).astype(np.float32))
         weights[label, -_COLUMNS:, columns.mean(axis=0).argmax()] = 4 / _COLUMNS
     bias = np.array([0.0, -10.0, *(-4.0 for _ in PITCHES)], np.float32)
     network = _network(weights.reshape(len(labels), -1), bias, (1, *LOG_MEL.shape))

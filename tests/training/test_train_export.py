@@ -97,7 +97,7 @@ def test_every_network_of_the_export_hears_the_words(trained: Path, network: str
     assert model.labels == ("_silence_", "_unknown_", "low", "high")
     for word, label in (("low", "low"), ("high", "high"), ("other", "_unknown_")):
         clip = np.pad(tone(PITCHES[word], 0.4), (6000, 3600)).astype(np.float32)
-        posteriors = model.posteriors(model.front_end.columns(clip))
+        posteriors = model.posteriors(model.front_end.spectrogram(clip))
         assert posteriors.sum() == pytest.approx(1.0, abs=0.02)
         assert model.labels[posteriors.argmax()] == label
 
@@ -114,7 +114,7 @@ def test_with_equal_priors_the_network_keeps_to_no_label_in_case_of_doubt(traine
     priors = np.array(read_recipe(recipe).mix.priors(2))
     rng = np.random.default_rng(0)
     for level in (1e-3, 1e-2, 1e-1):
-        columns = before.front_end.columns(rng.standard_normal(16000).astype(np.float32) * np.float32(level))
+        columns = before.front_end.spectrogram(rng.standard_normal(16000).astype(np.float32) * np.float32(level))
         expected = before.posteriors(columns) / priors
         np.testing.assert_allclose(after.posteriors(columns), expected / expected.sum(), atol=1e-5)
 
@@ -187,7 +187,7 @@ def test_the_articles_preset_trains_and_exports(tmp_path: Path) -> None:
     assert read_description(tmp_path / "model").front_end == ARTICLE
     model = Model(tmp_path / "model" / "model-float32.tflite")
     assert model.network.input_shape == (128, 128, 3)
-    posteriors = model.posteriors(ARTICLE.columns(tone(1000, 1.0)))
+    posteriors = model.posteriors(ARTICLE.spectrogram(tone(1000, 1.0)))
     assert posteriors.shape == (4,)
     assert posteriors.sum() == pytest.approx(1.0, abs=1e-4)
 
