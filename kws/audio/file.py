@@ -76,7 +76,8 @@ class FileSource(Source):
         except soundfile.LibsndfileError as error:
             if error.code == _UNRECOGNISED:
                 raise AudioError(f"{self.name} is not a sound file (WAV, FLAC or Ogg)") from None
-            raise AudioError(f"{self.name} cannot be read: {error.error_string}") from None
+            log.debug("%s: libsndfile: %s", self.name, error.error_string)
+            raise AudioError(f"{self.name} cannot be read: it is damaged, or not WAV, FLAC or Ogg") from None
         check_rate(sound.samplerate, name=self.name)
         check_channel(self._channel, sound.channels, name=self.name)
         self.rate = sound.samplerate
@@ -129,9 +130,8 @@ class FileSource(Source):
         try:
             frames: Float32Array = self._sound.read(BLOCK, dtype="float32", always_2d=True)
         except soundfile.LibsndfileError as error:
-            raise AudioError(
-                f"{self.name} is damaged or cut short at {position / self.rate:.2f} s: {error.error_string}"
-            ) from None
+            log.debug("%s: libsndfile: %s", self.name, error.error_string)
+            raise AudioError(f"{self.name} is damaged or cut short at {position / self.rate:.2f} s") from None
         return frames
 
 

@@ -136,8 +136,8 @@ class PipeSource(Source):
         header = read_header(self._exactly, name=self.name)
         if header.encoding is None:
             raise AudioError(
-                f"{self.name}: WAV format {header.format_tag:#06x} with {8 * header.sample_bytes} bits cannot be read; "
-                "pipe 16-bit PCM"
+                f"{self.name} is WAV {header.format_name}, which cannot be piped; give the name of the file, or pipe "
+                "16-bit PCM"
             )
         check_rate(header.rate, name=self.name)
         check_channel(self._channel, header.channels, name=self.name)

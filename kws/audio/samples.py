@@ -10,6 +10,10 @@ from kws.types import Float32Array
 #: Bytes per sample, by ffmpeg's names of the encodings.
 SAMPLE_BYTES = {"u8": 1, "s16le": 2, "s24le": 3, "s32le": 4, "f32le": 4, "f64le": 8}
 
+#: The largest float sample that we accept. Full scale is 1.0, but some programs write integers as floats. The squares
+#: of much larger values leave the range of float32.
+LARGEST = 1e12
+
 #: The rates that a recording can have; a header that says anything else is damaged.
 MIN_RATE, MAX_RATE = 1000, 768_000
 
@@ -71,12 +75,14 @@ def check_rate(rate: int, *, name: str) -> None:
 
 
 def check_finite(samples: Float32Array, position: int, rate: int, *, name: str) -> None:
-    """Raise an AudioError with the time of the first sample that is infinite or not a number.
+    """Raise an AudioError with the time of the first sample that is infinite, not a number or beyond :data:`LARGEST`.
 
     Such a sample would spoil every spectrum that contains it. It comes from a broken program, so the rest of the
     recording cannot be trusted either.
     """
-    finite = np.isfinite(samples)
-    if not finite.all():
-        second = (position + int(np.argmin(finite))) / rate
-        raise AudioError(f"{name}: the sample at {second:.3f} s is infinite or not a number")
+    sound = np.abs(samples) <= LARGEST  # False for what is not a number
+    if not sound.all():
+        first = int(np.argmin(sound))
+        value = float(samples[first])
+        what = f"{value:.3g}, far beyond full scale (1.0)" if np.isfinite(value) else "infinite or not a number"
+        raise AudioError(f"{name}: the sample at {(position + first) / rate:.3f} s is {what}")

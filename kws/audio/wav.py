@@ -23,6 +23,11 @@ _ENCODINGS = {
     (FLOAT, 8): "f64le",
 }
 
+#: Compressed formats that a user may meet, by their format tag.
+_COMPRESSED = {
+    0x02: "MS ADPCM", 0x06: "A-law", 0x07: "mu-law", 0x11: "IMA ADPCM", 0x31: "GSM 6.10", 0x50: "MPEG", 0x55: "MP3",
+}  # fmt: skip
+
 #: The last 14 bytes of every GUID in WAVE_FORMAT_EXTENSIBLE whose first two are an ordinary format tag.
 _GUID_TAIL = bytes.fromhex("000000001000800000aa00389b71")
 
@@ -55,6 +60,13 @@ class WavHeader:
     def encoding(self) -> str | None:
         """The name in :data:`kws.audio.samples.SAMPLE_BYTES`; None for a compressed format."""
         return _ENCODINGS.get((self.format_tag, self.sample_bytes))
+
+    @property
+    def format_name(self) -> str:
+        """What a user calls the encoding of the samples."""
+        if self.format_tag in {PCM, FLOAT}:
+            return f"{8 * self.sample_bytes}-bit {'PCM' if self.format_tag == PCM else 'float'}"
+        return _COMPRESSED.get(self.format_tag, f"of format {self.format_tag:#06x}")
 
     @property
     def frame_bytes(self) -> int:

@@ -163,6 +163,14 @@ def test_one_sample() -> None:
     assert hear(wav(wav_format(), chunk(b"data", b"\0\x40")))[0].tolist() == [0.5]
 
 
+def test_a_sample_far_beyond_full_scale() -> None:
+    samples = np.zeros(1000, "<f4")
+    samples[800] = -1e25
+    message = refusal(samples.tobytes(), rate=16000, sample_format="f32le")
+    assert message == "standard input: the sample at 0.050 s is -1e+25, far beyond full scale (1.0)"
+    assert hear(np.array([2**31], np.float32).tobytes(), rate=16000, sample_format="f32le")[0] == [2**31]
+
+
 @pytest.mark.parametrize("bad", [np.nan, np.inf])
 @pytest.mark.parametrize("header", [b"", wav(wav_format(bits=32, tag=3)) + b"data\xff\xff\xff\xff"])
 def test_a_sample_that_is_no_number(bad: float, header: bytes) -> None:
@@ -242,8 +250,12 @@ def test_no_sound_at_all(data: bytes, rate: int | None) -> None:
 
 def test_wav_that_cannot_be_read() -> None:
     assert refusal(encoded(STEREO, 16000, subtype="ULAW")) == (
-        "standard input: WAV format 0x0007 with 8 bits cannot be read; pipe 16-bit PCM"
+        "standard input is WAV mu-law, which cannot be piped; give the name of the file, or pipe 16-bit PCM"
     )
+    assert refusal(encoded(STEREO, 16000, subtype="MS_ADPCM")).startswith("standard input is WAV MS ADPCM, which")
+    assert refusal(encoded(STEREO, 16000, subtype="IMA_ADPCM")).startswith("standard input is WAV IMA ADPCM, which")
+    assert refusal(wav(wav_format(bits=64), chunk(b"data", b""))).startswith("standard input is WAV 64-bit PCM, which")
+    assert refusal(wav(wav_format(tag=0x161), chunk(b"data", b""))).startswith("standard input is WAV of format 0x0161")
     assert refusal(wav(wav_format(rate=3), chunk(b"data", b"12"))).startswith(
         "standard input: no recording has 3 samples per second"
     )
