@@ -12,7 +12,7 @@ from types import ModuleType
 from typing import Any, Self
 
 from kws.audio.channels import check_channel
-from kws.audio.samples import check_finite, check_rate, mono
+from kws.audio.samples import CancellationCheck, check_finite, check_rate, mono
 from kws.audio.source import Source
 from kws.audio.wav import WavHeader, is_wav, read_header
 from kws.errors import AudioError
@@ -109,6 +109,7 @@ class FileSource(Source):
             AudioError: the file is damaged, or a sample is infinite or not a number; the message says where.
         """
         position = 0
+        cancellation = CancellationCheck(self.rate, name=self.name)
         floats = not self._sound.subtype.startswith("PCM_")  # an integer is always finite
         while not self._interrupted:
             frames = self._read(position)
@@ -117,8 +118,11 @@ class FileSource(Source):
             samples = mono(frames, self._channel)
             if floats:
                 check_finite(samples, position, self.rate, name=self.name)
+            if self._channel is None:
+                cancellation.add(frames, samples)
             yield AudioBlock(samples, position)
             position += len(samples)
+        cancellation.end()
         if position < self._promised and not self._interrupted:
             log.warning(
                 "%s is cut short: it ends after %.2f s, its header promises %.2f s",

@@ -12,7 +12,16 @@ from pathlib import Path
 from typing import Self
 
 from kws.audio.channels import check_channel
-from kws.audio.samples import MAX_RATE, MIN_RATE, SAMPLE_BYTES, check_finite, check_rate, decode, mono
+from kws.audio.samples import (
+    MAX_RATE,
+    MIN_RATE,
+    SAMPLE_BYTES,
+    CancellationCheck,
+    check_finite,
+    check_rate,
+    decode,
+    mono,
+)
 from kws.audio.source import Source
 from kws.audio.waiting import readable
 from kws.audio.wav import is_wav, read_header
@@ -153,6 +162,7 @@ class PipeSource(Source):
             AudioError: the stream broke, held no sound at all, or holds a sample that is infinite or not a number.
         """
         frame = self._channels * SAMPLE_BYTES[self._encoding]
+        cancellation = CancellationCheck(self.rate, name=self.name)
         floats = self._encoding.startswith("f")  # an integer is always finite
         position = 0
         partial = b""
@@ -164,8 +174,11 @@ class PipeSource(Source):
                 samples = mono(frames, self._channel)
                 if floats:
                     check_finite(samples, position, self.rate, name=self.name)
+                if self._channel is None:
+                    cancellation.add(frames, samples)
                 yield AudioBlock(samples, position)
                 position += len(samples)
+        cancellation.end()
         if self._interrupted:
             return
         if position == 0:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import logging
+
 import numpy as np
 
 from kws.errors import AudioError
 from kws.types import Float32Array
+
+log = logging.getLogger(__name__)
 
 #: Bytes per sample, by ffmpeg's names of the encodings.
 SAMPLE_BYTES = {"u8": 1, "s16le": 2, "s24le": 3, "s32le": 4, "f32le": 4, "f64le": 8}
@@ -13,6 +17,13 @@ SAMPLE_BYTES = {"u8": 1, "s16le": 2, "s24le": 3, "s32le": 4, "f32le": 4, "f64le"
 #: The largest float sample that we accept. Full scale is 1.0, but some programs write integers as floats. The squares
 #: of much larger values leave the range of float32.
 LARGEST = 1e12
+
+#: Channels cancel each other if their mix has less than this share of their mean power (20 dB). Channels that have
+#: nothing in common reach one divided by their number.
+_CANCELLED = 0.01
+
+#: Mean power below which it does not matter that channels cancel each other: -60 dB re full scale.
+_QUIET = 1e-6
 
 #: The rates that a recording can have; a header that says anything else is damaged.
 MIN_RATE, MAX_RATE = 1000, 768_000
@@ -66,6 +77,45 @@ def mono(frames: Float32Array, channel: int | None) -> Float32Array:
     with np.errstate(over="ignore", invalid="ignore"):  # check_finite gives a better message
         mean: Float32Array = frames.mean(axis=1, dtype=np.float32)
     return mean
+
+
+class CancellationCheck:
+    """Warns once if the channels of a recording cancel each other in their mix, as two of opposite polarity do.
+
+    Args:
+        rate: samples per second; the check needs a second of sound, or all of a shorter recording.
+        name: the name of the source in the warning.
+    """
+
+    def __init__(self, rate: int, *, name: str) -> None:
+        self._rate = rate
+        self._name = name
+        self._samples = 0
+        self._power = self._mixed = 0.0
+        self._done = False
+
+    def add(self, frames: Float32Array, mix: Float32Array) -> None:
+        """Take channels, float32 ``(n, channels)``, and their mix, float32 ``(n,)``."""
+        if self._done or frames.shape[1] == 1:
+            return
+        power = float(np.vdot(frames, frames)) / frames.shape[1]
+        if power < _QUIET * len(frames):
+            return
+        self._samples += len(frames)
+        self._power += power
+        self._mixed += float(np.vdot(mix, mix))
+        if self._samples >= self._rate:
+            self.end()
+
+    def end(self) -> None:
+        """Decide: there is no more sound, or enough."""
+        if not self._done and self._mixed < _CANCELLED * self._power:
+            log.warning(
+                "%s: its channels cancel each other, so almost nothing of it is heard; "
+                "choose one of them: --channel 1 (in a configuration: source.channel = 1)",
+                self._name,
+            )
+        self._done = True
 
 
 def check_rate(rate: int, *, name: str) -> None:

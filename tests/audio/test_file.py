@@ -227,3 +227,14 @@ def test_a_header_with_a_wild_length_field_of_a_chunk(tmp_path: Path) -> None:
     data[16:20] = struct.pack("<I", 0xFFFFFFF0)
     path.write_bytes(bytes(data))
     assert refusal(path).startswith("FILE")
+
+
+def test_a_channel_with_opposite_polarity(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "sound.wav"
+    path.write_bytes(encoded(np.outer(STEREO[:, 0], [1, -1]).astype(np.float32), 16000))
+    read(FileSource(path))
+    [record] = caplog.records
+    assert record.message.startswith(f"{path}: its channels cancel each other")
+    caplog.clear()
+    read(FileSource(path, channel=1))
+    assert not caplog.records

@@ -153,6 +153,16 @@ def test_headerless_floats() -> None:
     assert hear(values.tobytes(), rate=16000, sample_format="f32le")[0].tolist() == [0.5, -1.5, 0.25]
 
 
+def test_a_channel_with_opposite_polarity(caplog: pytest.LogCaptureFixture) -> None:
+    data = np.outer(STEREO[:, 0], [1, -1]).astype("<f4").tobytes()
+    hear(data, rate=16000, channels=2, sample_format="f32le")
+    [record] = caplog.records
+    assert record.message.startswith("standard input: its channels cancel each other")
+    caplog.clear()
+    hear(data, rate=16000, channels=2, sample_format="f32le", channel=1)
+    assert not caplog.records
+
+
 def test_a_last_frame_that_is_not_whole(caplog: pytest.LogCaptureFixture) -> None:
     assert len(hear(RAW.tobytes() + b"123", rate=16000, channels=2)[0]) == len(RAW) // 2
     assert [r.message for r in caplog.records] == ["standard input ended within a frame: its last 3 bytes were dropped"]

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kws.audio.channels import check_channel
-from kws.audio.samples import SAMPLE_BYTES, check_finite, check_rate, decode, mono
+from kws.audio.samples import SAMPLE_BYTES, CancellationCheck, check_finite, check_rate, decode, mono
 from kws.errors import AudioError, OptionError
 from tests.support.sounds import chunk, decoded, wav, wav_format
 
@@ -89,3 +89,40 @@ def test_the_first_sample_that_is_not_finite_is_told(bad: float) -> None:
     samples[[40, 60]] = bad
     with pytest.raises(AudioError, match=r"x: the sample at 1\.002 s is infinite or not a number"):
         check_finite(samples, 16000, 16000, name="x")
+
+
+WARNING = (
+    "x: its channels cancel each other, so almost nothing of it is heard; "
+    "choose one of them: --channel 1 (in a configuration: source.channel = 1)"
+)
+
+
+@pytest.mark.parametrize(
+    ("channels", "warns"),
+    [
+        ([1, -1], True),
+        ([1, -0.9], True),
+        ([1, -0.5], False),
+        ([1, 1], False),
+        ([1, 0, 0, 0, 0, 0, 0, 0], False),  # one of eight microphones is connected
+        ([1e-4, -1e-4], False),  # too quiet to matter
+    ],
+)
+@pytest.mark.parametrize("seconds", [0.5, 3])
+def test_channels_that_cancel_each_other(
+    channels: list[float], seconds: float, caplog: pytest.LogCaptureFixture, *, warns: bool
+) -> None:
+    noise = np.random.default_rng(1).uniform(-1, 1, round(16000 * seconds)).astype(np.float32)
+    frames = np.outer(noise, channels).astype(np.float32)
+    check = CancellationCheck(16000, name="x")
+    for block in np.array_split(frames, 20):
+        check.add(block, mono(block, None))
+    check.end()
+    assert [record.message for record in caplog.records] == warns * [WARNING]
+
+
+def test_channels_that_have_nothing_in_common_do_not_cancel(caplog: pytest.LogCaptureFixture) -> None:
+    frames = np.random.default_rng(1).uniform(-1, 1, (32000, 8)).astype(np.float32)
+    check = CancellationCheck(16000, name="x")
+    check.add(frames, mono(frames, None))
+    assert not caplog.records
