@@ -23,7 +23,6 @@ from kws.service.liveness import Liveness
 from kws.service.observer import Observer, Observers
 from kws.service.setup import Setup
 from kws.service.stream import SourceStream
-from kws.types import AudioBlock
 
 if TYPE_CHECKING:
     from kws.audio.source import Source
@@ -32,9 +31,6 @@ _log = logging.getLogger(__name__)
 
 #: Seconds before the first attempt to open a source again, and how long it must be heard for the next to be a first.
 _FIRST_RETRY_SECONDS, _GOOD_SECONDS = 0.25, 10.0
-
-#: Seconds between two warnings that the network is behind.
-_WARN_SECONDS = 60.0
 
 #: Seconds beyond `stall` in which a microphone itself reports that it has stalled.
 _STALL_GRACE_SECONDS = 1.0
@@ -89,7 +85,6 @@ class Listener:
         self.failure: Exception | None = None
         self._chosen: Source | None = None  # to be opened, or open
         self._source: Source | None = None  # open
-        self._warn_at = 0.0
         self._stalled = False  # nothing came for too long, and nothing since
         self._stopping = False
         self._thread = threading.Thread(target=self._run, name=f"listen to {setup.site}", daemon=True)
@@ -217,7 +212,7 @@ class Listener:
         stream.follow(self._setup, self._liveness)
         self._on_news()
         for block in source.blocks():
-            self._count(block, source)
+            stream.arrived(block)
             self._obey_all()
             if self._stopping:
                 return True
@@ -303,13 +298,3 @@ class Listener:
         for keyword in configured:
             self.observer.threshold(setup.site, keyword, settings.keywords[keyword].threshold)
             self.observer.keyword(setup.site, keyword, on=keyword in settings.listened)
-
-    def _count(self, block: AudioBlock, source: Source) -> None:
-        drops = self.counters.drops
-        self.counters.arrived(block, source)
-        if self.counters.drops > drops and time.monotonic() >= self._warn_at:
-            self._warn_at = time.monotonic() + _WARN_SECONDS
-            _log.warning(
-                "%sthe network is behind and the oldest sound was dropped, %d times since the service began",
-                self._setup.label, self.counters.drops,
-            )  # fmt: skip

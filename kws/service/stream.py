@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections import deque
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
@@ -24,6 +25,9 @@ _log = logging.getLogger(__name__)
 #: Seconds of sound that a pipeline which takes over hears once more, so that no word falls between it and the old one.
 _MEMORY_SECONDS = 1.5
 
+#: Seconds between two warnings that the network is behind.
+_WARN_SECONDS = 60.0
+
 
 class SourceStream:
     """One opening of a source, and the pipelines that hear it one after another.
@@ -42,6 +46,7 @@ class SourceStream:
         self._setup: Setup | None = None
         self._recent: deque[AudioBlock] = deque()  # the newest that were heard
         self._published: dict[str, int] = {}  # the end of each keyword's last detection
+        self._warn_at = 0.0
         self._overlap = 0  # position up to which a pipeline that took over may detect again
         counters.opened()
         hearing.opened()
@@ -64,6 +69,17 @@ class SourceStream:
             self._overlap = end * front_end.sample_rate // source.rate + front_end.window
             for block in self._recent:
                 self._take(pipeline.push(block), setup)
+
+    def arrived(self, block: AudioBlock) -> None:
+        """Count what was lost before a block, whether or not it is listened to."""
+        drops = self._counters.drops
+        self._counters.arrived(block, self._source)
+        if self._counters.drops > drops and time.monotonic() >= self._warn_at and self._setup:
+            self._warn_at = time.monotonic() + _WARN_SECONDS
+            _log.warning(
+                "%sthe network is behind and the oldest sound was dropped, %d times since the service began",
+                self._setup.label, self._counters.drops,
+            )  # fmt: skip
 
     def push(self, block: AudioBlock) -> float:
         """Take the next block; return the seconds that the source may wait.
