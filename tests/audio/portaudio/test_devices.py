@@ -50,6 +50,12 @@ def test_none_is_meant(wanted: str | int) -> None:
     )
 
 
+def test_a_name_may_be_composed_or_decomposed() -> None:
+    devices = [*DEVICES, device(12, "K\N{LATIN SMALL LETTER U WITH DIAERESIS}che, ALSA")]
+    for wanted in ("K\N{LATIN SMALL LETTER U WITH DIAERESIS}che", "Ku\N{COMBINING DIAERESIS}che"):
+        assert choose(wanted, devices).index == 12
+
+
 def test_several_may_be_meant() -> None:
     with pytest.raises(UsageError) as caught:
         choose("DEF", DEVICES)
