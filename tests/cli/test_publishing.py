@@ -63,6 +63,28 @@ def test_the_service_publishes_and_ends_in_order(broker: Broker, subscriber: Sub
     assert b"Traceback" not in log
 
 
+@pytest.mark.parametrize("sound", [b"", pcm()], ids=["no sound yet", "no more sound"])
+def test_the_service_ends_while_standard_input_is_open_and_idle(
+    broker: Broker, subscriber: Subscriber, configure: Path, sound: bytes
+) -> None:
+    add_mqtt(configure, broker)
+    configure.write_text(configure.read_text().replace(str(configure.parent / "sound"), "-"))
+    service = start("run", "--config", configure)
+    assert service.stdin
+    assert service.stdout
+    assert service.stderr
+    subscriber.wait(STATUS, "offline")
+    if sound:
+        service.stdin.write(sound)
+        service.stdin.flush()
+        subscriber.wait("kws/kitchen/detection")
+    service.send_signal(signal.SIGTERM)
+    assert service.wait(20) == 0  # the other end of the pipe stays open
+    assert not [line for line in service.stderr.read().splitlines() if b"Fatal" in line or b"Traceback" in line]
+    for stream in (service.stdin, service.stdout, service.stderr):
+        stream.close()
+
+
 def test_forget_clears_the_broker(broker: Broker, subscriber: Subscriber, configure: Path) -> None:
     add_mqtt(configure, broker)
     subscriber.publish("homeassistant/device/kws_kitchen/config", "{}", retain=True)
