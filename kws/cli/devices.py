@@ -24,7 +24,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def run(options: argparse.Namespace) -> int:
-    from kws.audio.portaudio.devices import list_devices  # noqa: PLC0415
+    from kws.audio.portaudio.devices import NO_MICROPHONE, list_devices  # noqa: PLC0415
 
     devices = list_devices()
     if options.json:
@@ -34,5 +34,5 @@ def run(options: argparse.Namespace) -> int:
             mark = "*" if device.is_default else " "
             print(f"{mark} {device.index:>2}  {device.name}  ({device.channels} channels, {device.rate} Hz)")
     if not devices:
-        raise AudioError("there is no microphone; plug one in, and check that this user may record")
+        raise AudioError(NO_MICROPHONE)
     return 0

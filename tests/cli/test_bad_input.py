@@ -114,7 +114,7 @@ def test_a_wav_that_is_cut_short_is_heard_as_far_as_it_goes(
         (encoded(tone(440, 16000, 1), 16000, format="FLAC"), [], 1, "standard input is FLAC, which cannot be"),
         (np.array([0, np.nan] * 50, "<f4").tobytes(), ["--rate", "16000", "--sample-format", "f32le"], 1,
          "standard input: the sample at 0.000 s is infinite or not a number"),
-        (bytes(100), ["--rate", "16000", "--sample-format", "u8"], 2, "--sample-format: 'u8' is not one of s16le,"),
+        (bytes(100), ["--rate", "16000", "--sample-format", "u8"], 2, "--sample-format: must be one of \"s16le\","),
     ],
 )  # fmt: skip
 def test_pipes_that_cannot_be_heard(
@@ -219,7 +219,7 @@ def test_no_microphone(model_folder: Path, tmp_path: Path) -> None:
     listing = kws("devices", "--json", env=env)
     if listing.stdout != "[]\n":
         pytest.skip("needs a machine with PortAudio and without a microphone")
-    assert error(kws("devices", env=env), 1) == "no microphone is there; plug one in, and see that this user may record"
+    message = "there is no microphone; plug one in, and check that this user may record (group audio)"
+    assert error(kws("devices", env=env), 1) == message
     for options in ((), ("--device", "USB")):
-        found = error(kws("listen", "--model", model_folder, *options, env=env), 1)
-        assert found == "no microphone is there; plug one in, and see that this user may record (group audio)"
+        assert error(kws("listen", "--model", model_folder, *options, env=env), 1) == message

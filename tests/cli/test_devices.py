@@ -17,6 +17,6 @@ def test_without_a_microphone_it_fails(
     monkeypatch.setattr(devices, "list_devices", list)
     assert main(["devices", *options]) == 1
     out, err = capsys.readouterr()
-    assert err == "kws: there is no microphone; plug one in, and check that this user may record\n"
+    assert err == "kws: there is no microphone; plug one in, and check that this user may record (group audio)\n"
     assert json.loads(out or "[]") == []
     assert bool(out) == bool(options)

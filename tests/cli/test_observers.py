@@ -264,7 +264,7 @@ def test_a_reload_turns_recordings_metrics_and_the_log_on_and_off(run: Run, tmp_
     service.write(f'[metrics]\nport = 0\n[clips]\nfolder = "{tmp_path}/clips"\n[log]\nformat = "json"\n')
     service.process.send_signal(signal.SIGHUP)
     url = service.url
-    wait_until(lambda: any("was read anew" in line for line in service.log), "the reload")
+    wait_until(lambda: any("was reloaded" in line for line in service.log), "the reload")
     service.say("kitchen", demo)
     wait_until(lambda: service.figures().get(("kws_clips_saved_total",), 0) >= 1, "a recording")
     service.write("")

@@ -18,7 +18,6 @@ from kws.config.schema import TABLES
 from kws.config.watch import WatchOptions
 from kws.decision import GateOptions, GateSettings, KeywordOptions, Options, resolve
 from kws.decision.options import DecisionOptions
-from kws.decision.settings import HOP, KeywordSettings
 from kws.errors import UsageError
 from kws.features.front_end import FrontEnd
 from kws.inference.interpreter import INTERPRETERS
@@ -302,8 +301,7 @@ def test_the_example_can_be_used_as_it_is() -> None:
 
 def test_what_the_example_shows_as_defaults_are_the_defaults(tmp_path: Path) -> None:
     config = read(tmp_path, uncommented(EXAMPLE.read_text(), examples=False))
-    assert config.decision.hop == HOP
-    assert config == Config(mqtt=MqttOptions(), decision=config.decision)
+    assert config == Config(mqtt=MqttOptions())
 
 
 def test_every_line_of_the_example_is_a_setting(tmp_path: Path) -> None:
@@ -349,21 +347,13 @@ def test_each_default_that_the_example_tells_is_the_default() -> None:
         if match := re.match(r"#?\[([a-z_.]+)\]", line):
             table = match[1]
         elif (match := re.match(r"#?(([a-z_]+) = .*)", line)) and table in KINDS:
-            value = tomllib.loads(match[1])[match[2]]
-            if table in ("decision", "gate"):  # where a default is, a model may recommend otherwise
-                defaults: object = DEFAULTS[table]
-                if match[2].startswith("quiet_") or match[2] in ("hop", "speech_before", "wake_words"):
-                    continue
-            elif "# example" in line:
+            if "# example" in line or match[2] == "wake_words":
                 continue
-            else:
-                defaults = KINDS[table]()
+            value = tomllib.loads(match[1])[match[2]]
+            defaults = GateSettings(wake_words=("computer",)) if table == "gate" else KINDS[table]()
             assert getattr(defaults, match[2]) == value, line
             compared += 1
-    assert compared > 35
-
-
-DEFAULTS = {"decision": KeywordSettings(), "gate": GateSettings(wake_words=("computer",))}
+    assert compared == 32
 
 
 def test_what_a_source_may_be_is_what_can_be_read(tmp_path: Path) -> None:

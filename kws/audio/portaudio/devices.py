@@ -14,6 +14,8 @@ from types import ModuleType
 
 from kws.errors import AudioError, UsageError
 
+NO_MICROPHONE = "there is no microphone; plug one in, and check that this user may record (group audio)"
+
 _CARD_NUMBER = re.compile(r" \(hw:\d+,\d+\)$")
 
 
@@ -87,7 +89,7 @@ def choose(wanted: str | int | None, devices: Sequence[Device]) -> Device:
         UsageError: several fit; the message lists them.
     """
     if not devices:
-        raise AudioError("no microphone is there; plug one in, and see that this user may record (group audio)")
+        raise AudioError(NO_MICROPHONE)
     if wanted is None:
         for device in devices:
             if device.is_default:

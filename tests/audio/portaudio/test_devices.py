@@ -67,7 +67,7 @@ def test_several_may_be_meant() -> None:
 
 def test_there_is_none() -> None:
     for wanted in (None, "usb", 0):
-        with pytest.raises(AudioError, match=r"^no microphone is there; plug one in.*\(group audio\)$"):
+        with pytest.raises(AudioError, match=r"^there is no microphone; plug one in.*\(group audio\)$"):
             choose(wanted, [])
     with pytest.raises(AudioError, match=r'^no microphone is the default; name one of "sysdefault, ALSA"$'):
         choose(None, DEVICES[3:4])
