@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _EXAMPLES = """\
   kws mix speech_commands/validation --noise noise --out stream.flac
   kws mix my_words --words yes,no --count 50 --noise noise --noise-only rain,dishes --snr 5 --out rain.wav
+  kws mix my_words --talk librispeech --talk-snr 15 --out talk.flac
   kws mix my_words --clean --gap 0.4:1 --seed 7 --out quick.wav
   kws evaluate stream stream.flac stream.tsv
 """
@@ -57,6 +58,22 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar="DB",
         help="from each word to the noise under it, root mean squares (default: %(default)g)",
     )
+    noise.add_argument(
+        "--talk",
+        type=Path,
+        action="append",
+        default=[],
+        metavar="DIR",
+        help="speech that runs under all words, besides the noise or alone; recordings whose transcript has one of the "
+        "words are left out",
+    )
+    noise.add_argument(
+        "--talk-snr",
+        type=float,
+        default=20.0,
+        metavar="DB",
+        help="from the words to the talk as a whole, root mean squares (default: %(default)g)",
+    )
     noise.add_argument("--clean", action="store_true", help="no noise at all, each clip as loud as it was recorded")
     parser.add_argument("--seed", type=int, default=0, help="another one makes another stream (default: %(default)s)")
     parser.set_defaults(run=run)
@@ -67,7 +84,7 @@ def run(options: argparse.Namespace) -> int:
     from rich.progress import Progress  # noqa: PLC0415
 
     from kws.evaluation.labels import write_labels  # noqa: PLC0415
-    from kws.evaluation.mix import find_clips, find_noise, mix  # noqa: PLC0415
+    from kws.evaluation.mix import find_clips, find_noise, find_talk, mix  # noqa: PLC0415
 
     _check(options)
     gap = _gap(options.gap)
@@ -84,6 +101,8 @@ def run(options: argparse.Namespace) -> int:
             clips,
             backgrounds=backgrounds,
             snr=options.snr,
+            talk=find_talk(options.talk, {clip.word for clip in clips}) if options.talk else (),
+            talk_snr=options.talk_snr,
             gap=gap,
             count=options.count,
             seed=options.seed,
@@ -101,15 +120,16 @@ def run(options: argparse.Namespace) -> int:
 def _check(options: argparse.Namespace) -> None:
     if options.out.suffix.lower() not in (".wav", ".flac"):
         raise UsageError(f"--out {options.out}: the name must end in .wav or .flac")
-    if options.clean and (options.noise or options.speech):
-        raise UsageError("--clean asks for no noise; leave out --noise and --speech")
-    if not (options.clean or options.noise or options.speech):
-        raise UsageError("say what lies under the words: --noise DIR, --speech DIR or --clean")
+    if options.clean and (options.noise or options.speech or options.talk):
+        raise UsageError("--clean asks for no noise; leave out --noise, --speech and --talk")
+    if not (options.clean or options.noise or options.speech or options.talk):
+        raise UsageError("say what lies under the words: --noise DIR, --speech DIR, --talk DIR or --clean")
     if options.noise_only and not options.noise:
         raise UsageError("--noise-only chooses among the recordings of --noise; name a folder there")
     if options.count is not None and options.count < 1:
         raise UsageError(f"--count {options.count}: at least 1")
     check_snr(options.snr)
+    check_snr(options.talk_snr, "--talk-snr")
     if options.seed < 0:
         raise UsageError(f"--seed {options.seed}: at least 0")
 

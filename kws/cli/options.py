@@ -60,10 +60,10 @@ def names(text: str | None, option: str) -> list[str] | None:
     return listed
 
 
-def check_snr(snr: float) -> None:
+def check_snr(snr: float, option: str = "--snr") -> None:
     """Raise a UsageError for a signal-to-noise ratio, in decibels, that cannot be meant."""
     if not -60 <= snr <= 60:
-        raise UsageError(f"--snr {snr:g}: between -60 and 60 decibels")
+        raise UsageError(f"{option} {snr:g}: between -60 and 60 decibels")
 
 
 def load_model(options: argparse.Namespace) -> Model:

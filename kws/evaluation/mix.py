@@ -3,6 +3,9 @@
 Noise runs underneath without a break: recordings in random order, at most ten seconds of each, every one at the same
 level, crossfaded. Each word is made as loud as the signal-to-noise ratio asks for against the noise that runs under
 that very word, so the ratio holds for each word and not only on the whole. The same seed makes the same samples.
+
+Other people's talk can run beneath all of it. Its ratio to the words holds on the whole: talk pauses, and a word that
+falls into a pause is no fainter for it.
 """
 
 from __future__ import annotations
@@ -17,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kws.corpus.recordings import audio_files, read_audio
+from kws.corpus.transcripts import transcripts
 from kws.corpus.word_extent import levels, word_extent
 from kws.errors import AudioError, UsageError
 from kws.evaluation.labels import LabelledWord
@@ -101,11 +105,31 @@ def find_noise(folders: Iterable[Path], kinds: Sequence[str] | None = None) -> l
     return [path for path, names in files if kinds is None or not names.isdisjoint(kinds)]
 
 
+def find_talk(folders: Iterable[Path], without: Iterable[str]) -> list[Path]:
+    """The recordings of folders of speech whose transcripts, where there are any, have none of some words.
+
+    Args:
+        folders: with recordings, and with transcripts as LibriSpeech has them.
+        without: the words.
+
+    Raises:
+        UsageError: a folder is not there, or every recording has one of the words.
+    """
+    folders, words = list(folders), set(without)
+    said = {name: set(text) for folder in folders for name, text in transcripts(folder).items()}
+    files = [path for path in find_noise(folders) if words.isdisjoint(said.get(path.stem, ()))]
+    if not files:
+        raise UsageError(f"{folders[0]}: every recording has one of the words {', '.join(sorted(words))}")
+    return files
+
+
 def mix(
     clips: Sequence[Clip],
     *,
     backgrounds: Sequence[Sequence[Path]] = (),
     snr: float = 10.0,
+    talk: Sequence[Path] = (),
+    talk_snr: float = 20.0,
     gap: tuple[float, float] = (1.0, 3.0),
     count: int | None = None,
     seed: int = 0,
@@ -116,8 +140,11 @@ def mix(
     Args:
         clips: to choose from, each used at most once, in random order.
         backgrounds: kinds of recordings that run underneath, such as noise and speech, with equal shares; without
-            any, the clips keep the level at which they were recorded and nothing but dither lies under them.
+            any, the clips keep the level at which they were recorded and nothing but dither lies under them, unless
+            there is talk.
         snr: decibels between the root mean square of a word and that of the noise under it.
+        talk: recordings of speech that run underneath without a break. Without backgrounds, all words have one level.
+        talk_snr: decibels between the root mean square of the words and that of the talk as a whole.
         gap: seconds between the end of a word and the start of the next, at least and at most.
         count: clips of each word, or all that there are where they are fewer; None takes all.
         seed: of everything random.
@@ -151,7 +178,13 @@ def mix(
         gain = 1.0
         if backgrounds:
             gain = max(noise, amplitude(QUIETEST)) * amplitude(snr) / rms(sound[first : first + end - start])
+        elif talk:
+            gain = amplitude(NOISE_LEVEL + talk_snr) / rms(sound[first : first + end - start])
         stream[start - first : start - first + len(sound)] += sound * np.float32(gain)
+    if talk:
+        beneath = np.zeros_like(stream)
+        _fill(beneath, noise_pieces([talk], draw))
+        stream += beneath * np.float32(amplitude(snr - talk_snr) if backgrounds else 1.0)
     return Stream(_quantise(stream, seed), tuple(labels))
 
 

@@ -11,7 +11,7 @@ from kws.cli import main
 from kws.corpus.word_extent import word_extent
 from kws.errors import AudioError, UsageError
 from kws.evaluation.labels import read_labels
-from kws.evaluation.mix import Clip, find_clips, find_noise, mix
+from kws.evaluation.mix import Clip, find_clips, find_noise, find_talk, mix
 from tests.support.toy_model import PITCHES, RATE, tone, write_clips
 
 #: Where the tone of a clip of ``toy`` begins and ends in it.
@@ -177,6 +177,56 @@ def test_talk_takes_turns_with_the_noise(clips: Path, noise: Path, tmp_path: Pat
     assert 0.4 < talk / hum < 2.5
 
 
+@pytest.fixture
+def talk(tmp_path: Path) -> Path:
+    """Two speakers who hum at 200 Hz, one four times as loud as the other; the transcript of a third says "On"."""
+    for number, level in enumerate((0.2, 0.05, 0.1)):
+        folder = tmp_path / "talk" / str(number)
+        folder.mkdir(parents=True)
+        hum = level * np.sin(2 * np.pi * (3000 if number == 2 else 200) * np.arange(3 * RATE) / RATE)
+        soundfile.write(folder / f"{number}-0.flac", hum, RATE)
+        (folder / f"{number}.trans.txt").write_text(f"{number}-0 {'TURN IT ON' if number == 2 else 'TURN IT'}\n")
+    return tmp_path / "talk"
+
+
+@pytest.mark.parametrize("talk_snr", [5.0, 20.0])
+def test_talk_alone_runs_under_words_of_one_level(clips: Path, talk: Path, talk_snr: float) -> None:
+    stream = mix(find_clips([clips]), talk=find_talk([talk], ["on"]), talk_snr=talk_snr, seed=2)
+    spectrum = np.fft.rfft(stream.samples / 32768)
+    low = np.fft.rfftfreq(len(stream.samples), 1 / RATE) < 300
+    voices = np.fft.irfft(np.where(low, spectrum, 0), len(stream.samples))
+    words = np.fft.irfft(np.where(low, 0, spectrum), len(stream.samples))
+    assert 10 * np.log10(np.mean(voices**2)) == pytest.approx(-35, abs=0.2)
+    for label in stream.labels:
+        extent = slice(round(label.start * RATE), round(label.end * RATE))
+        assert 10 * np.log10(np.mean(words[extent] ** 2)) == pytest.approx(-35 + talk_snr, abs=0.1)
+
+
+def test_talk_runs_beneath_noise_and_moves_no_word(clips: Path, noise: Path, talk: Path) -> None:
+    chosen, backgrounds = find_clips([clips]), [find_noise([noise])]
+    without = mix(chosen, backgrounds=backgrounds, snr=10, seed=4)
+    stream = mix(chosen, backgrounds=backgrounds, snr=10, talk=find_talk([talk], ["on"]), talk_snr=25, seed=4)
+    assert stream.labels == without.labels
+    added = (stream.samples.astype(float) - without.samples) / 32768
+    # Words are 10 dB above noise of -35 dB, and the talk 25 dB below the words.
+    assert 10 * np.log10(np.mean(added**2)) == pytest.approx(-50, abs=0.2)
+    assert power(added, 100, 300) > 1000 * power(added, 400, 8000)
+
+
+def test_recordings_that_say_one_of_the_words_are_no_talk(talk: Path) -> None:
+    assert [path.name for path in find_talk([talk], ["on", "off"])] == ["0-0.flac", "1-0.flac"]
+    assert len(find_talk([talk], ["off"])) == 3
+    with pytest.raises(UsageError, match="talk: every recording has one of the words turn"):
+        find_talk([talk], ["turn"])
+
+
+def test_the_command_mixes_talk(clips: Path, talk: Path, tmp_path: Path) -> None:
+    out = tmp_path / "stream.wav"
+    assert run(clips, "--talk", talk, "--talk-snr", 12, "--seed", 6, "--out", out) == 0
+    expected = mix(find_clips([clips]), talk=find_talk([talk], ["on", "off", "stop"]), talk_snr=12, seed=6)
+    np.testing.assert_array_equal(soundfile.read(out, dtype="int16")[0], expected.samples)
+
+
 def test_clips_and_noise_are_found_by_name(clips: Path, noise: Path) -> None:
     (clips / "_background_noise_").mkdir()
     soundfile.write(clips / "_background_noise_" / "a.wav", np.zeros(100), RATE)
@@ -235,8 +285,12 @@ def test_the_command_writes_sound_and_labels(
     ("arguments", "message"),
     [
         (["--out", "s.mp3", "--clean"], "--out s.mp3: the name must end in .wav or .flac"),
-        (["--out", "s.wav"], "say what lies under the words: --noise DIR, --speech DIR or --clean"),
-        (["--out", "s.wav", "--clean", "--noise", "n"], "--clean asks for no noise; leave out --noise and --speech"),
+        (["--out", "s.wav"], "say what lies under the words: --noise DIR, --speech DIR, --talk DIR or --clean"),
+        (["--out", "s.wav", "--clean", "--noise", "n"],
+         "--clean asks for no noise; leave out --noise, --speech and --talk"),
+        (["--out", "s.wav", "--clean", "--talk", "n"],
+         "--clean asks for no noise; leave out --noise, --speech and --talk"),
+        (["--out", "s.wav", "--talk", "n", "--talk-snr", "99"], "--talk-snr 99: between -60 and 60 decibels"),
         (["--out", "s.wav", "--clean", "--noise-only", "n"],
          "--noise-only chooses among the recordings of --noise; name a folder there"),
         (["--out", "s.wav", "--clean", "--count", "0"], "--count 0: at least 1"),
