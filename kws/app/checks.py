@@ -41,13 +41,13 @@ _MEGABYTE = 1_000_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """What became of one part.
+    """The result for one part of a configuration.
 
     Attributes:
         part: its name.
-        ok: whether it works.
-        detail: what was found, or what is wrong and how to mend it.
-        warning: what should be looked at although it works; empty for nothing.
+        ok: True if it works.
+        detail: the findings, or the error.
+        warning: a problem that does not stop it from working; empty for none.
         code: the exit code that it asks for.
     """
 
@@ -58,12 +58,12 @@ class Result:
     code: int = 0
 
 
-#: What was found, and what should be looked at.
+#: The findings, and a warning.
 Found = tuple[str, str]
 
 
 def attempt(part: str, what: Callable[[], Found]) -> Result:
-    """Try one part."""
+    """Try one part and return the result."""
     try:
         detail, warning = what()
     except KwsError as error:
@@ -72,7 +72,7 @@ def attempt(part: str, what: Callable[[], Found]) -> Result:
 
 
 def checks(config: Config) -> Iterator[tuple[str, Callable[[], Found]]]:
-    """All parts of a configuration, by name; each is tried when it is called, whatever became of the others."""
+    """Yield the name of each part of a configuration and a function that tries it."""
     model = _Model(config)
     yield "model", model.found
     for number, source in enumerate(config.sources, 1):
@@ -110,7 +110,7 @@ def _source(config: Config, options: SourceOptions) -> Found:
     if options.input == "-":
         return "standard input, not tried", ""
     if options.input is not None and _is_fifo(options.input):
-        return f"{options.input} is a FIFO, not tried", ""  # it would wait for somebody to write
+        return f"{options.input} is a FIFO, not tried", ""  # opening it would wait for a writer
     with config.errors(config.name(options)), make_source() as source:
         try:
             found = f"{source.name} at {source.rate} Hz"
@@ -126,7 +126,11 @@ def _is_fifo(path: str) -> bool:
 
 
 def _level(source: Source, found: str) -> Found:
-    """How loud the first half second is; there must be one."""
+    """Add the level of the first half second to what was found.
+
+    Raises:
+        AudioError: no sound arrives.
+    """
     heard: list[Float32Array] = []
     for block in source.blocks():
         heard.append(block.samples)

@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NoReturn
 
-# OpenBLAS would wake a thread per core for products that take microseconds; it reads this when numpy loads.
+# OpenBLAS would start a thread per core for products that take microseconds. It reads this when numpy loads.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 from kws import __version__
@@ -22,10 +22,10 @@ from kws.errors import KwsError, UsageError
 
 _log = logging.getLogger(__name__)
 
-#: Each is a module of this package, in the order in which the help lists them.
+#: The commands, each a module of this package, in the order of the help.
 _COMMANDS = ("listen", "run", "check", "config", "devices", "train", "export", "evaluate", "mix", "bench")
 
-#: What an operating system says when a file can take no more.
+#: Errors of a file that can take no more data.
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
 
 _EPILOGUE = """\
@@ -39,7 +39,10 @@ examples:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Run a command line; the exit code: 0 done, 1 something failed at run time, 2 wrong usage or configuration."""
+    """Run a command line and return the exit code.
+
+    It is 0 on success, 1 for a failure at run time, 2 for wrong usage or configuration.
+    """
     _replace_missing_streams()
     try:
         try:
@@ -47,9 +50,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
             set_up(LogOptions(level="debug" if getattr(options, "verbose", 0) else "info"))
             code: int = options.run(options)
         finally:
-            sys.stdout.flush()  # here, where it is known what to do if that fails
+            sys.stdout.flush()  # its errors are handled below
     except BrokenPipeError:
-        # Whoever read our lines has gone: that is how a pipe ends, and nothing is left to say.
+        # The reader of our lines has gone. That is how a pipe ends.
         _abandon_stdout()
         return 0
     except KeyboardInterrupt:
@@ -68,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _replace_missing_streams() -> None:
-    """Let a program that was started without standard output or error write them to nobody."""
+    """Open the null device for standard output and error where the program was started without them."""
     for name in ("stdout", "stderr"):
         if getattr(sys, name) is None:
             setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - open to the end
@@ -80,14 +83,14 @@ def _abandon_stdout() -> None:
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, like every other error of ours; the commands' parsers are of this kind too."""
+    """A parser whose errors are one line, like all errors of kws; the commands' parsers are of this class too."""
 
     def error(self, message: str) -> NoReturn:
         self.exit(UsageError.exit_code, f"kws: {message} (see {self.prog} --help)\n")
 
 
 def _parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
-    """The parser for these arguments: only of the command that they name, which saves others' loading at the start."""
+    """Return the parser for these arguments. It knows only the command that they name: others load slowly."""
     parser = _Parser(
         prog="kws",
         description="A real-time streaming keyword spotter.",

@@ -6,8 +6,6 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from kws import DEFAULT_MODEL
-
 if TYPE_CHECKING:
     from kws.config import Config, Override
 
@@ -32,6 +30,9 @@ class Flag(NamedTuple):
     many: bool = False
 
 
+_FILE = "commands/model-float32.tflite"
+_BROKER = "mqtt://[USER@]HOST[:PORT], or mqtts://, ws:// or wss://; the password comes from $KWS_MQTT_PASSWORD"
+
 #: Shorter flags for what is often tried with ``kws run``.
 RUN = (
     Flag("--device", "source.device", "NAME", "the microphone, by name or index; see kws devices"),
@@ -53,20 +54,9 @@ SOUND = (
 )
 
 MODEL = (
-    Flag(
-        "--model",
-        "model.name",
-        "MODEL",
-        "a model folder, one of its .tflite files, or the name of a model that ships, with or without a file: "
-        f"commands/model-float32.tflite; without it {DEFAULT_MODEL}",
-    ),
-    Flag(
-        "--interpreter",
-        "model.interpreter",
-        "NAME",
-        "ai-edge-litert, tflite-runtime or tensorflow; without it the first that is installed",
-    ),
-    Flag("--threads", "model.threads", "N", "for one window; without it 1"),
+    Flag("--model", "model.name", "MODEL", f"a folder, a .tflite file in one, or a model that ships (or {_FILE})"),
+    Flag("--interpreter", "model.interpreter", "NAME", "ai-edge-litert, tflite-runtime or tensorflow"),
+    Flag("--threads", "model.threads", "N", "threads for one window"),
 )
 
 DECISION = (
@@ -75,44 +65,17 @@ DECISION = (
     Flag("--patience", "decision.patience", "N", "windows in a row that must be at the threshold"),
     Flag("--refractory", "decision.refractory", "S", "seconds for which a keyword that fired does not fire again"),
     Flag("--hop", "decision.hop", "S", "seconds from one window to the next"),
-    Flag(
-        "--wake-word",
-        "gate.wake_words",
-        "WORD",
-        "a keyword after which alone the others count; may be repeated",
-        many=True,
-    ),
-    Flag("--wake-seconds", "gate.seconds", "S", "for how long they then count"),
+    Flag("--wake-word", "gate.wake_words", "WORD", "other keywords count only after this one; repeatable", many=True),
+    Flag("--wake-seconds", "gate.seconds", "S", "seconds for which they then count"),
     Flag("--wake-extend", "gate.extend", "", "each command that counts extends that time", value="true"),
-    Flag(
-        "--isolated",
-        "decision.quiet_before",
-        "S",
-        "only words that come after so many seconds of quiet count: a command, not a word in a sentence",
-    ),
-    Flag(
-        "--speech-before",
-        "decision.speech_before",
-        "W",
-        "how much of its score a word loses amid other words, from 0 (nothing) to 1 (all of it)",
-    ),
+    Flag("--isolated", "decision.quiet_before", "S", "only words after this many seconds of quiet count"),
+    Flag("--speech-before", "decision.speech_before", "W", "share of its score that a word amid other words loses"),
 )
 
 PUBLISHING = (
-    Flag(
-        "--mqtt",
-        "mqtt.url",
-        "URL",
-        "publish to a broker: mqtt://[USER@]HOST[:PORT], mqtts:// (TLS), ws:// or wss://; "
-        "the password comes from $KWS_MQTT_PASSWORD",
-    ),
+    Flag("--mqtt", "mqtt.url", "URL", f"publish to a broker, {_BROKER}"),
     Flag("--site", "mqtt.site", "NAME", "the place, in the topics kws/NAME/...; without it the name of this host"),
-    Flag(
-        "--exec",
-        "exec.command",
-        "COMMAND",
-        "run a command for each detection, without a shell: 'say {keyword} {score}'",
-    ),
+    Flag("--exec", "exec.command", "COMMAND", "run a command for each detection: 'say {keyword} {score}'"),
 )
 
 
