@@ -124,7 +124,7 @@ def model() -> Model:
 
 def decided(model: Model, tables: dict[str, Any]) -> list[Detection]:
     """Return the detections in the demo, with these tables over what the model recommends."""
-    known = {name: tables[name] for name in ("decision", "keyword", "gate") if name in tables}
+    known: dict[str, Any] = {name: tables[name] for name in ("decision", "keyword", "gate") if name in tables}
     layers = {"model": recommended(model.description), "page": read_options(known)}
     pipeline = Pipeline(model, resolve(model.labels, layers))
     with FileSource(DEMO) as source:
