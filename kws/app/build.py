@@ -14,8 +14,7 @@ from kws.app.mqtt_observer import MqttObserver
 from kws.app.state import StateFile
 from kws.common.tables import check_known, inside
 from kws.config import Config, SourceOptions, config_places
-from kws.config.provenance import MODEL
-from kws.decision import DecisionSettings, recommended, resolve
+from kws.decision import DecisionSettings, resolve
 from kws.errors import OptionError
 from kws.pipeline.requests import Request
 from kws.publishers import CommandPublisher, Dispatcher, LinePublisher, Publisher, PublisherWorker
@@ -52,8 +51,7 @@ def decision_settings(config: Config, source: SourceOptions, description: Descri
         UsageError: a setting is wrong.
     """
     with config.errors():
-        layers = {MODEL: recommended(description), **config.layers(source)}
-        return resolve(description.labels, layers)
+        return resolve(description.labels, config.layers_over(description, source))
 
 
 def make_pipeline(config: Config, source: SourceOptions, model: Model) -> Pipeline:
@@ -73,7 +71,7 @@ def make_pipeline(config: Config, source: SourceOptions, model: Model) -> Pipeli
 
 
 def source_maker(config: Config, source: SourceOptions, *, hop: float = 0.1) -> Callable[[], Source]:
-    """Return a function that makes the source each time that it is to be opened.
+    """Return a function that makes the source, called each time that it is opened.
 
     Args:
         config: as read.

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kws.app.build import load_model, make_command, make_mqtt, make_pipeline, publisher_names, source_maker
+from kws.config.metrics import MISSING
 from kws.errors import AudioError, KwsError, UsageError
 from kws.publishers.mqtt.forget import open_session
 from kws.publishers.mqtt.session import ConnectError
@@ -204,7 +205,7 @@ def _clips(options: ClipsOptions) -> Found:
 
 def _metrics(options: MetricsOptions) -> Found:
     if find_spec("prometheus_client") is None:
-        raise UsageError("metrics: needs prometheus-client: pip install '.[metrics]'")
+        raise UsageError(MISSING)
     warning = "" if options.is_local else "whoever reaches this address can read them"
     try:
         family, _, _, _, address = socket.getaddrinfo(options.address, options.port, type=socket.SOCK_STREAM)[0]

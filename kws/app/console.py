@@ -1,4 +1,4 @@
-"""What ``kws listen`` writes: detections as lines, scores, and near misses in the log."""
+"""The output of ``kws listen``: detections as lines, scores, and near misses in the log."""
 
 from __future__ import annotations
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from kws.common.logs import set_up
+from kws.config.metrics import MISSING
 from kws.errors import KwsError, UsageError
 from kws.service import Listener, Observers, Service
 from kws.service.clips.observer import ClipObserver
@@ -110,7 +111,7 @@ class ServiceObservers(Observers):
             from kws.service.metrics.endpoint import Endpoint  # noqa: PLC0415
             from kws.service.metrics.observer import MetricsObserver  # noqa: PLC0415
         except ImportError:
-            raise UsageError("metrics: needs prometheus-client: pip install '.[metrics]'") from None
+            raise UsageError(MISSING) from None
         if self._metrics is None:  # it counts from the first time that metrics are asked for
             self._metrics = MetricsObserver(self._listeners, lambda: self._clips.counts)
             self._observers = (*self._observers, self._metrics)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-import os
 import threading
 from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
 
+from kws.common.files import replacing
 from kws.config.places import state_folder
 from kws.decision import DecisionSettings
 from kws.pipeline.requests import Request, SetKeyword, SetListening, SetThreshold
@@ -91,12 +91,8 @@ class StateFile:
 
     def _write(self) -> None:
         self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        new = self._path.with_name(f"{self._path.name}.new")
-        with open(os.open(new, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:  # noqa: PTH123 - the mode
+        with replacing(self._path, mode=0o600, durable=True) as file:
             file.write(msgspec.json.format(msgspec.json.encode(self._sites)) + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-        new.replace(self._path)
 
 
 def state_file(environment: Mapping[str, str]) -> StateFile:

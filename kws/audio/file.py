@@ -12,8 +12,8 @@ from types import ModuleType
 from typing import Any, Self
 
 from kws.audio.channels import check_channel
-from kws.audio.samples import CancellationCheck, check_finite, check_rate, mono
-from kws.audio.source import Source
+from kws.audio.samples import Downmix, check_rate
+from kws.audio.source import Source, opening
 from kws.audio.wav import WavHeader, is_wav, read_header
 from kws.errors import AudioError
 from kws.types import AudioBlock, Float32Array
@@ -46,14 +46,9 @@ class FileSource(Source):
 
     def __enter__(self) -> Self:
         soundfile = _load_soundfile()
-        try:
+        with opening(self):
             self._file = self._path.open("rb")
             self._open(self._file, soundfile)
-        except BaseException as error:
-            self.__exit__()
-            if isinstance(error, OSError):
-                raise AudioError(f"cannot read {self.name}: {error.strerror or error}") from None
-            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -109,20 +104,15 @@ class FileSource(Source):
             AudioError: the file is damaged, or a sample is infinite or not a number; the message says where.
         """
         position = 0
-        cancellation = CancellationCheck(self.rate, name=self.name)
-        floats = not self._sound.subtype.startswith("PCM_")  # an integer is always finite
+        floats = not self._sound.subtype.startswith("PCM_")
+        downmix = Downmix(self._channel, self.rate, name=self.name, floats=floats)
         while not self._interrupted:
             frames = self._read(position)
             if not len(frames):
                 break
-            samples = mono(frames, self._channel)
-            if floats:
-                check_finite(samples, position, self.rate, name=self.name)
-            if self._channel is None:
-                cancellation.add(frames, samples)
-            yield AudioBlock(samples, position)
-            position += len(samples)
-        cancellation.end()
+            yield AudioBlock(downmix.mix(frames, position), position)
+            position += len(frames)
+        downmix.end()
         if position < self._promised and not self._interrupted:
             log.warning(
                 "%s is cut short: it ends after %.2f s, its header promises %.2f s",

@@ -22,7 +22,7 @@ from typing import Self
 from kws.audio.channels import check_channel
 from kws.audio.portaudio import process as recorder
 from kws.audio.resample import RATE
-from kws.audio.samples import CancellationCheck, decode, mono
+from kws.audio.samples import Downmix, decode
 from kws.audio.source import Source
 from kws.audio.waiting import readable
 from kws.errors import AudioError, KwsError, OptionError, UsageError
@@ -84,7 +84,6 @@ class Microphone(Source):
         self.name = "the default microphone" if device is None else str(device)
         self._channel = channel
         self._channels = 0
-        self._cancellation = CancellationCheck(0, name=self.name)
         self._timeout = timeout
         self._buffer = buffer
         self._options = {
@@ -105,7 +104,8 @@ class Microphone(Source):
             self.__exit__()
             raise
         self.name, self.rate, self._channels = opened["name"], opened["rate"], opened["channels"]
-        self._cancellation = CancellationCheck(self.rate, name=self.name)
+        # PortAudio converts from integers, so its floats are finite.
+        self._downmix = Downmix(self._channel, self.rate, name=self.name, floats=False)
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -161,10 +161,7 @@ class Microphone(Source):
         packet = self._receive(timeout + _GRACE_SECONDS, f"delivered no sound for {timeout:g} s")
         _, position, self.overruns, came = recorder.HEAD.unpack_from(packet)
         frames = decode(memoryview(packet)[recorder.HEAD.size :], "f32le").reshape(-1, self._channels)
-        samples = mono(frames, self._channel)
-        if self._channel is None:
-            self._cancellation.add(frames, samples)
-        return came, AudioBlock(samples, position)
+        return came, AudioBlock(self._downmix.mix(frames, position), position)
 
     def _receive(self, timeout: float, problem: str) -> bytes:
         """Return the next packet.

@@ -16,13 +16,11 @@ from kws.audio.samples import (
     MAX_RATE,
     MIN_RATE,
     SAMPLE_BYTES,
-    CancellationCheck,
-    check_finite,
+    Downmix,
     check_rate,
     decode,
-    mono,
 )
-from kws.audio.source import Source
+from kws.audio.source import Source, opening
 from kws.audio.waiting import readable
 from kws.audio.wav import is_wav, read_header
 from kws.errors import AudioError, OptionError, UsageError
@@ -86,21 +84,16 @@ class PipeSource(Source):
         self._wake: tuple[socket.socket, socket.socket] | None = None
         self.name = name
         self.rate = rate or 0
-        self.live = True
+        self.live = not _is_regular(stream)
 
     def __enter__(self) -> Self:
         self._wake = socket.socketpair()
-        try:
+        with opening(self):
             # Opening a FIFO would wait for a writer, and no interrupt could end that.
             self._descriptor = (
                 self._stream if isinstance(self._stream, int) else os.open(self._stream, os.O_RDONLY | os.O_NONBLOCK)
             )
             self._open()
-        except BaseException as error:
-            self.__exit__()
-            if isinstance(error, OSError):
-                raise AudioError(f"cannot read {self.name}: {error.strerror or error}") from None
-            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -121,7 +114,6 @@ class PipeSource(Source):
             raise UsageError(
                 f"{self.name} is a terminal; pipe sound into it: arecord -f S16_LE -r 16000 | kws listen -"
             )
-        self.live = not stat.S_ISREG(os.fstat(self._descriptor).st_mode)
         head = self._exactly(12)
         if not head:
             raise AudioError(f"{self.name} ended before any sound came")
@@ -162,8 +154,7 @@ class PipeSource(Source):
             AudioError: the stream broke, held no sound at all, or holds a sample that is infinite or not a number.
         """
         frame = self._channels * SAMPLE_BYTES[self._encoding]
-        cancellation = CancellationCheck(self.rate, name=self.name)
-        floats = self._encoding.startswith("f")  # an integer is always finite
+        downmix = Downmix(self._channel, self.rate, name=self.name, floats=self._encoding.startswith("f"))
         position = 0
         partial = b""
         while data := self._sound():
@@ -171,14 +162,9 @@ class PipeSource(Source):
             partial = data[len(data) - len(data) % frame :]
             frames = decode(data[: len(data) - len(partial)], self._encoding).reshape(-1, self._channels)
             if len(frames):
-                samples = mono(frames, self._channel)
-                if floats:
-                    check_finite(samples, position, self.rate, name=self.name)
-                if self._channel is None:
-                    cancellation.add(frames, samples)
-                yield AudioBlock(samples, position)
-                position += len(samples)
-        cancellation.end()
+                yield AudioBlock(downmix.mix(frames, position), position)
+                position += len(frames)
+        downmix.end()
         if self._interrupted:
             return
         if position == 0:
@@ -232,3 +218,10 @@ class PipeSource(Source):
             except OSError as error:
                 raise AudioError(f"cannot read {self.name}: {error.strerror or error}") from None
         return b""
+
+
+def _is_regular(stream: int | Path) -> bool:
+    try:
+        return stat.S_ISREG(os.stat(stream).st_mode)  # noqa: PTH116 - a descriptor has no path
+    except OSError:  # opening it raises the error with its name
+        return False

@@ -118,6 +118,41 @@ class CancellationCheck:
         self._done = True
 
 
+class Downmix:
+    """Makes the channels of a recording mono, block by block, and checks them.
+
+    Args:
+        channel: counted from 1; None for the mean of all.
+        rate: samples per second.
+        name: the name of the source in errors and warnings.
+        floats: True if its samples may be infinite or not a number; an integer is always finite.
+    """
+
+    def __init__(self, channel: int | None, rate: int, *, name: str, floats: bool) -> None:
+        self._channel = channel
+        self._rate = rate
+        self._name = name
+        self._floats = floats
+        self._cancellation = CancellationCheck(rate, name=name)
+
+    def mix(self, frames: Float32Array, position: int) -> Float32Array:
+        """Return the mono samples, float32 ``(n,)``, of frames ``(n, channels)`` that begin at a position.
+
+        Raises:
+            AudioError: see :func:`check_finite`.
+        """
+        samples = mono(frames, self._channel)
+        if self._floats:
+            check_finite(samples, position, self._rate, name=self._name)
+        if self._channel is None:
+            self._cancellation.add(frames, samples)
+        return samples
+
+    def end(self) -> None:
+        """The recording has ended: warn if what there was of it cancelled itself."""
+        self._cancellation.end()
+
+
 def check_rate(rate: int, *, name: str) -> None:
     """Raise an AudioError for a rate that no recording has."""
     if not MIN_RATE <= rate <= MAX_RATE:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Protocol, Self
 
+from kws.errors import AudioError
 from kws.types import AudioBlock
 
 
@@ -47,3 +49,19 @@ class Source(Protocol):
             AudioError: the source cannot read any further.
         """
         ...
+
+
+@contextmanager
+def opening(source: Source) -> Iterator[None]:
+    """Close a source if opening it fails within.
+
+    Raises:
+        AudioError: the system cannot read the source.
+    """
+    try:
+        yield
+    except BaseException as error:
+        source.__exit__()
+        if isinstance(error, OSError):
+            raise AudioError(f"cannot read {source.name}: {error.strerror or error}") from None
+        raise

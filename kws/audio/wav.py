@@ -63,7 +63,7 @@ class WavHeader:
 
     @property
     def format_name(self) -> str:
-        """What a user calls the encoding of the samples."""
+        """The encoding of the samples, as users call it."""
         if self.format_tag in {PCM, FLOAT}:
             return f"{8 * self.sample_bytes}-bit {'PCM' if self.format_tag == PCM else 'float'}"
         return _COMPRESSED.get(self.format_tag, f"of format {self.format_tag:#06x}")

@@ -9,7 +9,7 @@ from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from kws.cli.flags import configuration
-from kws.cli.options import add_command, add_decision_options, add_model_options, decision_settings, load_model
+from kws.cli.options import add_command, add_decision_options, add_model_options, model_and_settings
 from kws.errors import UsageError
 
 if TYPE_CHECKING:
@@ -38,8 +38,7 @@ def run(options: argparse.Namespace) -> int:
 
     if not 2 <= options.seconds <= 3600 or not 1 <= options.runs <= 1000:
         raise UsageError("--seconds must be from 2 to 3600 and --runs from 1 to 1000")
-    model = load_model(options)
-    settings = decision_settings(options, model)
+    model, settings = model_and_settings(options)
     threads = configuration(options).model.threads
     cost = measure(model, settings, seconds=options.seconds, runs=options.runs)
     where = {

@@ -36,7 +36,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def run(options: argparse.Namespace) -> int:
-    logging.getLogger("kws").setLevel(logging.CRITICAL)  # what there is to say is in the table
+    logging.getLogger("kws").setLevel(logging.CRITICAL)  # the table has it all
     if options.json:
         shown = list(_results(options))
         print(json.dumps([asdict(result) for result in shown], indent=2, ensure_ascii=False))

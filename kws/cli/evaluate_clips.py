@@ -7,7 +7,8 @@ import json
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from kws.cli.options import add_command, add_model_options, check_snr, load_model, names
+from kws.cli.flags import configuration
+from kws.cli.options import add_command, add_model_options, check_snr, names
 from kws.errors import UsageError
 
 if TYPE_CHECKING:
@@ -66,9 +67,10 @@ def run(options: argparse.Namespace) -> int:
     from rich.console import Console  # noqa: PLC0415
     from rich.progress import Progress  # noqa: PLC0415
 
+    from kws.app.build import load_model  # noqa: PLC0415
     from kws.evaluation.clips import evaluate_clips  # noqa: PLC0415
 
-    model = load_model(options)
+    model = load_model(configuration(options))
     console = Console(stderr=True)
     with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
         task = progress.add_task("Listening", total=None)

@@ -9,7 +9,7 @@ from itertools import product
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kws.cli.options import add_command, add_decision_options, add_model_options, decision_settings, load_model
+from kws.cli.options import add_command, add_decision_options, add_model_options, model_and_settings
 from kws.errors import UsageError
 
 if TYPE_CHECKING:
@@ -99,8 +99,7 @@ def run(options: argparse.Namespace) -> int:
     from kws.evaluation.stream import evaluate  # noqa: PLC0415
 
     _check(options)
-    model = load_model(options)
-    settings = decision_settings(options, model)
+    model, settings = model_and_settings(options)
     if not settings.listened:
         raise UsageError("every keyword is switched off: there is nothing to evaluate")
     scorer = StreamScorer(model, settings.hop, cache=options.cache)

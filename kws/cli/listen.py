@@ -101,7 +101,7 @@ def _configuration(options: argparse.Namespace) -> Config:
         raise UsageError("--site goes with --mqtt")
     defaults = [("kws listen", "stdout.format", "json")]
     if options.input is not None:
-        # What is heard in a recording or a pipe is said by its lines.
+        # For a recording or a pipe the lines on standard output are enough.
         defaults += [("INPUT", "source.input", options.input), ("kws listen", "log.level", "warning")]
     if options.scores:
         defaults.append(("--scores", "model.skip_silence", "false"))

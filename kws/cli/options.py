@@ -1,4 +1,4 @@
-"""What the parsers of several commands share."""
+"""Options that several commands share."""
 
 from __future__ import annotations
 
@@ -66,16 +66,14 @@ def check_snr(snr: float, option: str = "--snr") -> None:
         raise UsageError(f"{option} {snr:g}: between -60 and 60 decibels")
 
 
-def load_model(options: argparse.Namespace) -> Model:
-    """Load the model that the flags of a measuring command name; see :func:`kws.app.build.load_model`."""
-    from kws.app import build  # noqa: PLC0415
+def model_and_settings(options: argparse.Namespace) -> tuple[Model, DecisionSettings]:
+    """Load the model that the flags of a measuring command name, and return it with the decision settings for it.
 
-    return build.load_model(configuration(options))
-
-
-def decision_settings(options: argparse.Namespace, model: Model) -> DecisionSettings:
-    """Return the decision settings of a measuring command; see :func:`kws.app.build.decision_settings`."""
-    from kws.app import build  # noqa: PLC0415
+    Raises:
+        ModelError, UsageError: see :func:`kws.app.build.load_model` and :func:`kws.app.build.decision_settings`.
+    """
+    from kws.app.build import decision_settings, load_model  # noqa: PLC0415
 
     config = configuration(options)
-    return build.decision_settings(config, config.sources[0], model.description)
+    model = load_model(config)
+    return model, decision_settings(config, config.sources[0], model.description)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import unicodedata
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kws.cli.options import add_command
+from kws.common.names import composed
 from kws.errors import UsageError
 
 if TYPE_CHECKING:
@@ -110,7 +110,7 @@ def make_recipe(options: argparse.Namespace) -> Recipe:
         if options.start:
             recipe = _like(recipe, options.start)
     if options.keywords:
-        spelled = unicodedata.normalize("NFC", options.keywords).split(",")
+        spelled = composed(options.keywords).split(",")
         keywords = tuple(word.strip() for word in spelled if word.strip())
         if not keywords:
             raise UsageError("--keywords names no word")

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import tomllib
-import unicodedata
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from difflib import get_close_matches
@@ -14,6 +13,7 @@ from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
 import msgspec
 
+from kws.common.names import composed
 from kws.errors import OptionError, UsageError
 
 Table = TypeVar("Table", bound=msgspec.Struct)
@@ -82,11 +82,6 @@ def inside(table: str) -> Iterator[None]:
         yield
     except OptionError as error:
         raise error.inside(table) from None
-
-
-def composed(name: str) -> str:
-    """Return a name in Unicode's composed form (NFC): a Mac writes ``ü`` as two characters, other systems as one."""
-    return unicodedata.normalize("NFC", name)
 
 
 def key_written(name: str) -> str:

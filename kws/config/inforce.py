@@ -10,9 +10,9 @@ from typing import Any
 import msgspec
 
 from kws.common.tables import key_written
-from kws.config.provenance import BUILT_IN, MODEL
+from kws.config.provenance import BUILT_IN
 from kws.config.schema import TABLES, Config, SourceOptions
-from kws.decision import Options, recommended
+from kws.decision import Options
 from kws.decision.options import explain
 from kws.inference.model import Description
 from kws.publishers.mqtt.settings import password_origin, site_name
@@ -95,8 +95,7 @@ def _source(config: Config, source: SourceOptions, description: Description) -> 
     if config.mqtt is not None and not alone:
         yield from _settings(config, f"{name}.home_assistant", source.home_assistant, f"{name}.home_assistant")
     with config.errors():
-        layers = {MODEL: recommended(description), **config.layers(source)}
-        decision, places = explain(description.labels, layers)
+        decision, places = explain(description.labels, config.layers_over(description, source))
     gate = asdict(decision.gate) if decision.gate else {"wake_words": ()}
     tables = {"decision": {"hop": decision.hop, "keywords": decision.listened}}
     tables |= {f"keyword.{key_written(keyword)}": asdict(its) for keyword, its in decision.keywords.items()}
@@ -108,7 +107,7 @@ def _source(config: Config, source: SourceOptions, description: Description) -> 
 
 
 def _derived(config: Config, setting: Setting, environment: Mapping[str, str]) -> Setting:
-    """What a setting that says nothing comes to on this machine."""
+    """Return a setting with the value that this machine gives it, if it has none of its own."""
     if setting.value is not None:
         return setting
     if setting.key == "mqtt.site" and config.mqtt and len(config.sources) == 1 and config.sources[0].site is None:

@@ -6,6 +6,9 @@ from typing import Annotated
 
 import msgspec
 
+#: The error where the extra is missing.
+MISSING = "metrics: needs prometheus-client: pip install '.[metrics]'"
+
 #: Beginnings of addresses that cannot be reached from another machine.
 _LOOPBACK = ("127.", "::1", "localhost")
 

@@ -9,7 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from kws.common.tables import composed, key_written
+from kws.common.names import composed
+from kws.common.tables import key_written
 from kws.config.schema import source_name
 from kws.errors import UsageError
 

@@ -1,4 +1,4 @@
-"""Where each setting was written: in the file or by a flag of the command line."""
+"""The origin of each setting: the file, or a flag of the command line."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MODEL, FLAGS = "model.json", "flags"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Provenance:
-    """Where each setting of a configuration was written. All are equal: it matters what is set, not where.
+    """The origin of each setting of a configuration. All are equal: it matters what is set, not where.
 
     Attributes:
         path: of the file; None where there is none.

@@ -91,7 +91,7 @@ def _read_tables(tables: Mapping[str, Any]) -> Tables:
 
 
 def _read_override(said: Override, count: int) -> tuple[str, dict[str, Any]]:
-    """Return the path of a setting, and the tables that it is by itself, checked."""
+    """Return the path of a setting, and the checked tables that hold it alone."""
     key, readings = layers(said, count)
     wrong: list[OptionError] = []
     for layer in readings:

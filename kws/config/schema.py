@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Annotated, Literal, get_args
+from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 import msgspec
 
@@ -13,14 +13,17 @@ from kws.common.logs import LogOptions
 from kws.common.tables import Text, inside
 from kws.config.clips import ClipsOptions
 from kws.config.metrics import MetricsOptions
-from kws.config.provenance import Provenance
+from kws.config.provenance import MODEL, Provenance
 from kws.config.watch import WatchOptions
-from kws.decision import Options
+from kws.decision import Options, recommended
 from kws.errors import OptionError
 from kws.publishers.exec import ExecOptions
 from kws.publishers.mqtt import HermesOptions, HomeAssistantOptions, MqttOptions
 from kws.publishers.mqtt.topics import Site
 from kws.publishers.stdout import LineOptions
+
+if TYPE_CHECKING:
+    from kws.inference.model import Description
 
 Positive = Annotated[int, msgspec.Meta(ge=1, le=1024)]
 
@@ -83,7 +86,7 @@ class Tables(Options, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All tables of a configuration; None for a part that is not asked for.
 
     Attributes:
-        decision, keyword, gate: what every source goes by that does not say otherwise.
+        decision, keyword, gate: settings of every source that has none of its own.
         sources: the tables ``source``, at least one. Of several, each has a site of its own where MQTT is on.
         model: the network.
         watch: when a microphone counts as dead.
@@ -135,6 +138,14 @@ class Config(Tables, frozen=True, kw_only=True):
     def layers(self, source: SourceOptions) -> dict[str, Options]:
         """Return the layers of decision settings for a source, see :meth:`Provenance.layers`."""
         return self.provenance.layers(self._index(source), self.name(source))
+
+    def layers_over(self, description: Description, source: SourceOptions) -> dict[str, Options]:
+        """Return the same over what the model recommends, as :func:`kws.decision.resolve` takes them.
+
+        Raises:
+            ModelError: the model's settings are wrong.
+        """
+        return {MODEL: recommended(description), **self.layers(source)}
 
     def publishing(self, source: SourceOptions) -> tuple[MqttOptions | None, HomeAssistantOptions, HermesOptions]:
         """Return what goes over MQTT for one source, whose own site and names replace those of the file."""

@@ -1,4 +1,4 @@
-"""How the service watches over a microphone: when it counts as dead, and what happens then."""
+"""The table ``watch``: when a microphone counts as dead, and how it is opened again."""
 
 from __future__ import annotations
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -10,14 +9,15 @@ from typing import Any, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
+from kws.common.files import replacing
+
 Arrays: TypeAlias = dict[str, npt.NDArray[Any]]
 
 
 def remember(path: Path | None, compute: Callable[[], Arrays]) -> Arrays:
     """Return the arrays of a file, or compute them and write the file.
 
-    The file appears whole. Processes that compute the same at the same time each write a file of their own; the last
-    one stays.
+    The file appears whole, also where several processes compute the same at the same time.
 
     Args:
         path: of the file, ``*.npz``, named after all that the arrays depend on; None writes nothing.
@@ -30,11 +30,6 @@ def remember(path: Path | None, compute: Callable[[], Arrays]) -> Arrays:
             return dict(arrays)
     computed = compute()
     path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_suffix(f".{os.getpid()}.part")
-    try:
-        with unfinished.open("wb") as file:
-            np.savez(file, allow_pickle=False, **computed)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with replacing(path) as file:
+        np.savez(file, allow_pickle=False, **computed)
     return computed

@@ -17,8 +17,6 @@ from kws.corpus.cache import Arrays, remember
 from kws.corpus.recordings import read_audio
 from kws.types import Float32Array
 
-_HASH_BUCKETS = 2**27 - 1
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Recordings:

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-import unicodedata
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from kws.common.names import composed
 from kws.corpus.recordings import AUDIO_SUFFIXES, audio_files
 from kws.errors import UsageError
 from kws.types import UNKNOWN
@@ -29,7 +29,7 @@ _UNREADABLE = frozenset({".m4a", ".mp3", ".aac", ".wma", ".opus", ".amr", ".mp4"
 
 def fold(words: str) -> str:
     """Return words as they are compared: composed Unicode, no capitals, and spaces for underscores and hyphens."""
-    return " ".join(re.split(r"[\s_-]+", unicodedata.normalize("NFC", words).casefold().strip()))
+    return " ".join(re.split(r"[\s_-]+", composed(words).casefold().strip()))
 
 
 def speaker_of(path: Path) -> str:
@@ -126,13 +126,18 @@ def word_files(folder: Path) -> list[tuple[str, Path]]:
     Raises:
         UsageError: there is no such folder, or no clip in it.
     """
-    clips = _clips(folder)
+    clips = list_clips(folder)
     if not clips:
         raise UsageError(f"{folder}: no clips in folders of words (WORD/*.wav, .flac or .ogg)")
     return clips
 
 
-def _clips(folder: Path) -> list[tuple[str, Path]]:
+def list_clips(folder: Path) -> list[tuple[str, Path]]:
+    """Return the same, or nothing where there is no clip.
+
+    Raises:
+        UsageError: there is no such folder.
+    """
     return [(path.relative_to(folder).parts[0], path) for path in audio_files(folder) if path.parent != folder]
 
 
@@ -140,11 +145,11 @@ def _words(roots: Iterable[Path], spelling: dict[str, str], outside: set[Path]) 
     """Return word -> files; ``spelling`` has the first spelling of each word, and ``outside`` other sides' folders."""
     words = defaultdict(list)
     for root in roots:
-        for name, path in _clips(root):
+        for name, path in list_clips(root):
             if name.lower() in _UNKNOWN_NAMES:
                 words[UNKNOWN].append(path)
             elif root / name not in outside and name.lower() not in _NOISE_NAMES and not name.startswith("_"):
-                words[spelling.setdefault(fold(name), unicodedata.normalize("NFC", name))].append(path)
+                words[spelling.setdefault(fold(name), composed(name))].append(path)
     return dict(words)
 
 

@@ -20,7 +20,8 @@ from typing import Any
 
 import msgspec
 
-from kws.common.tables import check_known, composed, inside, read_table
+from kws.common.names import composed
+from kws.common.tables import check_known, inside, read_table
 from kws.decision.settings import (
     HOP,
     DecisionSettings,

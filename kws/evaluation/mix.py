@@ -22,6 +22,7 @@ import numpy.typing as npt
 from kws.corpus.recordings import audio_files, read_audio
 from kws.corpus.transcripts import transcripts
 from kws.corpus.word_extent import levels, word_extent
+from kws.corpus.word_folders import list_clips
 from kws.errors import AudioError, UsageError
 from kws.evaluation.labels import LabelledWord
 from kws.types import Float32Array
@@ -49,7 +50,7 @@ class Clip:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Stream:
-    """What was mixed.
+    """A mixed stream.
 
     Attributes:
         samples: int16 ``(n,)`` at 16 kHz.
@@ -72,8 +73,7 @@ def find_clips(folders: Iterable[Path], words: Sequence[str] | None = None) -> l
     """
     clips = []
     for folder in folders:
-        found = [(path.relative_to(folder).parts, path) for path in audio_files(folder)]
-        clips += [Clip(parts[0], path) for parts, path in found if len(parts) > 1 and not parts[0].startswith("_")]
+        clips += [Clip(word, path) for word, path in list_clips(folder) if not word.startswith("_")]
     there = sorted({clip.word for clip in clips})
     if not there:
         raise UsageError(f"{', '.join(map(str, folders))}: no clips in folders of words (WORD/*.wav, .flac or .ogg)")
@@ -148,7 +148,7 @@ def mix(
         gap: seconds between the end of a word and the start of the next, at least and at most.
         count: clips of each word, or all that there are where they are fewer; None takes all.
         seed: of everything random.
-        progress: is told how many clips are done, of how many.
+        progress: receives how many clips are done, of how many.
 
     Raises:
         UsageError: the gap cannot be.

@@ -111,7 +111,7 @@ class FrontEnd:
         return resize_matrix(self.frames, self.image[0]), resize_matrix(self.bins, self.image[1]).T
 
     def spectrogram(self, samples: Float32Array) -> Float32Array:
-        """Return the frames that lie wholly within the sound.
+        """Return the frames that lie entirely within the sound.
 
         Args:
             samples: float32 ``(..., n)`` in [-1, 1] at ``sample_rate``.

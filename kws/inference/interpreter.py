@@ -31,7 +31,7 @@ INTERPRETERS = {
 
 @dataclass(frozen=True)
 class Quantisation:
-    """How a tensor stores real numbers as integers: ``real = (stored - zero_point) * scale``."""
+    """The rule by which a tensor stores real numbers as integers: ``real = (stored - zero_point) * scale``."""
 
     scale: float
     zero_point: int
@@ -105,7 +105,7 @@ class TfliteNetwork:
 
     @property
     def outputs(self) -> int:
-        """How many numbers the network returns for one example."""
+        """The number of values that the network returns for one example."""
         return int(np.prod(self._output["shape"][1:]))
 
     def stored(self, images: Float32Array) -> npt.NDArray[Any]:

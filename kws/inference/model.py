@@ -13,7 +13,7 @@ from typing import Any
 
 import msgspec
 
-from kws.common.tables import composed
+from kws.common.names import composed
 from kws.errors import ModelError, UsageError
 from kws.features.front_end import FrontEnd
 from kws.inference.interpreter import TfliteNetwork

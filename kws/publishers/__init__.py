@@ -1,4 +1,4 @@
-"""Where detections go: to an MQTT broker, to a command that is run, to lines of text; several at once.
+"""Publishers of detections: to an MQTT broker, to a command that is run, to lines of text; several at once.
 
 Each publisher works in a thread of its own behind a :class:`Dispatcher`, so that one that fails or hangs delays
 neither the others nor the listening. ``docs/mqtt.md`` tells what is published over MQTT.

@@ -4,21 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from datetime import UTC
+from datetime import UTC, datetime
 from typing import Any
 
 from kws.types import Detection
 
 
+def utc_text(time: datetime) -> str:
+    """Return a time in UTC to the millisecond, with a Z."""
+    return time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
 def as_dict(detection: Detection) -> dict[str, Any]:
     """Return the fields as every publisher sends them: seconds to the millisecond, time in UTC with a Z."""
-    time = detection.time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     fields: dict[str, Any] = {
         "keyword": detection.keyword,
         "score": round(detection.score, 3),
         "start": round(detection.start, 3),
         "end": round(detection.end, 3),
-        "time": time,
+        "time": utc_text(detection.time),
         "model": detection.model,
     }
     optional = {"wake": detection.wake, "site": detection.site}

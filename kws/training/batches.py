@@ -1,4 +1,4 @@
-"""Batches of images from mixed windows: some used again, each augmented anew."""
+"""Batches of images from mixed windows: some are used again, with other augmentation."""
 
 from __future__ import annotations
 

@@ -82,7 +82,7 @@ def put_measured_section(folder: Path, text: str) -> None:
 
 
 def measured_section(card: str) -> str:
-    """Return the section between the marks of a card, or a line that says that it is missing."""
+    """Return the section between the marks of a card, or a line that reports it missing."""
     _, begin, rest = card.partition(BEGIN)
     section, end, _ = rest.partition(END)
     return section.strip() if begin and end else _NOTHING_YET

@@ -1,4 +1,4 @@
-"""What windows are mixed from, and what they are once mixed."""
+"""The recordings that windows are mixed from, and the mixed windows."""
 
 from __future__ import annotations
 

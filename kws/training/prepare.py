@@ -94,7 +94,7 @@ def prepare(recipe: Recipe, folders: Folders, say: Callable[[str], None]) -> tup
 def _labelled(
     told_apart: Sequence[str], words: dict[str, list[Path]], what: str, cache: Path | None
 ) -> tuple[Recordings, npt.NDArray[np.int64]]:
-    """Load clips; those of the words that are told apart are labelled in their order, from the first keyword on."""
+    """Load clips. Words that have an output of their own are labelled in their order, from the first keyword on."""
     label_of = {fold(word): FIRST_KEYWORD + i for i, word in enumerate(told_apart)}
     files = [(path, label_of.get(fold(word), UNKNOWN_LABEL)) for word, paths in sorted(words.items()) for path in paths]
     recordings = load([path for path, _ in files], what=what, cache=cache)

@@ -12,6 +12,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from kws.common.files import replacing
 from kws.errors import UsageError
 from kws.features.front_end import FrontEnd
 from kws.training.batches import WindowSource
@@ -33,13 +34,13 @@ class Checkpoint:
     """A network in training.
 
     Attributes:
-        library: that trains it.
+        framework: that trains it.
         clips: windows that it has learned from.
         weights: of the averaged network, for the export.
-        state: everything that the library needs to go on.
+        state: everything that the framework needs to go on.
     """
 
-    library: str
+    framework: str
     clips: int
     weights: Weights
     state: Sequence[npt.NDArray[Any]] = ()
@@ -51,16 +52,16 @@ class Run:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def claim(self, recipe: Recipe, library: str) -> None:
+    def claim(self, recipe: Recipe, framework: str) -> None:
         """Make the folder this recipe's.
 
         Raises:
-            UsageError: it holds a run of another recipe or library.
+            UsageError: it holds a run of another recipe or framework.
         """
         advice = "choose another folder with --run, or remove it"
         path = self.folder / RECIPE_FILE
-        if (other := self._library()) not in (None, library):
-            raise UsageError(f"{self.folder} holds a run of {other}, which {library} cannot continue: {advice}")
+        if (other := self._framework()) not in (None, framework):
+            raise UsageError(f"{self.folder} holds a run of {other}, which {framework} cannot continue: {advice}")
         if path.exists() and not recipe.continues(read_recipe(path)):
             raise UsageError(f"{self.folder} holds a run of another recipe: {advice}")
         self.folder.mkdir(parents=True, exist_ok=True)
@@ -88,35 +89,34 @@ class Run:
 
     def save(self, checkpoint: Checkpoint) -> None:
         """Replace the checkpoint; a reader always finds a whole one."""
-        arrays = {"library": np.array(checkpoint.library), "clips": np.array(checkpoint.clips)}
+        arrays = {"framework": np.array(checkpoint.framework), "clips": np.array(checkpoint.clips)}
         for name, values in checkpoint.weights.items():
             arrays |= {f"weights/{name}/{i}": value for i, value in enumerate(values)}
         arrays |= {f"state/{i}": value for i, value in enumerate(checkpoint.state)}
-        unfinished = self.folder / f"{CHECKPOINT_FILE}.part"
-        with unfinished.open("wb") as file:
+        with replacing(self.folder / CHECKPOINT_FILE) as file:
             np.savez(file, **arrays)  # type: ignore[arg-type]  # NumPy's stub takes the names for its option
-        unfinished.replace(self.folder / CHECKPOINT_FILE)
 
     def checkpoint(self) -> Checkpoint | None:
         """Return the checkpoint, or None if there is none yet."""
-        if (library := self._library()) is None:
+        path = self.folder / CHECKPOINT_FILE
+        if not path.exists():
             return None
         weights: dict[str, list[Float32Array]] = {}
-        with np.load(self.folder / CHECKPOINT_FILE) as arrays:
+        with np.load(path) as arrays:
             for key in arrays.files:
                 if key.startswith("weights/"):
                     weights.setdefault(key.removeprefix("weights/").rsplit("/", 1)[0], []).append(arrays[key])
             state = [arrays[key] for key in arrays.files if key.startswith("state/")]
-            return Checkpoint(library, int(arrays["clips"]), weights, state)
+            return Checkpoint(str(arrays["framework"]), int(arrays["clips"]), weights, state)
 
     def log(self, entry: Mapping[str, object]) -> None:
         """Add a line to the history."""
         with (self.folder / HISTORY_FILE).open("a", encoding="utf-8") as file:
             file.write(json.dumps(entry) + "\n")
 
-    def _library(self) -> str | None:
+    def _framework(self) -> str | None:
         path = self.folder / CHECKPOINT_FILE
         if not path.exists():
             return None
         with np.load(path) as arrays:
-            return str(arrays["library"])
+            return str(arrays["framework"])

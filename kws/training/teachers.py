@@ -27,7 +27,7 @@ class Targets:
     Args:
         labels: number of labels.
         teachers: trained networks of these labels, for windows of the same length.
-        others: number of other words that are told apart; a teacher calls all of them unknown.
+        others: number of other words with an output of their own; a teacher calls all of them unknown.
         share: of the teachers' posteriors in a target; the rest is the label.
         priors: the share of each label in training ``(labels,)``, which the teachers' posteriors lack.
     """

@@ -35,7 +35,7 @@ Answer: TypeAlias = Callable[[], tuple[float, Float32Array]]
 
 
 class Learner(Protocol):
-    """A network in training, with one library.
+    """A network in training, with one framework.
 
     Args:
         recipe: what to train.
@@ -43,8 +43,8 @@ class Learner(Protocol):
         start: a network to begin with, or None for random weights.
     """
 
-    #: The library's name.
-    library: ClassVar[str]
+    #: The framework's name.
+    framework: ClassVar[str]
     #: True if it can begin with a trained model.
     can_start: ClassVar[bool]
     #: What it runs on, for the user.
@@ -82,10 +82,10 @@ def train(
         folders: the recordings.
         folder: gets ``checkpoint.npz``, ``recipe.json``, ``examples.npy`` and ``history.jsonl`` (a line per check).
         console: for the progress.
-        learner_class: of the library.
+        learner_class: of the framework.
 
     Raises:
-        UsageError: the folder belongs to another recipe, recordings are missing, or the library cannot do it.
+        UsageError: the folder belongs to another recipe, recordings are missing, or the framework cannot do it.
         KeyboardInterrupt: the user stopped it; a checkpoint has been written.
     """
 
@@ -94,9 +94,9 @@ def train(
 
     # First everything that may be wrong, then the long reading.
     if recipe.start and not learner_class.can_start:
-        raise UsageError(f"start: {learner_class.library} begins with random weights; train without --pytorch")
+        raise UsageError(f"start: {learner_class.framework} begins with random weights; train without --pytorch")
     run, settings = Run(folder), recipe.optimiser
-    run.claim(recipe, learner_class.library)
+    run.claim(recipe, learner_class.framework)
     before = run.checkpoint()
     start = read_start(recipe) if recipe.start and before is None else None
     targets = read_targets(recipe)
@@ -125,7 +125,7 @@ def train(
         learner = learner_class(recipe, examples, start)
         if before:
             learner.restore(before.state)
-        console.print(f"Training with {learner.library} on {learner.device}")
+        console.print(f"Training with {learner.framework} on {learner.device}")
         session = _Session(recipe, run, learner, validation, console)
         clips = session.learn(workers, clips=clips, parts=settings.batch // size)
     if clips < settings.clips:
@@ -186,7 +186,7 @@ class _Session:
 
     def _save(self, clips: int) -> None:
         learner = self._learner
-        self._run.save(Checkpoint(learner.library, clips, learner.weights(), learner.state()))
+        self._run.save(Checkpoint(learner.framework, clips, learner.weights(), learner.state()))
 
     def _check(self, clips: int, speed: float) -> None:
         """Report the mean loss since the last check and the share of held-out windows that are right."""

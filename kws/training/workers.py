@@ -43,7 +43,7 @@ class Part:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Work:
-    """What each process does.
+    """The work of each process.
 
     Attributes:
         material, mix: the recordings, and how to mix them.

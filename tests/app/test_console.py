@@ -1,4 +1,4 @@
-"""What ``kws listen`` writes."""
+"""The output of ``kws listen``."""
 
 from __future__ import annotations
 

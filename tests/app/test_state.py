@@ -1,4 +1,4 @@
-"""What was set over MQTT is still set after a restart."""
+"""Settings made over MQTT survive a restart."""
 
 from __future__ import annotations
 

@@ -213,6 +213,7 @@ def test_a_file_on_standard_input_is_not_live(tmp_path: Path) -> None:
     path.write_bytes(encoded(STEREO, 16000))
     with path.open("rb") as stream:
         source = PipeSource(stream.fileno())
+        assert not source.live  # known before it is opened: its detections may wait for any publisher
         assert len(read(source)) == len(STEREO)
         assert not source.live
         assert source.length == 1.5

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +18,7 @@ from kws.features.front_end import FrontEnd
 from kws.inference.model import Model
 from kws.pipeline.pipeline import Pipeline, Scored, Step, hear, score
 from kws.types import SILENCE, UNKNOWN, AudioBlock, Float32Array
+from tests.support.blocks_source import BlocksSource
 from tests.support.paced_source import Recorder
 from tests.support.sounds import tone
 
@@ -44,31 +45,6 @@ class Whistles:
         return np.array([max(0, 1 - on - off - other), other, on, off], np.float32)
 
 
-class Sound:
-    """A source of these blocks."""
-
-    name = "test"
-    length: float | None = None
-    overruns = drops = 0
-
-    def __init__(self, *blocks: AudioBlock, rate: int = 16000, live: bool = False) -> None:
-        self.rate = rate
-        self.live = live
-        self._blocks = blocks
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def interrupt(self) -> None:
-        pass
-
-    def blocks(self) -> Iterator[AudioBlock]:
-        return iter(self._blocks)
-
-
 def make_pipeline(gate: GateSettings | None = None, *, skip_silence: bool = False, **keyword: Any) -> Pipeline:
     model: Any = Whistles()
     one = KeywordSettings(**{"threshold": 0.75, "release": 0.45, "near": 0.6, "smoothing": 0.05} | keyword)
@@ -90,7 +66,7 @@ def cut(sound: Float32Array, cuts: Sequence[int], position: int = 0) -> list[Aud
 
 
 def heard(pipeline: Pipeline, *blocks: AudioBlock, rate: int = 16000) -> tuple[list[Fired], list[NearMiss]]:
-    decisions = [step.decision for step in pipeline.run(Sound(*blocks, rate=rate))]
+    decisions = [step.decision for step in pipeline.run(BlocksSource(*blocks, rate=rate))]
     fired = [fired for decision in decisions for fired in decision.fired]
     return fired, [miss for decision in decisions for miss in decision.near_misses]
 
@@ -114,7 +90,7 @@ def test_keywords_come_out_where_they_were_said() -> None:
 
 def test_every_window_is_told_with_its_level() -> None:
     sound = np.concatenate((quiet(1), whistle(seconds=0.5)))
-    scored = windows(make_pipeline().run(Sound(AudioBlock(sound, 0))))
+    scored = windows(make_pipeline().run(BlocksSource(AudioBlock(sound, 0))))
     assert [window.end for window in scored] == list(range(0, 24000 + 16000 + 1, HOP))
     assert [window.fresh for window in scored] == [True] + [False] * (len(scored) - 1)
     assert scored[20].level == -120
@@ -132,7 +108,7 @@ def test_a_recording_that_is_shorter_than_a_window(before: float) -> None:
 
 
 def test_a_single_sample() -> None:
-    results = make_pipeline().run(Sound(AudioBlock(np.ones(1, np.float32), 0)))
+    results = make_pipeline().run(BlocksSource(AudioBlock(np.ones(1, np.float32), 0)))
     assert [scored.end for scored in windows(results)] == list(range(0, 16001, HOP))
 
 
@@ -152,7 +128,7 @@ def test_nothing_is_heard_across_a_gap() -> None:
     assert words(heard(make_pipeline(), before, joined)[0]) == [("on", 1.4)]
     assert heard(make_pipeline(), before, apart)[0] == []
     later = AudioBlock(np.concatenate((quiet(0.6), whistle(), quiet(1))), before.end + 4000)
-    results = list(make_pipeline().run(Sound(before, later)))
+    results = list(make_pipeline().run(BlocksSource(before, later)))
     assert [scored.end for scored in windows(results) if scored.fresh] == [0, later.position + 16000]
     fired = [fired for step in results for fired in step.decision.fired]
     assert words(fired) == [("on", (later.position + 16000) / 16000)]
@@ -168,7 +144,7 @@ def test_how_the_sound_is_cut_changes_nothing(rate: int, data: st.DataObject) ->
     gap = data.draw(st.sampled_from([0, 5, rate]))
 
     def run(*blocks: AudioBlock) -> list[tuple[object, ...]]:
-        results = make_pipeline().run(Sound(*blocks, rate=rate))
+        results = make_pipeline().run(BlocksSource(*blocks, rate=rate))
         return [
             (step.scored and (step.scored.end, step.scored.posteriors.tolist(), step.scored.silent), step.decision)
             for step in results
@@ -181,7 +157,7 @@ def test_how_the_sound_is_cut_changes_nothing(rate: int, data: st.DataObject) ->
 
 def test_a_near_miss_is_told_when_it_is_over() -> None:
     sound = np.concatenate((quiet(1), whistle(amplitude=0.33), quiet(1)))
-    results = list(make_pipeline().run(Sound(AudioBlock(sound, 0))))
+    results = list(make_pipeline().run(BlocksSource(AudioBlock(sound, 0))))
     [(scored, miss)] = [(step.scored, miss) for step in results for miss in step.decision.near_misses]
     assert (miss.keyword, miss.reason, miss.end) == ("on", Reason.BELOW_THRESHOLD, 24000)
     assert miss.score == pytest.approx(0.66, abs=0.02)
@@ -193,18 +169,18 @@ def test_what_is_under_way_when_the_stream_ends_is_told_by_a_step_of_its_own() -
     # An average over so long is still high after the second of silence that ends the stream.
     pipeline = make_pipeline(smoothing=1.5, threshold=0.75, release=0.1, near=0.15)
     sound = np.concatenate((quiet(1), whistle(), quiet(0.1)))
-    *results, end = pipeline.run(Sound(AudioBlock(sound, 0)))
+    *results, end = pipeline.run(BlocksSource(AudioBlock(sound, 0)))
     assert len(windows(results)) == len(results)
     assert end.scored is None
     assert [miss.keyword for miss in end.decision.near_misses] == ["on"]
     assert not any(step.decision for step in results)
-    assert windows(pipeline.run(Sound(AudioBlock(quiet(1), 0))))[-1].end == 32000  # it can be opened again
+    assert windows(pipeline.run(BlocksSource(AudioBlock(quiet(1), 0))))[-1].end == 32000  # it can be opened again
 
 
 def test_what_is_under_way_at_a_gap_is_told_with_the_first_window_after_it() -> None:
     before = AudioBlock(np.concatenate((quiet(1), whistle(amplitude=0.33))), 0)
     after = AudioBlock(quiet(1.5), before.end + 1000)
-    results = list(make_pipeline().run(Sound(before, after)))
+    results = list(make_pipeline().run(BlocksSource(before, after)))
     [(scored, miss)] = [(step.scored, miss) for step in results for miss in step.decision.near_misses]
     assert scored
     assert scored.fresh
@@ -212,7 +188,7 @@ def test_what_is_under_way_at_a_gap_is_told_with_the_first_window_after_it() -> 
 
 
 def test_a_stream_without_blocks_is_two_seconds_of_silence() -> None:
-    results = list(make_pipeline().run(Sound()))
+    results = list(make_pipeline().run(BlocksSource()))
     assert [scored.end for scored in windows(results)] == list(range(0, 16001, HOP))
     assert not any(step.decision for step in results)
 
@@ -230,7 +206,7 @@ def test_a_stream_that_is_opened_forgets_the_one_before() -> None:
 
 def test_a_source_lies_between_two_seconds_of_silence() -> None:
     model: Any = Whistles()
-    blocks = list(hear(Sound(AudioBlock(np.ones(100, np.float32), 0)), model))
+    blocks = list(hear(BlocksSource(AudioBlock(np.ones(100, np.float32), 0)), model))
     assert [(block.position, len(block.samples)) for block in blocks] == [(-16000, 16000), (0, 100), (100, 16000)]
     assert not any(block.samples.any() for block in blocks[::2])
 
@@ -284,7 +260,7 @@ def room(seconds: float, seed: int = 5) -> Float32Array:
 
 
 def told(pipeline: Pipeline, *blocks: AudioBlock) -> tuple[list[Decision], list[Scored]]:
-    steps = list(pipeline.run(Sound(*blocks)))
+    steps = list(pipeline.run(BlocksSource(*blocks)))
     return [step.decision for step in steps if step.decision], windows(steps)
 
 
@@ -348,7 +324,7 @@ def test_windows_that_are_passed_over_are_told_with_their_own_level_and_the_last
 def test_a_lower_threshold_is_asked_about_at_once() -> None:
     pipeline = make_pipeline(skip_silence=True)
     asked = []
-    for window, step in enumerate(pipeline.run(Sound(AudioBlock(room(12), 0)))):
+    for window, step in enumerate(pipeline.run(BlocksSource(AudioBlock(room(12), 0)))):
         assert step.scored
         if window == 220:
             assert step.scored.skipped

@@ -2,46 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from types import SimpleNamespace
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 
 from kws.publishers import Dispatcher
 from kws.service import Listener, Observer, Setup
 from kws.types import AudioBlock
+from tests.support.blocks_source import BlocksSource
 
 RATE = 10
 
 
-class Script:
-    """A source of ten samples at each position; calls what stands between them instead."""
-
-    name = "script"
-    rate = RATE
-    live = False
-    length: float | None = None
-    overruns = drops = 0
-
-    def __init__(self, *steps: int | Callable[[], None]) -> None:
-        self._steps = steps
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        pass
-
-    def interrupt(self) -> None:
-        pass
-
-    def blocks(self) -> Iterator[AudioBlock]:
-        for step in self._steps:
-            if callable(step):
-                step()
-            else:
-                yield AudioBlock(np.zeros(10, np.float32), step)
+def ten_from(position: int) -> AudioBlock:
+    return AudioBlock(np.zeros(10, np.float32), position)
 
 
 class Tape:
@@ -85,7 +61,8 @@ def setup(tape: Tape, observer: Observer | None = None) -> Setup:
 def test_the_newest_sound_is_heard_once_more_and_no_block_is_lost() -> None:
     first, second, sound = Tape(), Tape(), Sound()
     # Two blocks are a second each, and a second and a half is remembered.
-    source = Script(0, 10, 20, lambda: listener.take_over(setup(second), timeout=0), 35, 45)
+    before, after = map(ten_from, (0, 10, 20)), map(ten_from, (35, 45))
+    source = BlocksSource(*before, lambda: listener.take_over(setup(second), timeout=0), *after, rate=RATE)
     listener = Listener(lambda: source, setup(first), reopens=False, observer=sound)
     listener.start()
     listener.join(20)

@@ -39,7 +39,7 @@ RECIPE = Recipe(
 class Counter:
     """Counts its steps, and calls everything the other word, which is unknown."""
 
-    library: ClassVar[str] = "Counter"
+    framework: ClassVar[str] = "Counter"
     can_start: ClassVar[bool] = False
     stop_after: ClassVar[int] = 1_000
     seen: ClassVar[list[int]] = []
@@ -103,7 +103,7 @@ def test_all_clips_are_learned_from_and_the_run_is_kept(learner: type[Counter], 
     assert 0.2 < entry["accuracy"] < 0.5  # one word in three, and some silence
     checkpoint = Run(tmp_path).checkpoint()
     assert checkpoint is not None
-    assert (checkpoint.library, checkpoint.clips) == ("Counter", 64)
+    assert (checkpoint.framework, checkpoint.clips) == ("Counter", 64)
     assert [values.tolist() for values in checkpoint.weights["posteriors"]] == [[1, 1, 1], [0, 0]]
     assert checkpoint.state[0].tolist() == [8]
     assert Run(tmp_path).recipe() == RECIPE

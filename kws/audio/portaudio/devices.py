@@ -6,12 +6,12 @@ PortAudio looks for devices once, when it is loaded.
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from types import ModuleType
 
+from kws.common.names import composed
 from kws.errors import AudioError, UsageError
 
 NO_MICROPHONE = "there is no microphone; plug one in, and check that this user may record (group audio)"
@@ -47,7 +47,7 @@ class Device:
     @property
     def whole_names(self) -> set[str]:
         """The names that mean exactly this device."""
-        full = {_composed(self.name), _composed(self.system_name)}
+        full = {composed(self.name), composed(self.system_name)}
         return full | {name.rpartition(", ")[0] for name in full}
 
 
@@ -95,7 +95,7 @@ def choose(wanted: str | int | None, devices: Sequence[Device]) -> Device:
             if device.is_default:
                 return device
         raise AudioError(f"no microphone is the default; name one of {_quoted(devices)}")
-    text = _composed(str(wanted))
+    text = composed(str(wanted))
     matches = [device for device in devices if text in device.whole_names]
     if not matches and text.isdecimal():
         matches = [device for device in devices if device.index == int(text)]
@@ -127,11 +127,6 @@ def load_portaudio() -> ModuleType:
         raise AudioError(f"microphones need PortAudio (Debian: apt install libportaudio2): {error}") from None
     module: ModuleType = sounddevice
     return module
-
-
-def _composed(name: str) -> str:
-    """Return a name in Unicode's composed form: files from a Mac spell an umlaut as two characters."""
-    return unicodedata.normalize("NFC", name)
 
 
 def _quoted(devices: Sequence[Device]) -> str:

@@ -51,7 +51,7 @@ _SEND_BUFFER, _BLOCKS_IN_SOCKET = 32_768, 2
 
 
 class Flags(Protocol):
-    """What PortAudio says about the blocks before (``sounddevice.CallbackFlags``)."""
+    """PortAudio's report on the blocks before (``sounddevice.CallbackFlags``)."""
 
     input_overflow: bool
 

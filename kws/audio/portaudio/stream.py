@@ -20,7 +20,7 @@ MAX_BLOCK_BYTES = 131_072
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StreamFormat:
-    """How a stream delivers its sound: interleaved float32.
+    """The sound that a stream delivers: interleaved float32.
 
     Attributes:
         name: the name of the device.

@@ -95,16 +95,7 @@ def components(topics: Topics, keywords: Sequence[str]) -> dict[str, dict[str, A
             # An event entity reads its type from this field; the other fields become attributes.
             "value_template": "{{ dict(value_json, event_type=value_json.keyword) | tojson }}",
         },
-        "listening": {
-            "platform": "switch",
-            "name": "Listening",
-            "icon": "mdi:microphone",
-            "command_topic": topics.set(names.LISTENING),
-            "state_topic": topics.state(names.LISTENING),
-            "payload_on": ON,
-            "payload_off": OFF,
-            "qos": 1,
-        },
+        "listening": _switch("Listening", "mdi:microphone", topics, names.LISTENING),
     }
     low, high = RANGES["threshold"]
     for keyword in keywords:
@@ -122,15 +113,8 @@ def components(topics: Topics, keywords: Sequence[str]) -> dict[str, dict[str, A
             "qos": 1,
         }
         parts[f"keyword_{identifier(keyword)}"] = {
-            "platform": "switch",
-            "name": f"Listen for {keyword}",
-            "icon": "mdi:ear-hearing",
+            **_switch(f"Listen for {keyword}", "mdi:ear-hearing", topics, names.switch(keyword)),
             "entity_category": "config",
-            "command_topic": topics.set(names.switch(keyword)),
-            "state_topic": topics.state(names.switch(keyword)),
-            "payload_on": ON,
-            "payload_off": OFF,
-            "qos": 1,
         }
     for key, (name, icon, more) in _DIAGNOSTICS.items():
         parts[key] = {
@@ -170,6 +154,19 @@ _DIAGNOSTICS: dict[str, tuple[str, str, dict[str, str]]] = {
         {"value_template": "{{ value_json.last_detection.keyword if value_json.last_detection else 'none' }}"},
     ),
 }
+
+
+def _switch(name: str, icon: str, topics: Topics, path: str) -> dict[str, Any]:
+    return {
+        "platform": "switch",
+        "name": name,
+        "icon": icon,
+        "command_topic": topics.set(path),
+        "state_topic": topics.state(path),
+        "payload_on": ON,
+        "payload_off": OFF,
+        "qos": 1,
+    }
 
 
 def _device_topic(options: HomeAssistantOptions, site: str) -> str:

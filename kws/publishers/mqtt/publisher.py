@@ -122,7 +122,7 @@ class MqttPublisher:
 
     @property
     def others(self) -> tuple[str, ...]:
-        """Where other services run that use the same site."""
+        """The places where other services with the same site run."""
         with self._lock:
             return tuple(self._others.values())
 

@@ -68,7 +68,7 @@ class MqttOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Broker:
-    """What a URL says. ``path`` is for websockets; ``user`` is None for a login without a user."""
+    """The parts of a broker's URL. ``path`` is for websockets; ``user`` is None for a login without a user."""
 
     scheme: str
     host: str

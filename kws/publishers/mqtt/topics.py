@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-import unicodedata
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 import msgspec
 
+from kws.common.names import composed
 from kws.errors import OptionError
 
 ONLINE, OFFLINE = "online", "offline"
@@ -124,7 +124,7 @@ def switch(keyword: str) -> str:
 
 def level(text: str) -> str:
     """Return a text as one level of a topic: in NFC, with ``_`` for separators, wildcards and what cannot be sent."""
-    return re.sub(f"[{_UNSAFE}]", "_", unicodedata.normalize("NFC", text))
+    return re.sub(f"[{_UNSAFE}]", "_", composed(text))
 
 
 def identifier(text: str) -> str:

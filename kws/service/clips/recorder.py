@@ -12,6 +12,7 @@ from datetime import UTC
 
 from kws.common.worker import DropError, Worker
 from kws.config.clips import ClipsOptions
+from kws.publishers.formats import utc_text
 from kws.service.clips.cutter import ClipRequest, RecordedClip
 from kws.service.clips.store import ClipStore
 from kws.types import Float32Array
@@ -90,7 +91,7 @@ def describe(clip: RecordedClip, rate: int) -> dict[str, object]:
         "keyword": request.keyword,
         "score": round(request.score, 4),
         "site": request.site,
-        "time": request.time.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+        "time": utc_text(request.time),
         "start": round(max(0, request.start - clip.position) / rate, 3),
         "end": round((request.end - clip.position) / rate, 3),
         **({"near_miss": request.reason} if request.reason else {}),

@@ -38,7 +38,7 @@ class _Staging:
 class PyTorchLearner:
     """A student and its ensemble."""
 
-    library: ClassVar[str] = "PyTorch"
+    framework: ClassVar[str] = "PyTorch"
     can_start: ClassVar[bool] = False
 
     def __init__(self, recipe: Recipe, examples: Float32Array, start: Start | None = None) -> None:

@@ -24,7 +24,7 @@ _LONGEST_GRADIENT = 5.0
 class TensorFlowLearner:
     """A network, the moving average of its weights, and AdamW."""
 
-    library: ClassVar[str] = "TensorFlow"
+    framework: ClassVar[str] = "TensorFlow"
     can_start: ClassVar[bool] = True
 
     def __init__(self, recipe: Recipe, examples: Float32Array, start: Start | None = None) -> None:

@@ -1,4 +1,4 @@
-"""How the recording process sends blocks from PortAudio's thread to a reader that may be slow."""
+"""The recording process sends blocks from PortAudio's thread to a reader that may be slow."""
 
 from __future__ import annotations
 

@@ -50,8 +50,8 @@ def write_model(folder: Path, recipe: Recipe, images: Float32Array) -> Path:
             gamma, beta, mean, variance = layer.get_weights()
             layer.set_weights([gamma, beta, rng.normal(0, 0.1, mean.shape), variance * rng.uniform(0.5, 2, mean.shape)])
     run = Run(folder / "run")
-    run.claim(recipe, learner.library)
-    run.save(Checkpoint(learner.library, 10, learner.weights()))
+    run.claim(recipe, learner.framework)
+    run.save(Checkpoint(learner.framework, 10, learner.weights()))
     np.save(folder / "run" / "examples.npy", images)
     export(folder / "run", folder / "model", kinds=("int8", "float32"))
     return folder / "model"
