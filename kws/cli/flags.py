@@ -70,6 +70,7 @@ DECISION = (
     Flag("--wake-extend", "gate.extend", "", "each command that counts extends that time", value="true"),
     Flag("--isolated", "decision.quiet_before", "S", "only words after this many seconds of quiet count"),
     Flag("--speech-before", "decision.speech_before", "W", "share of its score that a word amid other words loses"),
+    Flag("--speech-margin", "decision.speech_margin", "DB", "other words fainter than the word by more do not count"),
 )
 
 PUBLISHING = (

@@ -113,7 +113,7 @@ class Decider:
                 raise ValueError("a keyword asks what was around it: each window needs its level")
             self._levels.append(level)
             if self._context:
-                self._context.push(float(posteriors[self._unknown]), silent=silent)
+                self._context.push(float(posteriors[self._unknown]), level, silent=silent)
         self._end = end
         self._unread.append(posteriors)
         self._calm = self._calm + 1 if max(self._of_keywords(posteriors.tolist())) < self._calm_below else 0
@@ -139,8 +139,8 @@ class Decider:
         self._calm = 0
         self._levels.extend(levels)
         if self._context:
-            for _ in levels:
-                self._context.push(0.0, silent=True)
+            for level in levels:
+                self._context.push(0.0, level, silent=True)
         self._end = end
 
     def reset(self) -> Decision:
@@ -242,7 +242,7 @@ class Decider:
         """Return the speech before a keyword: none before a command that a wake word announced."""
         if not self._context or (self._gate and self._gate.guards(keyword) and self._gate.opener(end)):
             return 0.0
-        return self._context.speech
+        return self._context.speech(self.settings.keywords[keyword].speech_margin)
 
     def _let_fire(self, decider: KeywordDecider, score: float, end: int, levels: Sequence[float]) -> None:
         """Let a keyword fire, unless it is a command and the gate is closed."""

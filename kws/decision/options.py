@@ -54,6 +54,7 @@ class KeywordOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     quiet_after: float | None = None
     quiet_margin: float | None = None
     speech_before: float | None = None
+    speech_margin: float | None = None
 
 
 class DecisionOptions(KeywordOptions, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):

@@ -19,6 +19,9 @@ HOP = 0.05
 #: Digits of a value that moves with a threshold: enough for any purpose, without the noise of binary fractions.
 _DIGITS = 12
 
+#: With this margin in decibels all speech before a word counts: no two levels differ by more.
+LARGEST_MARGIN = 120.0
+
 RANGES: Mapping[str, tuple[float, float]] = {
     "hop": (0.01, 0.5),
     "threshold": (0.01, 1.0),
@@ -30,6 +33,7 @@ RANGES: Mapping[str, tuple[float, float]] = {
     "quiet_after": (0.0, 5.0),
     "quiet_margin": (1.0, 60.0),
     "speech_before": (0.0, 1.0),
+    "speech_margin": (0.0, LARGEST_MARGIN),
     "seconds": (0.1, 3600.0),
 }
 
@@ -64,6 +68,7 @@ class KeywordSettings:
         quiet_after: seconds of quiet needed after the word; 0 for none. The decision waits for it.
         quiet_margin: decibels below the word's loudest hop from which a hop is quiet.
         speech_before: share of its score that a keyword loses if only other words came before it.
+        speech_margin: decibels below the word from which speech before it does not count.
 
     Raises:
         OptionError: a value is out of its range.
@@ -80,6 +85,7 @@ class KeywordSettings:
     quiet_after: float = 0.0
     quiet_margin: float = 5.0
     speech_before: float = 0.0
+    speech_margin: float = LARGEST_MARGIN
 
     def __post_init__(self) -> None:
         check_ranges(asdict(self))

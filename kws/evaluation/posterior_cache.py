@@ -44,7 +44,7 @@ class PosteriorCache:
         self.window = window
         self._averages: dict[int, Float64Array] = {}
         self._silent: dict[int, list[bool]] = {}
-        self._speech: dict[int, Float64Array] = {}
+        self._speech: dict[tuple[int, float], Float64Array] = {}
 
     def grid(self, settings: DecisionSettings) -> Grid:
         """Return the grid of the windows."""
@@ -75,25 +75,25 @@ class PosteriorCache:
         """
         averages = self.averages(settings.windows(keyword))[:, self.labels.index(keyword)]
         weight = settings.keywords[keyword].speech_before
-        return averages * (1.0 - weight * self.speech(settings)) if weight else averages
+        return averages * (1.0 - weight * self.speech(keyword, settings)) if weight else averages
 
-    def speech(self, settings: DecisionSettings) -> Float64Array:
-        """Return :attr:`Context.speech` at each window, float64 ``(windows,)``: computed once.
+    def speech(self, keyword: str, settings: DecisionSettings) -> Float64Array:
+        """Return :meth:`Context.speech` at each window, float64 ``(windows,)``: computed once for each margin.
 
         Raises:
             ValueError: the levels are missing.
         """
-        grid = self.grid(settings)
-        if grid.hop not in self._speech:
+        grid, margin = self.grid(settings), settings.keywords[keyword].speech_margin
+        if (grid.hop, margin) not in self._speech:
             if self.levels is None:
                 raise ValueError("a keyword asks what was around it: each window needs its level")
             unknown = self.posteriors[:, self.labels.index(UNKNOWN)].tolist()
             context, speech = Context(grid), []
-            for posterior, quiet in zip(unknown, self.silent(settings), strict=True):
-                context.push(posterior, silent=quiet)
-                speech.append(context.speech)
-            self._speech[grid.hop] = np.array(speech, np.float64)
-        return self._speech[grid.hop]
+            for posterior, level, quiet in zip(unknown, self.levels, self.silent(settings), strict=True):
+                context.push(posterior, level, silent=quiet)
+                speech.append(context.speech(margin))
+            self._speech[grid.hop, margin] = np.array(speech, np.float64)
+        return self._speech[grid.hop, margin]
 
     def silent(self, settings: DecisionSettings) -> list[bool]:
         """Return True for each window that held only the noise floor: computed once; empty without levels."""

@@ -45,7 +45,7 @@ class KeywordSweep:
         self._averages = averages[self._windows]
         self._scores = cache.scores(keyword, settings)[self._windows]
         weighs = self._chosen.speech_before > 0
-        self._speech = cache.speech(settings)[self._windows] if weighs else np.zeros(len(self._windows))
+        self._speech = cache.speech(keyword, settings)[self._windows] if weighs else np.zeros(len(self._windows))
 
     def fires(self, threshold: float | None = None) -> list[Fire]:
         """Return the detections at a threshold, with the release in proportion; None keeps the threshold as set."""

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from kws.decision import Decider, DecisionSettings, Fired, GateOptions, KeywordOptions, Reason
 from kws.decision.context import Context
 from kws.decision.keyword import Grid
+from kws.decision.settings import LARGEST_MARGIN
 from kws.errors import UsageError
 from kws.evaluation.posterior_cache import PosteriorCache
 from kws.types import SILENCE, UNKNOWN
@@ -78,6 +79,30 @@ def test_a_new_segment_knows_of_no_speech() -> None:
     assert [fired.score for decision in decisions for fired in decision.fired] == [1.0]
 
 
+def test_speech_fainter_than_the_margin_does_not_count() -> None:
+    """Talk 20 dB below the word. No window that counts shares sound with the word, so all are fainter by that."""
+    heard = "?" * 60 + "." * (LAG - 1) + "oooo"
+    sound = "=" * (60 + LAG - 1) + "####"
+    for margin, score in ((19.0, 1.0), (20.0, 0.5), (LARGEST_MARGIN, 0.5)):
+        chosen = settings(speech_before=0.5, speech_margin=margin, threshold=0.4, release=0.4, near=0.4)
+        [fired] = decide(heard, sound, chosen)
+        assert fired.score == score
+
+
+def test_speech_as_loud_as_the_word_counts_in_spite_of_pauses() -> None:
+    # The level of a window is that of its loudest hop, and a sentence has faint hops too.
+    heard = "?" * 79 + "oooo"
+    sound = ("#===" * 20)[:79] + "#==#"
+    [fired] = decide(heard, sound, settings(speech_before=0.5, speech_margin=6, threshold=0.4, release=0.4, near=0.4))
+    assert fired.score == 0.5
+
+
+def test_keywords_may_have_margins_of_their_own() -> None:
+    chosen = settings(keyword={"on": KeywordOptions(speech_margin=10.0)}, speech_before=1.0)
+    assert [fired.keyword for fired in decide("?" * 60 + "oooo...", "=" * 60 + "#######", chosen)] == ["on"]
+    assert decide("?" * 60 + "ffff...", "=" * 60 + "#######", chosen) == []
+
+
 def test_what_speech_stood_against_is_a_near_miss_that_says_so() -> None:
     decider = Decider(LABELS, settings(speech_before=0.5))
     decisions = list(step_all(decider, *word("?" * 60)))
@@ -108,6 +133,12 @@ def test_the_noise_floor_is_no_speech_whatever_the_network_calls_it() -> None:
     assert decide(heard, "#" * len(heard), settings(speech_before=1.0)) == []
 
 
+@pytest.mark.parametrize("margin", [-1.0, 121.0])
+def test_the_margin_is_a_difference_of_levels(margin: float) -> None:
+    with pytest.raises(UsageError, match=rf"decision\.speech_margin: {margin:g} is not within 0 to 120"):
+        settings(speech_margin=margin)
+
+
 @pytest.mark.parametrize("weight", [-0.1, 1.1])
 def test_the_weight_is_a_share(weight: float) -> None:
     with pytest.raises(UsageError, match=rf"decision\.speech_before: {weight} is not within 0 to 1"):
@@ -136,30 +167,39 @@ def spelled(runs: list[tuple[str, str, int]]) -> tuple[str, str]:
     return "".join(letter * n for letter, _, n in runs), "".join(level * n for _, level, n in runs)
 
 
-@given(runs=LETTERS, scale=st.floats(0.1, 1))
-def test_speech_is_the_mean_by_definition(runs: list[tuple[str, str, int]], scale: float) -> None:
+@given(runs=LETTERS, scale=st.floats(0.1, 1), margin=st.sampled_from([0.0, 19.0, 20.0, 39.0, LARGEST_MARGIN]))
+def test_speech_is_the_mean_by_definition(runs: list[tuple[str, str, int]], scale: float, margin: float) -> None:
     heard, sound = spelled(runs)
     unknown = posteriors(heard)[:, LABELS.index(UNKNOWN)] * np.float32(scale)
     loudness = levels(sound)
     spoken = [Fraction(round(float(value) * 2**30), 2**30) for value in unknown]
     silent = silences(loudness)
     spoken = [Fraction(0) if quiet else value for quiet, value in zip(silent, spoken, strict=True)]
-    expected = [
-        float(sum(spoken[max(0, window - LAG - ASKED + 1) : max(0, window - LAG + 1)], Fraction(0)) / ASKED)
-        for window in range(len(spoken))
-    ]
+    loudest = [max(loudness[max(0, window - LAG + 1) : window + 1]) for window in range(len(spoken))]
+    expected = []
+    for window in range(len(spoken)):
+        asked = range(max(0, window - LAG - ASKED + 1), max(0, window - LAG + 1))
+        near = [spoken[one] for one in asked if loudest[one] >= loudest[window] - margin]
+        expected.append(float(sum(near, Fraction(0)) / ASKED))
     context, streamed = Context(GRID), []
-    for value, quiet in zip(unknown.tolist(), silent, strict=True):
-        context.push(value, silent=quiet)
-        streamed.append(context.speech)
+    for value, level, quiet in zip(unknown.tolist(), loudness, silent, strict=True):
+        context.push(value, level, silent=quiet)
+        streamed.append(context.speech(margin))
     assert streamed == expected
 
 
 @hypothesis_settings(max_examples=100, deadline=None)
-@given(runs=LETTERS, weight=st.sampled_from([0.25, 0.5, 1.0]), smoothing=st.sampled_from([0.05, 0.2]))
-def test_a_whole_stream_at_once_is_the_same(runs: list[tuple[str, str, int]], weight: float, smoothing: float) -> None:
+@given(
+    runs=LETTERS,
+    weight=st.sampled_from([0.25, 0.5, 1.0]),
+    smoothing=st.sampled_from([0.05, 0.2]),
+    margin=st.sampled_from([10.0, 30.0, LARGEST_MARGIN]),
+)
+def test_a_whole_stream_at_once_is_the_same(
+    runs: list[tuple[str, str, int]], weight: float, smoothing: float, margin: float
+) -> None:
     heard, sound = spelled(runs)
-    chosen = settings(speech_before=weight, smoothing=smoothing, threshold=0.6)
+    chosen = settings(speech_before=weight, speech_margin=margin, smoothing=smoothing, threshold=0.6)
     decider = Decider(LABELS, chosen)
     steps = [*step_all(decider, heard, sound), decider.reset()]
     segment = PosteriorCache(LABELS, posteriors(heard), first_end=WINDOW, levels=levels(sound))

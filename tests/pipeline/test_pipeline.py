@@ -273,14 +273,14 @@ def told(pipeline: Pipeline, *blocks: AudioBlock) -> tuple[list[Decision], list[
     cuts=st.lists(st.integers(0, 400_000), max_size=6),
     smoothing=st.sampled_from([0.05, 0.1, 0.25]),
     quiet_before=st.sampled_from([0.0, 0.3]),
-    speech_before=st.sampled_from([0.0, 0.5]),
+    speech=st.sampled_from([(0.0, 120.0), (0.5, 120.0), (0.5, 6.0)]),
 )  # fmt: skip
 def test_nothing_changes_where_silence_is_passed_over(
     parts: list[tuple[float, int, float, float]],
     cuts: list[int],
     smoothing: float,
     quiet_before: float,
-    speech_before: float,
+    speech: tuple[float, float],
 ) -> None:
     sound = room(7 + sum(before + 3 for before, *_ in parts))
     place = 6 * 16000
@@ -295,7 +295,8 @@ def test_nothing_changes_where_silence_is_passed_over(
             skip_silence=skip_silence,
             smoothing=smoothing,
             quiet_before=quiet_before,
-            speech_before=speech_before,
+            speech_before=speech[0],
+            speech_margin=speech[1],
             near=0.5,
         )
 
