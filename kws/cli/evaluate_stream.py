@@ -67,7 +67,8 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         type=float,
         default=1.0,
         metavar="N",
-        help="false accepts an hour, of all keywords together, that the recommended thresholds may cost "
+        help="false accepts an hour, of all keywords together and away from labelled words, that the recommended "
+        "thresholds may cost "
         "(default: %(default)g)",
     )
     parser.add_argument(

@@ -1,5 +1,9 @@
 """Thresholds for a budget of false accepts per hour, over all keywords together.
 
+The budget is for sound in which no labelled word is said. What happens on labelled words is an error: a miss, a wrong
+word (which counts half), or another word that is taken for a keyword. So a stream of isolated other words weighs by its
+words and not by its hours.
+
 Raising each threshold until the counted false accepts fit the budget fails on other sound: the highest score of one
 day is often beaten on the next, and each keyword has such a score. So the rate at each threshold is estimated in two
 steps.
@@ -82,7 +86,7 @@ class Choice:
 
 
 def choose(curves: Mapping[str, Curve], budget: float) -> Choice:
-    """Choose the thresholds with the fewest misses and wrong words, which count half, within a budget.
+    """Choose the thresholds with the fewest errors on labelled words within a budget.
 
     If more false accepts would save next to nothing, the thresholds stay away from both kinds of error.
 
@@ -171,12 +175,14 @@ def _rates_and_errors(curves: Sequence[Curve]) -> tuple[Float64Array, Float64Arr
 def expected_rates(curves: Sequence[Curve]) -> Float64Array:
     """Return the expected false accepts per hour, float64 ``(keywords, thresholds)``."""
     # A higher threshold releases earlier, which may split one activation into two; so the counts are made to fall.
-    counts = np.array([np.maximum.accumulate(curve.false[::-1])[::-1] for curve in curves], np.float64)
+    false = [curve.false - curve.on_others for curve in curves]
+    counts = np.array([np.maximum.accumulate(counted[::-1])[::-1] for counted in false], np.float64)
     whole = counts.sum(axis=0)
     among = counts[:, _first_at_most(whole, _SHARES)] + 1
     share = among / among.sum()
     expected = share[:, None] * _with_tail(whole, log_odds(curves[0].thresholds))
-    rates: Float64Array = expected * (PRIOR + counts) / (PRIOR + expected) / curves[0].hours
+    hours = np.array([[curve.open_hours] for curve in curves])
+    rates: Float64Array = expected * (PRIOR + counts) / (PRIOR + expected) / hours
     return rates
 
 
@@ -197,13 +203,13 @@ def _first_at_most(counts: Float64Array, most: float) -> int:
 
 
 def smoothed_errors(curve: Curve) -> Float64Array:
-    """Return the misses and half the wrong words of a keyword at each threshold, averaged over nearby log odds.
+    """Return the errors of a keyword on labelled words at each threshold, averaged over nearby log odds.
 
     Beyond the last threshold every word counts as missed; before the first, the errors are those at the first.
     """
     odds = log_odds(curve.thresholds)
     steps = np.gradient(odds)
-    errors = curve.misses + _WRONG * curve.wrong
+    errors = curve.misses + _WRONG * curve.wrong + curve.on_others
     weights = np.exp(-(((odds[:, None] - odds) / _BLUR) ** 2) / 2) * steps
     beyond = np.exp(-(((odds - odds[-1]) / _BLUR) ** 2) / 2)
     blurred = weights @ errors / weights.sum(axis=1)

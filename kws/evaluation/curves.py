@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +17,10 @@ from kws.evaluation.sweep import THRESHOLDS, KeywordSweep
 from kws.types import Float64Array
 
 Counts = npt.NDArray[np.int64]
+#: Verdicts by their kind, and by whether they belong to a labelled word.
+Tally: TypeAlias = Counter[tuple[Kind, bool]]
+#: Hours, so that a stream that is full of words has a rate.
+_SECOND = 1 / 3600
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -26,16 +31,20 @@ class Curve:
         thresholds: float64 ``(n,)``, rising.
         said: labelled words.
         hours: of sound.
+        open_hours: of sound that is out of reach of every labelled word, see :mod:`kws.evaluation.matching`.
         misses, duplicates, wrong, false: int64 ``(n,)``, counted as in :class:`kws.evaluation.measure.Figures`.
+        on_others: int64 ``(n,)``, of the false accepts those on a labelled word that is no keyword.
     """
 
     thresholds: Float64Array
     said: int
     hours: float
+    open_hours: float
     misses: Counts
     duplicates: Counts
     wrong: Counts
     false: Counts
+    on_others: Counts
 
     @property
     def miss_rate(self) -> Float64Array:
@@ -74,17 +83,18 @@ def sweep(
     for done, keyword in enumerate(settings.listened, 1):
         rows = [_count(keyword, stream, judge, settings, thresholds) for stream, judge in judges]
         # By threshold; of all streams together.
-        totals: list[Counter[Kind]] = [sum(counters, Counter()) for counters in zip(*rows, strict=True)]
+        totals: list[Tally] = [sum(counters, Counter()) for counters in zip(*rows, strict=True)]
         said = sum(label.word == keyword for stream in streams for label in stream.labels)
-        count = {kind: np.array([total[kind] for total in totals], np.int64) for kind in Kind}
         curves[keyword] = Curve(
             np.array(thresholds),
             said,
             hours,
-            misses=said - count[Kind.HIT],
-            duplicates=count[Kind.DUPLICATE],
-            wrong=count[Kind.WRONG],
-            false=count[Kind.FALSE],
+            max(_SECOND, hours - sum(judge.reached(keyword) for _, judge in judges) / 3600),
+            misses=said - _counts(totals, Kind.HIT),
+            duplicates=_counts(totals, Kind.DUPLICATE),
+            wrong=_counts(totals, Kind.WRONG),
+            false=_counts(totals, Kind.FALSE) + _counts(totals, Kind.FALSE, on_word=False),
+            on_others=_counts(totals, Kind.FALSE),
         )
         if progress:
             progress(done, len(settings.listened))
@@ -93,17 +103,22 @@ def sweep(
 
 def _count(
     keyword: str, stream: ScoredStream, judge: Judge, settings: DecisionSettings, thresholds: Sequence[float]
-) -> list[Counter[Kind]]:
+) -> list[Tally]:
     """Return how many verdicts of each kind there are in one stream, at each threshold."""
-    counts: list[Counter[Kind]] = []
+    counts: list[Tally] = []
     sweep = KeywordSweep(stream.cache, keyword, settings, lowest=thresholds[0])
     before: list[Fire] | None = None
     for threshold in thresholds:
         fires = sweep.fires(threshold)
         same = counts and fires == before
-        counts.append(counts[-1] if same else Counter(verdict.kind for verdict in judge(keyword, fires)))
+        tally = counts[-1] if same else Counter((each.kind, each.label is not None) for each in judge(keyword, fires))
+        counts.append(tally)
         before = fires
     return counts
+
+
+def _counts(tallies: Sequence[Tally], kind: Kind, *, on_word: bool = True) -> Counts:
+    return np.array([tally[kind, on_word] for tally in tallies], np.int64)
 
 
 def compared(curves: Mapping[str, Curve]) -> dict[str, Curve]:
@@ -117,8 +132,10 @@ def together(curves: Sequence[Curve]) -> Curve:
         curves[0].thresholds,
         sum(curve.said for curve in curves),
         curves[0].hours,
+        curves[0].open_hours,
         misses=np.sum([curve.misses for curve in curves], axis=0),
         duplicates=np.sum([curve.duplicates for curve in curves], axis=0),
         wrong=np.sum([curve.wrong for curve in curves], axis=0),
         false=np.sum([curve.false for curve in curves], axis=0),
+        on_others=np.sum([curve.on_others for curve in curves], axis=0),
     )

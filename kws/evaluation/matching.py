@@ -113,6 +113,15 @@ class Judge:
                 verdicts.append(Verdict(keyword, *fire, Kind.FALSE))
         return verdicts
 
+    def reached(self, keyword: str) -> float:
+        """Return the seconds of the stream in which a detection of a keyword belongs to a labelled word."""
+        seconds, covered = 0.0, 0.0
+        for label in self._stream.labels:
+            end = min(label.end + self._tolerance[keyword], self._stream.seconds)
+            seconds += max(0.0, end - max(label.start, covered))
+            covered = max(covered, end)
+        return seconds
+
     def _kind(self, keyword: str, said: str) -> Kind:
         if said == keyword:
             return Kind.DUPLICATE

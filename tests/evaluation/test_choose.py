@@ -22,10 +22,12 @@ def curve(false: object, misses: object, *, said: int = 100, hours: float = 10.0
         np.array(THRESHOLDS),
         said,
         hours,
+        hours,
         misses=np.asarray(misses, np.int64),
         duplicates=none,
         wrong=none,
         false=np.asarray(false, np.int64),
+        on_others=none,
     )
 
 
@@ -68,6 +70,22 @@ def test_a_wrong_word_counts_half_a_miss() -> None:
     for wrong, chosen_low in ((16, True), (24, False)):
         one = dataclasses.replace(curve(np.zeros_like(misses), misses), wrong=np.where(low, wrong, 0))
         assert (choose({"on": one}, 1.0).picks["on"].threshold < 0.5) == chosen_low
+
+
+def test_another_word_that_is_taken_for_a_keyword_counts_as_much_as_a_miss() -> None:
+    """It costs no budget: below a threshold of 0.5 so many other words fire, from there on ten more are missed."""
+    low = np.array(THRESHOLDS) < 0.5
+    misses = np.where(low, 0, 10) + np.where(np.array(THRESHOLDS) > 0.9, 90, 0)
+    for others, chosen_low in ((8, True), (12, False)):
+        on_others = np.where(low, others, 0)
+        one = dataclasses.replace(curve(on_others, misses), on_others=on_others)
+        assert (choose({"on": one}, 0.1).picks["on"].threshold < 0.5) == chosen_low
+
+
+def test_the_budget_is_of_the_hours_without_labelled_words() -> None:
+    few = exponential(20, 1.0)
+    half = dataclasses.replace(few, open_hours=few.hours / 2)
+    np.testing.assert_allclose(expected_rates([half]), 2 * expected_rates([few]))
 
 
 @given(

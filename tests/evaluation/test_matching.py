@@ -53,6 +53,20 @@ def test_a_word_that_is_no_keyword_makes_it_false() -> None:
     assert judged("on", [1.6], LabelledWord(1.0, 1.5, "own")) == "f"
 
 
+@pytest.mark.parametrize(
+    ("labels", "seconds"),
+    [
+        ((), 0.0),
+        ((ON,), 1.25),
+        ((ON, OFF), 2.15),  # from 1 s to 3.15 s, without a pause
+        ((ON, LabelledWord(1.1, 1.2, "off")), 1.25),
+        ((LabelledWord(58.0, 59.5, "on"),), 2.0),  # the stream ends after 60 s
+    ],
+)
+def test_the_time_within_reach_of_words(labels: tuple[LabelledWord, ...], seconds: float) -> None:
+    assert Judge(heard([], labels), KEYWORDS, TOLERANCE).reached("on") == pytest.approx(seconds)
+
+
 def test_neighbouring_words_each_have_their_own() -> None:
     # They are 0.4 s apart: each detection belongs to its own word, even in the time of the other.
     assert judged("on", [2.2], ON, OFF) == "h"

@@ -143,6 +143,16 @@ def test_each_threshold_of_the_sweep_is_what_the_decision_layer_makes_of_it() ->
     assert whole.said == 5
 
 
+def test_false_accepts_on_labelled_words_are_told_from_those_elsewhere() -> None:
+    stream = heard(
+        [Activation("on", 2.3), Activation("on", 9.0), Activation("on", 12.0)],
+        [LabelledWord(2.0, 2.5, "tree"), LabelledWord(20.0, 20.5, "on")],
+    )
+    curve = sweep([stream], settings(), tolerances(settings()), thresholds=(0.5, 0.99))["on"]
+    assert (curve.false.tolist(), curve.on_others.tolist()) == ([3, 0], [1, 0])
+    assert curve.open_hours * 3600 == pytest.approx(60 - 2 * 1.25)
+
+
 def test_keywords_that_nobody_said_are_left_out_of_comparisons() -> None:
     curves = sweep([heard([], [LabelledWord(2, 2.5, "on")])], settings(), tolerances(settings()))
     assert list(compared(curves)) == ["on"]
