@@ -39,6 +39,17 @@ class Recordings:
         """Recording ``index`` as float32 in [-1, 1]."""
         return self.data[self.starts[index] : self.starts[index + 1]] * np.float32(1 / 32768)
 
+    def __add__(self, other: Recordings) -> Recordings:
+        """Return these recordings and then the others."""
+        starts = np.concatenate([self.starts, other.starts[1:] + len(self.data)])
+        return Recordings(np.concatenate([self.data, other.data]), starts, self.paths + other.paths)
+
+    def cut(self, extents: Sequence[tuple[int, int]]) -> Recordings:
+        """Return parts of the first recording, each from one sample to another."""
+        parts = [self.data[first:last] for first, last in extents]
+        starts = np.concatenate(([0], np.cumsum([len(part) for part in parts]))).astype(np.int64)
+        return Recordings(np.concatenate([self.data[:0], *parts]), starts, self.paths * len(parts))
+
     @property
     def lengths(self) -> npt.NDArray[np.int64]:
         """Samples of each recording."""

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
+from kws.corpus.word_folders import fold
 from kws.errors import AudioError
 
 
@@ -25,3 +27,8 @@ def transcripts(folder: Path) -> dict[str, tuple[str, ...]]:
             utterance, _, text = line.partition(" ")
             said[utterance] = tuple(text.lower().split())
     return said
+
+
+def says(text: str, keyword: str) -> bool:
+    """Return True if a keyword is said in a text, however both are written."""
+    return f" {fold(keyword)} " in f" {fold(re.sub(r'[,.;:!?]', ' ', text))} "

@@ -11,7 +11,7 @@ import numpy.typing as npt
 
 from kws.corpus.clips import Recordings, load
 from kws.corpus.recordings import audio_files
-from kws.corpus.transcripts import transcripts
+from kws.corpus.transcripts import says, transcripts
 from kws.corpus.word_extent import clip_window
 from kws.corpus.word_folders import Split, fold, split_words
 from kws.errors import UsageError
@@ -103,12 +103,11 @@ def _labelled(
 
 def _speech_without(recipe: Recipe, folders: Sequence[Path]) -> tuple[list[Path], npt.NDArray[np.bool_]]:
     """Return utterances without a keyword as far as transcripts show, and which of them have a transcript."""
-    keywords = [f" {fold(keyword)} " for keyword in recipe.keywords]
     files, sure = [], []
     for folder in folders:
-        said = {utterance: f" {fold(' '.join(words))} " for utterance, words in transcripts(folder).items()}
+        said = {utterance: " ".join(words) for utterance, words in transcripts(folder).items()}
         for path in audio_files(folder):
-            if not any(keyword in said.get(path.stem, "") for keyword in keywords):
+            if not any(says(said.get(path.stem, ""), keyword) for keyword in recipe.keywords):
                 files.append(path)
                 sure.append(path.stem in said)
     return files, np.array(sure, bool)
