@@ -8,20 +8,23 @@ import sys
 from collections.abc import Callable, Sequence
 from functools import partial
 from queue import SimpleQueue
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
-from kws.app.mqtt_observer import MqttObserver
 from kws.app.state import StateFile
 from kws.common.tables import check_known, inside
 from kws.config import Config, SourceOptions, config_places
 from kws.decision import DecisionSettings, resolve
 from kws.errors import OptionError
 from kws.pipeline.requests import Request
-from kws.publishers import CommandPublisher, Dispatcher, LinePublisher, Publisher, PublisherWorker
-from kws.publishers.dispatcher import MAX_AGE, QUEUE
-from kws.publishers.mqtt import MqttPublisher
+from kws.publishers.base import Publisher
+from kws.publishers.exec import CommandPublisher
+from kws.publishers.mqtt.publisher import MqttPublisher
 from kws.publishers.mqtt.settings import read_password, site_name
-from kws.service import Inbox, Observer, Place, Plan, Service, Setup
+from kws.publishers.observer import Observer
+from kws.publishers.stdout import LinePublisher
+from kws.publishers.worker import MAX_AGE, QUEUE, PublisherWorker
+from kws.service.place import Inbox, Place
+from kws.service.service import Service
 
 if TYPE_CHECKING:
     from kws.audio.source import Source
@@ -70,31 +73,24 @@ def make_pipeline(config: Config, source: SourceOptions, model: Model) -> Pipeli
         return Pipeline(model, settings, site=site, skip_silence=config.model.skip_silence)
 
 
-def source_maker(config: Config, source: SourceOptions, *, hop: float = 0.1) -> Callable[[], Source]:
+def source_maker(config: Config, source: SourceOptions, *, hop: float = 0.1) -> partial[Source]:
     """Return a function that makes the source, called each time that it is opened.
 
     Args:
         config: as read.
         source: one of its sources.
-        hop: seconds between windows, see :func:`kws.audio.open.open_source`.
+        hop: seconds between windows; a microphone's blocks end with them.
 
     Raises:
         UsageError: an option is wrong, or two do not go together.
     """
     from kws.audio.open import open_source  # noqa: PLC0415
 
-    make = partial(
-        open_source,
-        source.input,
-        device=source.device,
-        channel=source.channel,
-        rate=source.rate,
-        channels=source.channels,
-        sample_format=source.sample_format,
-        timeout=source.watch.stall,
-        buffer=source.watch.backlog,
-        hop=hop,
-    )
+    names = ("device", "channel", "rate", "channels", "sample_format")
+    options = {name: getattr(source, name) for name in names}
+    if source.input is None:
+        options["hop"] = hop
+    make = partial(open_source, source.input, timeout=source.watch.stall, buffer=source.watch.backlog, **options)
     with config.errors(config.name(source)):
         make()  # wrong options are found now, not when listening begins
     return make
@@ -167,9 +163,9 @@ def make_mqtt(
 
 
 class Composition:
-    """Builds a plan for one configuration after the other. Parts whose settings stay the same stay too.
+    """Makes the places of a service from one configuration after the other.
 
-    So the connection of a publisher stays up, and its counts go on.
+    Publishers whose settings stay the same stay too: the connection stays up, and the counts go on.
 
     Args:
         once: each source is opened once, and one that fails ends the service; no detection in a recording is too old
@@ -180,96 +176,75 @@ class Composition:
     def __init__(self, *, once: bool = False, state: StateFile | None = None) -> None:
         self._once = once
         self._state = state
-        self._workers: list[tuple[object, PublisherWorker]] = []  # each with the settings that it was made of
+        self._workers: dict[str, PublisherWorker] = {}  # by the settings that they were made of
         self._inboxes: dict[str, Inbox] = {}
 
-    def plan(self, config: Config) -> Plan:
-        """Return the plan for a configuration: the model is loaded, nothing is opened or connected yet.
+    def places(self, config: Config) -> list[Place]:
+        """Return the places of a configuration: the model is loaded, nothing is opened or connected yet.
 
         Raises:
-            UsageError, ModelError: something in it is wrong; the parts of the plan before stay as they are.
+            UsageError, ModelError: something in it is wrong; what was made before stays in use.
         """
         model = load_model(config)
         if not self._once:
             publisher_names(config)
-        workers: list[tuple[object, PublisherWorker]] = []
-        try:
-            places = [self._place(config, source, model, workers) for source in config.sources]
-        except BaseException:
-            Dispatcher([worker for made in workers if made not in self._workers for worker in made[1:]]).close(
-                timeout=0
-            )
-            raise
-        retired = [worker for made in self._workers if made not in workers for worker in made[1:]]
+        workers: dict[str, PublisherWorker] = {}
+        places = [self._place(config, source, model, workers) for source in config.sources]
         self._workers = workers
-        return Plan(
-            places=places,
-            workers=[worker for _, worker in workers],
-            retired=retired,
-            drain_seconds=_ALL_DAY_SECONDS if self._once else MAX_AGE,
-        )
+        return places
 
-    def _place(
-        self, config: Config, source: SourceOptions, model: Model, workers: list[tuple[object, PublisherWorker]]
-    ) -> Place:
+    def _place(self, config: Config, source: SourceOptions, model: Model, workers: dict[str, PublisherWorker]) -> Place:
         pipeline = make_pipeline(config, source, model)
-        hop, description = pipeline.settings.hop, model.description
-        make_source = source_maker(config, source, hop=hop)
-        options, *others = config.publishing(source)
-        site = site_name(options) if options else source.site or source.device or source.input or "microphone"
-        inbox = self._inboxes.setdefault(str(site), SimpleQueue())
+        description, settings = model.description, pipeline.settings
+        make_source = source_maker(config, source, hop=settings.hop)
+        mqtt, *others = config.publishing(source)
+        site = str(site_name(mqtt) if mqtt else source.site or source.device or source.input or "microphone")
+        inbox = self._inboxes.setdefault(site, SimpleQueue())
         recording = self._once and not make_source().live
-        mine = []
+        mine: list[PublisherWorker] = []
 
         def add(made_of: object, make: Callable[[], Publisher], max_age: float = MAX_AGE, queue: int = QUEUE) -> None:
             """Add the worker that is made of these settings, which may be there already."""
-            worker = next((worker for other, worker in (*workers, *self._workers) if other == made_of), None)
+            key = repr(made_of)
+            worker = workers.get(key) or self._workers.get(key)
             if worker is None:
                 worker = PublisherWorker(make(), max_age=max_age, queue=sys.maxsize if recording else queue)
-            if (made_of, worker) not in workers:
-                workers.append((made_of, worker))
+            workers[key] = worker
             mine.append(worker)
 
         if config.exec is not None:
-            max_age = math.inf if recording else config.exec.max_age
-            made_of = ("exec", config.exec, description.keywords)
-            add(made_of, lambda: make_command(config, description), max_age)
+            made_of = (config.exec, description.keywords)
+            add(made_of, lambda: make_command(config, description), math.inf if recording else config.exec.max_age)
         if (lines := config.stdout) is not None and not self._once:
-            add(("stdout", lines), lambda: LinePublisher(lines))
+            add(lines, lambda: LinePublisher(lines))
         observer = Observer()
         requests: tuple[Request, ...] = ()
-        if options is not None:
-            keywords = pipeline.settings.listened
-            about = (description.name, description.version, keywords)
+        if mqtt is not None:
             with config.errors("mqtt"):
-                password = read_password(options)
+                password = read_password(mqtt)
+            obey = partial(self._obey, site, inbox)
             add(
-                ("mqtt", options, *others, password, *about),
-                lambda: make_mqtt(config, source, description, keywords, partial(self._obey, str(site), inbox)),
-                options.max_age,
-                options.queue,
+                (mqtt, others, password, description.name, description.version, settings.listened),
+                lambda: make_mqtt(config, source, description, settings.listened, obey),
+                mqtt.max_age,
+                mqtt.queue,
             )
-            publisher = mine[-1].publisher
-            assert isinstance(publisher, MqttPublisher)
-            observer = MqttObserver(publisher)
+            observer = cast(MqttPublisher, mine[-1].publisher)
             if self._state:
-                requests = self._state.requests(str(site), pipeline.settings)
-        setup = Setup(
-            site=str(site),
+                requests = self._state.requests(site, settings)
+        return Place(
+            site=site,
+            key=(make_source.args, make_source.keywords),
+            make_source=make_source,
+            reopens=source.input is None and not self._once,
             pipeline=pipeline,
-            dispatcher=Dispatcher(mine),
+            workers=tuple(mine),
             observer=observer,
             inbox=inbox,
             requests=requests,
             watch=source.watch,
             label=f"{site}: " if len(config.sources) > 1 else "",
         )
-        key = (
-            source.input, source.device, source.channel, source.rate, source.channels, source.sample_format,
-            source.watch.stall, source.watch.backlog, source.input is None and hop,
-        )  # fmt: skip
-        reopens = source.input is None and not self._once
-        return Place(key=key, make_source=make_source, reopens=reopens, setup=setup)
 
     def _obey(self, site: str, inbox: Inbox, request: Request) -> None:
         """Hand a request to the listener, then keep it."""
@@ -293,5 +268,9 @@ def make_service(
         UsageError, ModelError: something in the configuration is wrong.
     """
     composition = Composition(once=once, state=state)
-    reload = None if once else lambda: composition.plan(read())
-    return Service(composition.plan(read()), reload=reload, observer=observer)
+
+    def places() -> list[Place]:
+        return composition.places(read())
+
+    drain_seconds = _ALL_DAY_SECONDS if once else MAX_AGE
+    return Service(places(), reload=None if once else places, observer=observer, drain_seconds=drain_seconds)

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from kws.app.build import load_model, make_command, make_mqtt, make_pipeline, publisher_names, source_maker
-from kws.config.metrics import MISSING
+from kws.config.schema import MISSING
 from kws.errors import AudioError, KwsError, UsageError
 from kws.publishers.mqtt.forget import open_session
 from kws.publishers.mqtt.session import ConnectError
@@ -28,10 +28,9 @@ from kws.publishers.mqtt.tls import make_tls
 if TYPE_CHECKING:
     from kws.audio.source import Source
     from kws.config import Config, SourceOptions
-    from kws.config.clips import ClipsOptions
-    from kws.config.metrics import MetricsOptions
+    from kws.config.schema import ClipsOptions, MetricsOptions
     from kws.inference.model import Description
-    from kws.publishers.mqtt import MqttOptions
+    from kws.publishers.mqtt.settings import MqttOptions
     from kws.types import Float32Array
 
 #: Seconds of sound that a microphone has to deliver.

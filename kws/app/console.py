@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, TextIO
 
 from kws.errors import UsageError
 from kws.publishers.formats import FORMATS
-from kws.service import Observer
+from kws.publishers.observer import Observer
 from kws.service.liveness import Liveness
 from kws.types import AudioBlock, Detection
 

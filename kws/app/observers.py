@@ -7,18 +7,18 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from kws.common.logs import set_up
-from kws.config.metrics import MISSING
+from kws.config.schema import MISSING
 from kws.errors import KwsError, UsageError
-from kws.service import Listener, Observers, Service
+from kws.publishers.observer import Observers
 from kws.service.clips.observer import ClipObserver
-from kws.service.systemd import Notifier
-from kws.service.watchdog import SystemdObserver
+from kws.service.listener import Listener
+from kws.service.service import Service
+from kws.service.systemd import Notifier, SystemdObserver
 
 if TYPE_CHECKING:
     from kws.config import Config
-    from kws.config.metrics import MetricsOptions
-    from kws.service.metrics.endpoint import Endpoint
-    from kws.service.metrics.observer import MetricsObserver
+    from kws.config.schema import MetricsOptions
+    from kws.service.metrics import Endpoint, MetricsObserver
 
 _log = logging.getLogger(__name__)
 
@@ -108,8 +108,7 @@ class ServiceObservers(Observers):
 
     def _make_endpoint(self, options: MetricsOptions) -> Endpoint:
         try:
-            from kws.service.metrics.endpoint import Endpoint  # noqa: PLC0415
-            from kws.service.metrics.observer import MetricsObserver  # noqa: PLC0415
+            from kws.service.metrics import Endpoint, MetricsObserver  # noqa: PLC0415
         except ImportError:
             raise UsageError(MISSING) from None
         if self._metrics is None:  # it counts from the first time that metrics are asked for

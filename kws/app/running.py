@@ -7,7 +7,7 @@ from collections.abc import Callable
 from types import FrameType
 
 from kws.config import Config
-from kws.service import Service
+from kws.service.service import Service
 
 
 def run(service: Service, config: Callable[[], Config], *, reloads: bool = False) -> int:

@@ -68,6 +68,7 @@ def run(options: argparse.Namespace) -> int:
     from kws.app import running  # noqa: PLC0415
     from kws.app.build import make_service  # noqa: PLC0415
     from kws.app.console import ConsoleObserver, open_scores, score_writer  # noqa: PLC0415
+    from kws.publishers.worker import total  # noqa: PLC0415
 
     config = _configuration(options)
     set_up(config.log)
@@ -77,7 +78,7 @@ def run(options: argparse.Namespace) -> int:
     observer.stop = service.stop
     file = open_scores(options.scores) if options.scores else None
     if file:
-        observer.scores = score_writer(file, service.listeners[0].setup.pipeline.model)
+        observer.scores = score_writer(file, service.listeners[0].place.pipeline.model)
     try:
         ended = running.run(service, lambda: config)
     finally:
@@ -87,7 +88,7 @@ def run(options: argparse.Namespace) -> int:
         raise observer.failure
     if ended:
         return 128 + ended
-    return 1 if service.counts.dropped else 0  # the log says why
+    return 1 if total(service.workers).dropped else 0  # the log says why
 
 
 def _configuration(options: argparse.Namespace) -> Config:

@@ -14,7 +14,8 @@ from kws.errors import UsageError
 
 if TYPE_CHECKING:
     from kws.config import Config
-    from kws.publishers.mqtt import HomeAssistantOptions, MqttOptions
+    from kws.publishers.mqtt.homeassistant import HomeAssistantOptions
+    from kws.publishers.mqtt.settings import MqttOptions
 
 _EXAMPLES = """\
   kws run                          as ~/.config/kws/kws.toml or /etc/kws/kws.toml says

@@ -25,7 +25,7 @@ def replacing(path: Path, *, mode: int = 0o666, durable: bool = False) -> Iterat
     """
     unfinished = path.with_name(f"{path.name}.{os.getpid()}.part")
     try:
-        with open(unfinished, "wb", opener=lambda name, flags: os.open(name, flags, mode)) as file:
+        with open(unfinished, "wb", opener=lambda name, flags: os.open(name, flags | os.O_NOFOLLOW, mode)) as file:
             yield file
             if durable:
                 file.flush()

@@ -89,8 +89,8 @@ class Worker(Generic[Item]):
             if self._thread.ident is None:
                 self._thread.start()
 
-    def close(self, timeout_seconds: float) -> bool:
-        """Handle what waits for up to this time, drop the rest and end. Return False if it had ended before.
+    def close(self, timeout: float) -> bool:
+        """Handle what waits for up to ``timeout`` seconds, drop the rest and end. Return False if it had ended before.
 
         A handler that hangs keeps its thread, which does not keep the process alive.
         """
@@ -99,7 +99,7 @@ class Worker(Generic[Item]):
                 return False
             self._closing = True
             self._changed.notify_all()
-            self._changed.wait_for(lambda: not self._queue and not self._busy, timeout_seconds)
+            self._changed.wait_for(lambda: not self._queue and not self._busy, timeout)
             while self._queue:
                 self._queue.popleft()
                 self._drop("the program ended first")

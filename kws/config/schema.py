@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal, get_args
 
 import msgspec
@@ -11,14 +12,14 @@ import msgspec
 from kws import DEFAULT_MODEL
 from kws.common.logs import LogOptions
 from kws.common.tables import Text, inside
-from kws.config.clips import ClipsOptions
-from kws.config.metrics import MetricsOptions
+from kws.config.places import state_folder
 from kws.config.provenance import MODEL, Provenance
-from kws.config.watch import WatchOptions
 from kws.decision import Options, recommended
 from kws.errors import OptionError
 from kws.publishers.exec import ExecOptions
-from kws.publishers.mqtt import HermesOptions, HomeAssistantOptions, MqttOptions
+from kws.publishers.mqtt.hermes import HermesOptions
+from kws.publishers.mqtt.homeassistant import HomeAssistantOptions
+from kws.publishers.mqtt.settings import MqttOptions
 from kws.publishers.mqtt.topics import Site
 from kws.publishers.stdout import LineOptions
 
@@ -26,6 +27,79 @@ if TYPE_CHECKING:
     from kws.inference.model import Description
 
 Positive = Annotated[int, msgspec.Meta(ge=1, le=1024)]
+
+
+class WatchOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The table ``watch``, and ``source.watch`` for one microphone.
+
+    Attributes:
+        stall: seconds without a block of sound after which a microphone or a live pipe counts as dead.
+        silence: seconds of nothing but zeros, or of one sample that never changes, after which it counts as dead, as
+            it does from its opening to the first sample that differs; 0 for a microphone that may be so silent.
+        retry: seconds between two attempts to open it again, at most; the first attempts come sooner.
+        backlog: seconds of sound that may wait for the network; of more, the oldest is dropped.
+    """
+
+    stall: Annotated[float, msgspec.Meta(ge=0.5, le=60)] = 2.0
+    silence: Annotated[float, msgspec.Meta(ge=0, le=86400)] = 10.0
+    retry: Annotated[float, msgspec.Meta(ge=0.1, le=3600)] = 1.0
+    backlog: Annotated[float, msgspec.Meta(ge=0.1, le=10)] = 0.5
+
+
+_Seconds = Annotated[float, msgspec.Meta(ge=0, le=10)]
+
+
+class ClipsOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The table ``clips``. Without it nothing is recorded; with it, people are.
+
+    Attributes:
+        folder: for the recordings; None for ``clips`` in the state directory of the systemd service or of the user.
+        quota: megabytes for all recordings; the oldest are removed first.
+        before: seconds of sound before the word.
+        after: seconds of sound after the word.
+        near_misses: record keywords that nearly fired, too.
+    """
+
+    folder: Text | None = None
+    quota: Annotated[float, msgspec.Meta(gt=0, le=1_000_000)] = 100.0
+    before: _Seconds = 1.0
+    after: _Seconds = 1.0
+    near_misses: bool = False
+
+    def path(self, environment: Mapping[str, str]) -> Path:
+        """Return the folder of the recordings, given the environment variables of the process."""
+        if self.folder is not None:
+            return Path(self.folder)
+        return state_folder(environment) / "clips"
+
+
+#: The error where the extra is missing.
+MISSING = "metrics: needs prometheus-client: pip install '.[metrics]'"
+
+#: Beginnings of addresses that cannot be reached from another machine.
+_LOOPBACK = ("127.", "::1", "localhost")
+
+
+class MetricsOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The table ``metrics``; without it there is no endpoint.
+
+    Attributes:
+        address: to listen on; the default can be reached from this machine only.
+        port: to listen on; 0 for any free one, which the log names.
+    """
+
+    address: str = "127.0.0.1"
+    port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 9754
+
+    @property
+    def is_local(self) -> bool:
+        """Return True if the address cannot be reached from another machine."""
+        return self.address.startswith(_LOOPBACK)
+
+    def url(self, port: int) -> str:
+        """Return the URL of the metrics on a port."""
+        host = f"[{self.address}]" if ":" in self.address else self.address
+        return f"http://{host}:{port}/metrics"
 
 
 class DeviceOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -23,7 +23,7 @@ class UnconfirmedError(PublishError):
 
 
 class Publisher(Protocol):
-    """A receiver of detections. A :class:`~kws.publishers.dispatcher.PublisherWorker` calls it in its own thread.
+    """A receiver of detections. A :class:`~kws.publishers.worker.PublisherWorker` calls it in its own thread.
 
     Attributes:
         name: what log lines call it: ``mqtt://broker``.

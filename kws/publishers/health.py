@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-from kws.publishers.dispatcher import Counts
 from kws.publishers.formats import as_dict
+from kws.publishers.worker import Counts
 from kws.types import Detection
 
 

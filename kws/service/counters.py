@@ -6,10 +6,7 @@ import threading
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from kws.types import AudioBlock
-
 if TYPE_CHECKING:
-    from kws.audio.source import Source
     from kws.pipeline.pipeline import Scored
 
 
@@ -22,7 +19,6 @@ class Counters:
         seconds: of the network's time.
         level: of the newest hop of sound, in decibels re full scale; None before the first.
         detections: published.
-        near_misses: keywords that nearly fired.
         gaps: places where samples are missing.
         lost_samples: missing there, at the source's rate.
         overruns: how often the system lost sound before it reached us.
@@ -34,30 +30,13 @@ class Counters:
     seconds: float = 0.0
     level: float | None = None
     detections: int = 0
-    near_misses: int = 0
     gaps: int = 0
     lost_samples: int = 0
     overruns: int = 0
     drops: int = 0
     reconnects: int = 0
-    _end: int = 0  # of the newest block
-    _before: tuple[int, int] = (0, 0)  # overruns and drops of what was opened before
     _sum: tuple[float, int] = (0.0, 0)  # of levels, and their number, since the last mean_level()
     _lock: threading.Lock = field(default_factory=threading.Lock)
-
-    def opened(self) -> None:
-        """The source was opened: its positions and its own counts begin at 0."""
-        self._end = 0
-        self._before = (self.overruns, self.drops)
-
-    def arrived(self, block: AudioBlock, source: Source) -> None:
-        """Count what is missing before a block, and what the source says that it lost."""
-        if block.position != self._end:
-            self.gaps += 1
-            self.lost_samples += block.position - self._end
-        self._end = block.end
-        self.overruns = self._before[0] + source.overruns
-        self.drops = self._before[1] + source.drops
 
     def add(self, scored: Scored) -> None:
         """Count a window."""

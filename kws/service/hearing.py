@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Iterable
 
-from kws.service.observer import Observer
+from kws.publishers.observer import Observer
 from kws.types import Detection
 
 _log = logging.getLogger(__name__)

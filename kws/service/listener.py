@@ -1,6 +1,6 @@
 """One source of the service, in a thread of its own: opened, listened to, and opened again when it fails.
 
-Only this thread touches the decisions: it obeys requests, and takes over a new setup, between two blocks of sound.
+Only this thread touches the decisions: it obeys requests, and takes over a new place, between two blocks of sound.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from queue import Empty
 from typing import TYPE_CHECKING
 
@@ -17,11 +16,11 @@ from kws.audio.portaudio.devices import AbsentError
 from kws.common.backoff import Backoff
 from kws.errors import AudioError, UsageError
 from kws.pipeline.requests import Request, SetKeyword, SetListening, SetThreshold
+from kws.publishers.observer import Observer, Observers
 from kws.service.counters import Counters
 from kws.service.hearing import Hearing
 from kws.service.liveness import Liveness
-from kws.service.observer import Observer, Observers
-from kws.service.setup import Setup
+from kws.service.place import Place
 from kws.service.stream import SourceStream
 
 if TYPE_CHECKING:
@@ -39,45 +38,26 @@ _STALL_GRACE_SECONDS = 1.0
 _MUTED_SECONDS = 1.0
 
 
-@dataclass(frozen=True, slots=True)
-class _Swap:
-    """A setup that is to come into force, and whether it has."""
-
-    setup: Setup
-    done: threading.Event = field(default_factory=threading.Event)
-
-
 class Listener:
     """Listens to one source until it ends or :meth:`stop` is called.
 
     Args:
-        make_source: returns a new source; called before each opening.
-        setup: what is done with the sound.
-        reopens: whether the source is a microphone: it is closed while listening is switched off, so that it can be
-            seen to be off, and opened again when it fails. A pipe cannot be; its sound is dropped meanwhile.
-        observer: gets the events, as that of the setup does.
+        place: the source and what is done with its sound.
+        observer: gets the events, as that of the place does.
         on_news: called, in any thread, when something has changed that the service should look at.
 
     Attributes:
-        observer: gets the events: the one given and that of the setup.
-        hearing: whether it is heard.
+        observer: gets the events: the one given and that of the place.
+        hearing: the state of the source.
         counters: its counts.
         failure: the error that ended the thread; None after a requested stop.
     """
 
     def __init__(
-        self,
-        make_source: Callable[[], Source],
-        setup: Setup,
-        *,
-        reopens: bool = True,
-        observer: Observer | None = None,
-        on_news: Callable[[], None] = lambda: None,
+        self, place: Place, *, observer: Observer | None = None, on_news: Callable[[], None] = lambda: None
     ) -> None:
-        self._make_source = make_source
-        self._setup = setup
-        self._swap: _Swap | None = None
-        self._reopens = reopens
+        self._place = place
+        self._next: tuple[Place, threading.Event] | None = None  # to come into force, and set once it has
         self._outer = observer or Observer()
         self._on_news = on_news
         self.hearing = Hearing(on_news)
@@ -87,14 +67,14 @@ class Listener:
         self._source: Source | None = None  # open
         self._stalled = False  # nothing came for too long, and nothing since
         self._stopping = False
-        self._thread = threading.Thread(target=self._run, name=f"listen to {setup.site}", daemon=True)
-        self._follow(setup)
+        self._thread = threading.Thread(target=self._run, name=f"listen to {place.site}", daemon=True)
+        self._follow(place)
 
     @property
-    def setup(self) -> Setup:
-        """The setup in force, or the one that will be before the next block."""
-        swap = self._swap
-        return swap.setup if swap else self._setup
+    def place(self) -> Place:
+        """The place in force, or the one that will be before the next block."""
+        coming = self._next
+        return coming[0] if coming else self._place
 
     @property
     def source(self) -> str | None:
@@ -112,31 +92,32 @@ class Listener:
     def stop(self) -> None:
         """Begin to stop; from any thread or signal handler."""
         self._stopping = True
-        self._setup.inbox.put(None)
+        self._place.inbox.put(None)
         self._interrupt()
 
     def join(self, timeout: float) -> None:
         """Wait for the end. A source that hangs is left behind, as is a pipe into which nothing is written."""
         self._thread.join(max(0.0, timeout))
         if self._thread.is_alive():
-            level = logging.WARNING if self._reopens else logging.DEBUG
-            _log.log(level, "%sthe source does not return; it is left behind", self._setup.label)
+            level = logging.WARNING if self._place.reopens else logging.DEBUG
+            _log.log(level, "%sthe source does not return; it is left behind", self._place.label)
 
-    def take_over(self, setup: Setup, *, timeout: float = 2.0) -> None:
-        """Put another setup in force, from the next block on and a little before; wait until it is."""
-        swap = self._swap = _Swap(setup)
-        self._setup.inbox.put(None)
+    def take_over(self, place: Place, *, timeout: float = 2.0) -> None:
+        """Put another place in force, from the next block on and a little before; wait until it is."""
+        done = threading.Event()
+        self._next = place, done
+        self._place.inbox.put(None)
         if self.running:
-            swap.done.wait(timeout)
+            done.wait(timeout)
 
     def look(self) -> None:
         """Find faults that the listening thread cannot; to be called every second or so."""
         source = self._source
         if not self.running or (source and not source.live):
             return  # a file can only be slow
-        if self._reopens:
-            self.hearing.look(self._setup.watch.stall + _STALL_GRACE_SECONDS)
-        elif self.hearing.look(self._setup.watch.stall):
+        if self._place.reopens:
+            self.hearing.look(self._place.watch.stall + _STALL_GRACE_SECONDS)
+        elif self.hearing.look(self._place.watch.stall):
             self._stalled = True
 
     def _interrupt(self) -> None:
@@ -148,8 +129,8 @@ class Listener:
     def _run(self) -> None:
         try:
             while not self._stopping:
-                self._take_setup()
-                if self.hearing.wanted or not self._reopens:
+                self._take_place()
+                if self.hearing.wanted or not self._place.reopens:
                     if self._hear():
                         return
                 else:
@@ -158,14 +139,14 @@ class Listener:
             self.failure = error
         finally:
             self._interrupt()
-            if self._swap:
-                self._swap.done.set()
+            if self._next:
+                self._next[1].set()
             self._on_news()
 
     def _hear(self) -> bool:
         """Open the source and listen; return True if that was the end, False to go on after a pause."""
         try:
-            self._chosen = self._make_source()
+            self._chosen = self._place.make_source()
             if self._stopping:
                 return True
             with self._chosen as source:
@@ -181,7 +162,7 @@ class Listener:
         except Exception as error:
             if self._stopping:
                 return True
-            if not self._reopens or self._is_hopeless(error):
+            if not self._place.reopens or self._is_hopeless(error):
                 raise
             self._lose(error)
         self._wait(self._backoff.wait())
@@ -189,12 +170,12 @@ class Listener:
 
     def _lose(self, error: Exception) -> None:
         """The source has failed: say why, unless it is about to end."""
-        if self._stopping or not self._reopens:
+        if self._stopping or not self._place.reopens:
             return
         if self.hearing.trouble is None:
             if not isinstance(error, AudioError | UsageError):
                 # A defect of ours or of a library. The next attempt may succeed.
-                _log.error("%slistening failed", self._setup.label, exc_info=error)
+                _log.error("%slistening failed", self._place.label, exc_info=error)
             if self.hearing.seconds > _GOOD_SECONDS:
                 self._backoff.reset()
         self.hearing.lose(str(error) or repr(error))
@@ -207,37 +188,36 @@ class Listener:
         """Listen to an open source; return True when it or the service ends, False to close it for now."""
         if self.counters.windows and self.hearing.trouble is not None:
             self.counters.reconnects += 1
-        stream = SourceStream(source, self.hearing, self.counters)
         self._liveness.opened()
-        stream.follow(self._setup, self._liveness)
+        stream = SourceStream(source, self._place, self._liveness, self.hearing, self.counters)
         self._on_news()
         for block in source.blocks():
             stream.arrived(block)
             self._obey_all()
             if self._stopping:
                 return True
-            if self._take_setup():
-                stream.follow(self._setup, self._liveness, block.end)
+            if self._take_place():
+                stream.follow(self._place, self._liveness)
             if self._stalled:  # a pipe does not say how much sound is missing
                 self._stalled = False
                 stream.restart()
             if self.hearing.wanted:
                 if pause_seconds := stream.push(block):
                     self._obey_next(pause_seconds)
-            elif self._reopens:
+            elif self._place.reopens:
                 return False
         stream.finish()
         return True
 
     def _obey_all(self) -> None:
         """Obey all requests that wait."""
-        while not self._setup.inbox.empty():
+        while not self._place.inbox.empty():
             self._obey_next(0)
 
     def _obey_next(self, seconds: float) -> None:
         """Obey the next request, if there is one within so many seconds."""
         try:
-            request = self._setup.inbox.get(timeout=max(0.0, seconds))
+            request = self._place.inbox.get(timeout=max(0.0, seconds))
         except Empty:
             return
         self._obey(request)
@@ -250,51 +230,51 @@ class Listener:
                 try:
                     self._set(request)
                 except UsageError as error:
-                    _log.warning("%snothing is changed: %s", self._setup.label, error)
+                    _log.warning("%snothing is changed: %s", self._place.label, error)
 
     def _set(self, request: SetThreshold | SetKeyword) -> None:
         """Change a keyword's threshold, or switch it on or off."""
-        setup, keyword = self._setup, request.keyword
+        place, keyword = self._place, request.keyword
         if isinstance(request, SetThreshold):
-            setup.pipeline.set_threshold(keyword, request.threshold)
-            _log.info("%sthe threshold of %s is %g from now on", setup.label, keyword, request.threshold)
-            self.observer.threshold(setup.site, keyword, request.threshold)
+            place.pipeline.set_threshold(keyword, request.threshold)
+            _log.info("%sthe threshold of %s is %g from now on", place.label, keyword, request.threshold)
+            self.observer.threshold(place.site, keyword, request.threshold)
         else:
-            setup.pipeline.set_keyword(keyword, on=request.on)
-            _log.info("%s%s is switched %s", setup.label, keyword, "on" if request.on else "off")
-            self.observer.keyword(setup.site, keyword, on=request.on)
+            place.pipeline.set_keyword(keyword, on=request.on)
+            _log.info("%s%s is switched %s", place.label, keyword, "on" if request.on else "off")
+            self.observer.keyword(place.site, keyword, on=request.on)
 
     def _wait(self, seconds: float) -> None:
         """Wait, and obey requests meanwhile; not beyond a stop, a swap, or a change of what is wanted."""
         end = time.monotonic() + seconds
         wanted = self.hearing.wanted
-        while not self._stopping and not self._swap and self.hearing.wanted == wanted and time.monotonic() < end:
+        while not self._stopping and not self._next and self.hearing.wanted == wanted and time.monotonic() < end:
             self._obey_next(end - time.monotonic())
 
-    def _take_setup(self) -> bool:
-        """Put the next setup in force, if there is one."""
-        swap = self._swap
-        if swap is None:
+    def _take_place(self) -> bool:
+        """Put the next place in force, if there is one."""
+        coming = self._next
+        if coming is None:
             return False
-        old, self._setup = self._setup, swap.setup
-        self._follow(swap.setup, old)
-        if self._swap is swap:
-            self._swap = None
-        swap.done.set()
+        old, (self._place, done) = self._place, coming
+        self._follow(self._place, old)
+        if self._next is coming:
+            self._next = None
+        done.set()
         self._on_news()
         return True
 
-    def _follow(self, setup: Setup, old: Setup | None = None) -> None:
-        """Begin to work as a setup says, and tell its observer how things stand."""
-        if old is None or old.watch != setup.watch:
-            self._liveness = Liveness(setup.watch.silence if self._reopens else 0)
-            self._backoff = Backoff(first=min(_FIRST_RETRY_SECONDS, setup.watch.retry), limit=setup.watch.retry)
-        self.observer = Observers((setup.observer, self._outer))
-        self.hearing.follow(setup.site, setup.label, self.observer)
-        configured = setup.pipeline.settings.listened
-        for request in setup.requests:
+    def _follow(self, place: Place, old: Place | None = None) -> None:
+        """Begin to work as a place says, and tell its observer how things stand."""
+        if old is None or old.watch != place.watch:
+            self._liveness = Liveness(place.watch.silence if place.reopens else 0)
+            self._backoff = Backoff(first=min(_FIRST_RETRY_SECONDS, place.watch.retry), limit=place.watch.retry)
+        self.observer = Observers((place.observer, self._outer))
+        self.hearing.follow(place.site, place.label, self.observer)
+        configured = place.pipeline.settings.listened
+        for request in place.requests:
             self._obey(request)
-        settings = setup.pipeline.settings
+        settings = place.pipeline.settings
         for keyword in configured:
-            self.observer.threshold(setup.site, keyword, settings.keywords[keyword].threshold)
-            self.observer.keyword(setup.site, keyword, on=keyword in settings.listened)
+            self.observer.threshold(place.site, keyword, settings.keywords[keyword].threshold)
+            self.observer.keyword(place.site, keyword, on=keyword in settings.listened)

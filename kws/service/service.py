@@ -5,22 +5,16 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Sequence
 
 from kws import __version__
 from kws.common.memory import give_back
 from kws.errors import KwsError, UsageError
-from kws.publishers import Dispatcher, PublisherWorker
-from kws.publishers.dispatcher import MAX_AGE, Counts
 from kws.publishers.health import HealthReport
+from kws.publishers.observer import Observer
+from kws.publishers.worker import MAX_AGE, PublisherWorker, close_all, total
 from kws.service.listener import Listener
-from kws.service.observer import Observer
-from kws.service.setup import Setup
-
-if TYPE_CHECKING:
-    from kws.audio.source import Source
+from kws.service.place import Place
 
 _log = logging.getLogger(__name__)
 
@@ -34,64 +28,33 @@ _LOOK_SECONDS = 1.0
 _END_SECONDS, _WAIT_SECONDS, _CLOSE_SECONDS = 0.7, 0.4, 0.6
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
-    """One source, and what is done with its sound.
-
-    Attributes:
-        key: equal before and after a reload for a source that then stays open.
-        make_source: returns a source to be opened.
-        reopens: whether it is a microphone, see :class:`Listener`.
-        setup: what is done with its sound.
-    """
-
-    key: object
-    make_source: Callable[[], Source]
-    reopens: bool = True
-    setup: Setup
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """A configuration, as the parts of a service.
-
-    Attributes:
-        places: at least one.
-        workers: all that the places use.
-        retired: workers of the plan before that this one does not use.
-        drain_seconds: the time that detections have to be published when all sources have ended by themselves.
-    """
-
-    places: Sequence[Place]
-    workers: Sequence[PublisherWorker]
-    retired: Sequence[PublisherWorker] = ()
-    drain_seconds: float = MAX_AGE
-
-
 class Service:
     """Listens to several sources until all have ended or :meth:`stop` is called.
 
     Args:
-        plan: at the start.
+        places: the sources, and what is done with their sound; at least one.
         reload: reads the configuration again; None if it cannot be reloaded.
         observer: gets the events.
+        drain_seconds: the time that detections have to be published when all sources have ended by themselves.
         health_seconds: see :data:`HEALTH_SECONDS`.
 
     Attributes:
-        listeners: one for each source.
+        workers: of all publishers.
         begun: when it began, by :func:`time.monotonic`.
     """
 
     def __init__(
         self,
-        plan: Plan,
+        places: Sequence[Place],
         *,
-        reload: Callable[[], Plan] | None = None,
+        reload: Callable[[], Sequence[Place]] | None = None,
         observer: Observer | None = None,
+        drain_seconds: float = MAX_AGE,
         health_seconds: float = HEALTH_SECONDS,
     ) -> None:
         self._reload = reload
         self._observer = observer or Observer()
+        self._drain_seconds = drain_seconds
         self._health_seconds = health_seconds
         self.begun = time.monotonic()
         self._changed = threading.Condition()  # its lock may be taken again by a signal handler
@@ -99,21 +62,10 @@ class Service:
         self._stopping = False
         self._reload_wanted = False
         self._ready = False
-        self._keys: dict[Listener, object] = {}
         self._reported: dict[Listener, tuple[tuple[object, ...], float]] = {}  # news, and when its health is due
         self._failures: list[Exception] = []
-        self._workers = plan.workers
-        self._drain_seconds = plan.drain_seconds
-        self._add(plan.places)
-
-    @property
-    def listeners(self) -> tuple[Listener, ...]:
-        return tuple(self._keys)
-
-    @property
-    def counts(self) -> Counts:
-        """The numbers of detections that were published and dropped, of all publishers together."""
-        return Dispatcher(self._workers).counts
+        self.workers = _workers(places)
+        self.listeners = tuple(map(self._listener, places))
 
     def run(self) -> None:
         """Listen and publish until the end.
@@ -121,10 +73,9 @@ class Service:
         Raises:
             KwsError: a source cannot be opened and retrying cannot help, or the last one cannot be read any further.
         """
-        for listener in self.listeners:
-            self._begin(listener)
+        self._start(self.listeners)
         try:
-            while not self._stopping and self._keys:
+            while not self._stopping and self.listeners:
                 if self._reload_wanted:
                     self._reload_wanted = False
                     self._reload_now()
@@ -149,20 +100,20 @@ class Service:
 
     def health(self, listener: Listener) -> HealthReport:
         """Return a listener's health now; begins a new mean of its level."""
-        counters, setup = listener.counters, listener.setup
+        counters, hearing = listener.counters, listener.hearing
         return HealthReport(
-            listening=listener.hearing.wanted,
+            listening=hearing.wanted,
             source=listener.source,
-            trouble=listener.hearing.trouble,
+            trouble=hearing.trouble,
             level=counters.mean_level(),
             windows=counters.windows,
             dropped_samples=counters.lost_samples,
             gaps=counters.gaps,
             reconnects=counters.reconnects,
-            counts=setup.dispatcher.counts,
-            last_detection=listener.hearing.last,
+            counts=total(listener.place.workers),
+            last_detection=hearing.last,
             uptime=time.monotonic() - self.begun,
-            model=setup.pipeline.model.name,
+            model=listener.place.pipeline.model.name,
             version=__version__,
         )
 
@@ -171,23 +122,15 @@ class Service:
             self._news = True
             self._changed.notify_all()
 
-    def _add(self, places: Sequence[Place]) -> list[Listener]:
-        added = []
-        for place in places:
-            listener = Listener(
-                place.make_source,
-                place.setup,
-                reopens=place.reopens,
-                observer=self._observer,
-                on_news=self._note,
-            )
-            self._keys[listener] = place.key
-            added.append(listener)
-        return added
+    def _listener(self, place: Place) -> Listener:
+        return Listener(place, observer=self._observer, on_news=self._note)
 
-    def _begin(self, listener: Listener) -> None:
-        listener.observer.started(listener.setup.site)
-        listener.start()
+    def _start(self, listeners: Iterable[Listener]) -> None:
+        """Start these listeners; tell the observers of all that their places are in force."""
+        for listener in self.listeners:
+            listener.observer.started(listener.place.site)
+        for listener in listeners:
+            listener.start()
 
     def _look(self) -> None:
         """Check each listener: its health, whether it is stuck, whether it has ended."""
@@ -197,38 +140,42 @@ class Service:
                 continue
             listener.look()
             if not listener.hearing.wanted:
-                listener.observer.muted(listener.setup.site)
+                listener.observer.muted(listener.place.site)
             self._report_health(listener)
         if not self._ready and any(one.hearing.began or not one.hearing.wanted for one in self.listeners):
             self._ready = True
             self._observer.ready()
 
     def _report_health(self, listener: Listener) -> None:
-        setup, hearing, counts = listener.setup, listener.hearing, listener.setup.dispatcher.counts
+        place, hearing = listener.place, listener.hearing
+        counts = total(place.workers)
         news = (
-            hearing.wanted, hearing.trouble, listener.source, listener.hearing.last, listener.counters.gaps > 0,
-            counts.dropped, counts.unconfirmed, id(setup),
+            hearing.wanted, hearing.trouble, listener.source, hearing.last, listener.counters.gaps > 0,
+            counts.dropped, counts.unconfirmed, id(place),
         )  # fmt: skip
         reported, due = self._reported.get(listener, ((), 0.0))
         if news != reported or time.monotonic() >= due:
             self._reported[listener] = news, time.monotonic() + self._health_seconds
-            listener.observer.health(setup.site, self.health(listener))
+            listener.observer.health(place.site, self.health(listener))
+
+    def _forget(self, listener: Listener) -> None:
+        self.listeners = tuple(other for other in self.listeners if other is not listener)
+        self._reported.pop(listener, None)
 
     def _bury(self, listener: Listener) -> None:
         """Remove a listener that has ended; the others go on, unless its configuration is wrong."""
-        del self._keys[listener]
-        self._reported.pop(listener, None)
-        failure = listener.failure
+        self._forget(listener)
+        failure, site = listener.failure, listener.place.site
         if failure is None:
-            _log.debug("%s has ended", listener.setup.site)
-        elif self._keys and not isinstance(failure, UsageError):
-            _log.error("%s: %s; the others go on", listener.setup.site, failure)
+            _log.debug("%s has ended", site)
+        elif self.listeners and not isinstance(failure, UsageError):
+            _log.error("%s: %s; the others go on", site, failure)
             self._failures.append(failure)
         else:
             self._failures.insert(0, failure)
             self._stopping = True
-        if self._keys:
-            listener.observer.available(listener.setup.site, available=False)
+        if self.listeners:
+            listener.observer.available(site, available=False)
 
     def _reload_now(self) -> None:
         if self._reload is None:
@@ -237,7 +184,7 @@ class Service:
         self._observer.reloading()
         problem = None
         try:
-            plan = self._reload()
+            places = self._reload()
         except KwsError as error:
             problem = str(error)
             _log.error("%s (the configuration stays as it was)", problem)
@@ -245,48 +192,48 @@ class Service:
             problem = repr(error)
             _log.exception("the configuration stays as it was")
         else:
-            self._follow(plan)
+            self._follow(places)
             _log.info("the configuration was reloaded")
         give_back()
         self._observer.reloaded(problem)
 
-    def _follow(self, plan: Plan) -> None:
-        """Put a plan in force; sources that are in both plans stay open."""
-        rest = dict(self._keys)
+    def _follow(self, places: Sequence[Place]) -> None:
+        """Put other places in force. Sources that are in both stay open, and so do their publishers."""
+        gone = list(self.listeners)
         new = []
-        for place in plan.places:
-            same = next((listener for listener, key in rest.items() if key == place.key), None)
+        for place in places:
+            same = next((listener for listener in gone if listener.place.key == place.key), None)
             if same is None:
                 new.append(place)
             else:
-                del rest[same]
-                same.take_over(place.setup)
-        for listener in rest:
+                gone.remove(same)
+                same.take_over(place)
+        for listener in gone:
             listener.stop()
-        for listener in rest:
+        for listener in gone:
             listener.join(_END_SECONDS)
-            del self._keys[listener]
-            self._reported.pop(listener, None)
-        self._workers = plan.workers
-        Dispatcher(plan.retired).close(timeout=_WAIT_SECONDS, grace=_CLOSE_SECONDS)
-        added = self._add(new)
-        for listener in self.listeners:
-            if listener in added:
-                self._begin(listener)
-            else:
-                listener.observer.started(listener.setup.site)
+            self._forget(listener)
+        before, self.workers = self.workers, _workers(places)
+        retired = [worker for worker in before if worker not in self.workers]
+        close_all(retired, timeout=_WAIT_SECONDS, grace=_CLOSE_SECONDS)
+        added = tuple(map(self._listener, new))
+        self.listeners += added
+        self._start(added)
 
     def _end(self) -> None:
         self._observer.stopping()
         hurried = self._stopping
-        listeners = self.listeners
-        for listener in listeners:
+        for listener in self.listeners:
             listener.stop()
         end = time.monotonic() + _END_SECONDS
-        for listener in listeners:
+        for listener in self.listeners:
             listener.join(end - time.monotonic())
-        everything = Dispatcher(self._workers)
         if hurried:
-            everything.close(timeout=_WAIT_SECONDS, grace=_CLOSE_SECONDS)
+            close_all(self.workers, timeout=_WAIT_SECONDS, grace=_CLOSE_SECONDS)
         else:
-            everything.close(timeout=self._drain_seconds)
+            close_all(self.workers, timeout=self._drain_seconds)
+
+
+def _workers(places: Iterable[Place]) -> tuple[PublisherWorker, ...]:
+    """Return the workers of all places, each once: several places may share a publisher."""
+    return tuple(dict.fromkeys(worker for place in places for worker in place.workers))

@@ -12,7 +12,7 @@ from kws.errors import AudioError
 from kws.service.counters import Counters
 from kws.service.hearing import Hearing
 from kws.service.liveness import Liveness
-from kws.service.setup import Setup
+from kws.service.place import Place
 from kws.types import AudioBlock
 
 if TYPE_CHECKING:
@@ -34,51 +34,55 @@ class SourceStream:
 
     Args:
         source: open.
+        place: in force.
+        liveness: finds a dead microphone.
         hearing: gets windows of real sound, and has the observer.
         counters: of the source.
     """
 
-    def __init__(self, source: Source, hearing: Hearing, counters: Counters) -> None:
+    def __init__(self, source: Source, place: Place, liveness: Liveness, hearing: Hearing, counters: Counters) -> None:
         self._source = source
+        self._place = place
+        self._liveness = liveness
         self._hearing = hearing
         self._counters = counters
-        self._liveness = Liveness(0)
-        self._setup: Setup | None = None
+        self._lost_before = counters.overruns, counters.drops  # the source counts from its opening
+        self._end = 0  # of the newest block
         self._recent: deque[AudioBlock] = deque()  # the newest that were heard
         self._published: dict[str, int] = {}  # the end of each keyword's last detection
         self._warn_at = 0.0
         self._overlap = 0  # position up to which a pipeline that took over may detect again
-        counters.opened()
         hearing.opened()
+        hearing.observer.opened(place.site, source.name, source.rate)
+        place.pipeline.open(source.rate)
 
-    def follow(self, setup: Setup, liveness: Liveness, end: int = 0) -> None:
-        """Have the sound heard by another setup.
-
-        Args:
-            setup: in force from now on.
-            liveness: finds a dead microphone.
-            end: of the newest sound; the pipeline hears the last of it again, without publishing it twice.
-        """
-        source, pipeline, old = self._source, setup.pipeline, self._setup
-        self._setup, self._liveness = setup, liveness
-        if old is None or old.site != setup.site:
-            self._hearing.observer.opened(setup.site, source.name, source.rate)
+    def follow(self, place: Place, liveness: Liveness) -> None:
+        """Have another place hear the sound, and the last of it again, without publishing it twice."""
+        source, pipeline, old = self._source, place.pipeline, self._place
+        self._place, self._liveness = place, liveness
+        if old.site != place.site:
+            self._hearing.observer.opened(place.site, source.name, source.rate)
         pipeline.open(source.rate)
-        if old and self._hearing.wanted:
+        if self._hearing.wanted:
             front_end = pipeline.model.front_end
-            self._overlap = end * front_end.sample_rate // source.rate + front_end.window
+            self._overlap = self._end * front_end.sample_rate // source.rate + front_end.window
             for block in self._recent:
-                self._take(pipeline.push(block), setup)
+                self._take(pipeline.push(block))
 
     def arrived(self, block: AudioBlock) -> None:
         """Count what was lost before a block, whether or not it is listened to."""
-        drops = self._counters.drops
-        self._counters.arrived(block, self._source)
-        if self._counters.drops > drops and time.monotonic() >= self._warn_at and self._setup:
+        counters, drops = self._counters, self._counters.drops
+        if block.position != self._end:
+            counters.gaps += 1
+            counters.lost_samples += block.position - self._end
+        self._end = block.end
+        counters.overruns = self._lost_before[0] + self._source.overruns
+        counters.drops = self._lost_before[1] + self._source.drops
+        if counters.drops > drops and time.monotonic() >= self._warn_at:
             self._warn_at = time.monotonic() + _WARN_SECONDS
             _log.warning(
                 "%sthe network is behind and the oldest sound was dropped, %d times since the service began",
-                self._setup.label, self._counters.drops,
+                self._place.label, counters.drops,
             )  # fmt: skip
 
     def push(self, block: AudioBlock) -> float:
@@ -87,51 +91,48 @@ class SourceStream:
         Raises:
             AudioError: the microphone is dead.
         """
-        setup, source = self._setup, self._source
-        assert setup
+        pipeline, source = self._place.pipeline, self._source
         if problem := self._liveness.look(block, source.rate):
             raise AudioError(f"{source.name} {problem}")
-        self._hearing.observer.sound(setup.site, block)
-        self._take(setup.pipeline.push(block), setup)
+        self._hearing.observer.sound(self._place.site, block)
+        self._take(pipeline.push(block))
         self._recent.append(block)
         while self._recent[0].end < block.end - _MEMORY_SECONDS * source.rate:
             self._recent.popleft()
-        return setup.pipeline.pause_seconds if source.live else 0.0
+        return pipeline.pause_seconds if source.live else 0.0
 
     def restart(self) -> None:
         """Join what comes to nothing before it."""
-        assert self._setup
         self._recent.clear()
-        self._setup.pipeline.open(self._source.rate)
+        self._place.pipeline.open(self._source.rate)
 
     def finish(self) -> None:
         """Decide on what is under way: the source has ended."""
-        assert self._setup
-        self._take(self._setup.pipeline.finish(), self._setup)
+        self._take(self._place.pipeline.finish())
 
-    def _take(self, steps: Iterable[Step], setup: Setup) -> None:
-        observer = self._hearing.observer
+    def _take(self, steps: Iterable[Step]) -> None:
+        site, pipeline, observer = self._place.site, self._place.pipeline, self._hearing.observer
         for step in steps:
             if scored := step.scored:
                 self._counters.add(scored)
-                observer.window(setup.site, scored)
+                observer.window(site, scored)
                 # Neither the padding before the first block nor a dead microphone's zeros are sound.
                 if scored.end > 0 and self._hearing.wanted and self._liveness.alive:
-                    self._hearing.scored(self._source.name, setup.pipeline.settings.listened)
-                    observer.scored(setup.site, scored)
+                    self._hearing.scored(self._source.name, pipeline.settings.listened)
+                    observer.scored(site, scored)
             if self._hearing.wanted:
                 for fired in step.decision.fired:
-                    self._publish(fired, setup)
+                    self._publish(fired)
                 for miss in step.decision.near_misses:
-                    self._counters.near_misses += 1
-                    observer.near_miss(setup.site, miss, setup.pipeline.model.front_end.sample_rate)
+                    observer.near_miss(site, miss, pipeline.model.front_end.sample_rate)
 
-    def _publish(self, fired: Fired, setup: Setup) -> None:
+    def _publish(self, fired: Fired) -> None:
         if fired.end <= self._overlap and fired.start < self._published.get(fired.keyword, 0):
             return  # the pipeline before has detected this utterance
         self._published[fired.keyword] = fired.end
-        detection = setup.pipeline.detection(fired)
-        setup.dispatcher.put(detection)
-        _log.debug("%sdetected %s (%.2f)", setup.label, detection.keyword, detection.score)
+        detection = self._place.pipeline.detection(fired)
+        for worker in self._place.workers:
+            worker.put(detection)
+        _log.debug("%sdetected %s (%.2f)", self._place.label, detection.keyword, detection.score)
         self._counters.detections += 1
         self._hearing.detected(detection)

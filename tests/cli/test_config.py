@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from kws.config.watch import WatchOptions
+from kws.config.schema import WatchOptions
 from tests.support import ROOT
 from tests.support.program import environment, error, kws
 

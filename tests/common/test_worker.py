@@ -1,4 +1,4 @@
-"""What :mod:`tests.publishers.test_dispatcher` and the tests of clips do not show of the worker below them."""
+"""What :mod:`tests.publishers.test_worker` and the tests of clips do not show of the worker below them."""
 
 from __future__ import annotations
 

@@ -12,7 +12,8 @@ from kws.config import parse_set, read_config
 from kws.config.schema import TABLES
 from kws.decision import GateOptions
 from kws.errors import UsageError
-from kws.publishers.mqtt import HomeAssistantOptions, MqttOptions
+from kws.publishers.mqtt.homeassistant import HomeAssistantOptions
+from kws.publishers.mqtt.settings import MqttOptions
 
 DOCS = Path(__file__).parents[2] / "docs"
 TEXT = (DOCS / "configuration.md").read_text()

@@ -9,7 +9,8 @@ import pytest
 from kws.config import Config, Override, parse_set, read_config
 from kws.decision import resolve
 from kws.errors import UsageError
-from kws.publishers import ExecOptions, LineOptions
+from kws.publishers.exec import ExecOptions
+from kws.publishers.stdout import LineOptions
 
 FILE = """\
 [source]

@@ -12,18 +12,18 @@ from kws.audio.pipe import SAMPLE_FORMATS
 from kws.audio.samples import MAX_RATE, MIN_RATE
 from kws.common.logs import LogOptions
 from kws.config import Config, ModelOptions, SourceOptions, find_config, parse_set, read_config
-from kws.config.clips import ClipsOptions
-from kws.config.metrics import MetricsOptions
-from kws.config.schema import TABLES
-from kws.config.watch import WatchOptions
+from kws.config.schema import TABLES, ClipsOptions, MetricsOptions, WatchOptions
 from kws.decision import GateOptions, GateSettings, KeywordOptions, Options, resolve
 from kws.decision.options import DecisionOptions
 from kws.errors import UsageError
 from kws.features.front_end import FrontEnd
 from kws.inference.interpreter import INTERPRETERS
 from kws.inference.model import Description
-from kws.publishers import ExecOptions, LineOptions
-from kws.publishers.mqtt import HermesOptions, HomeAssistantOptions, MqttOptions
+from kws.publishers.exec import ExecOptions
+from kws.publishers.mqtt.hermes import HermesOptions
+from kws.publishers.mqtt.homeassistant import HomeAssistantOptions
+from kws.publishers.mqtt.settings import MqttOptions
+from kws.publishers.stdout import LineOptions
 from kws.types import SILENCE, UNKNOWN
 
 EXAMPLE = Path(__file__).parents[2] / "docs" / "kws.example.toml"

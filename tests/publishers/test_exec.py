@@ -13,8 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kws.errors import OptionError
-from kws.publishers import CommandPublisher, ExecOptions, PublishError
-from kws.publishers.exec import fill
+from kws.publishers.base import PublishError
+from kws.publishers.exec import CommandPublisher, ExecOptions, fill
 from tests.support.publishers import detection
 from tests.support.waiting import wait_until
 

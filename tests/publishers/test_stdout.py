@@ -6,7 +6,8 @@ import math
 
 import pytest
 
-from kws.publishers import LineOptions, LinePublisher, PublishError
+from kws.publishers.base import PublishError
+from kws.publishers.stdout import LineOptions, LinePublisher
 from tests.support.publishers import detection
 
 

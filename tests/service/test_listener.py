@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from kws.audio.portaudio.devices import AbsentError
-from kws.config.watch import WatchOptions
+from kws.config.schema import WatchOptions
 from kws.errors import AudioError, UsageError
 from kws.pipeline.requests import SetListening
 from tests.support.broker import Broker, Subscriber

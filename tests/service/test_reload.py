@@ -7,15 +7,15 @@ from collections.abc import Callable
 import pytest
 
 from kws.errors import UsageError
-from kws.service import Plan
+from kws.service.place import Place
 from tests.support.home import LOUD, QUIET, Home, Microphone
 from tests.support.waiting import wait_until
 
 
-def reload(home: Home, plan: Callable[[], Plan] | None = None) -> None:
+def reload(home: Home, places: Callable[[], list[Place]] | None = None) -> None:
     """Have it read the configuration anew, and wait until it has; a microphone never stands still."""
     done = len([told for told in home.observer.told if told.startswith("reloaded")])
-    home.next_plan = plan or home.plan
+    home.next_places = places or home.places
     home.service.reload()
 
     def over() -> bool:
@@ -33,7 +33,7 @@ def test_a_word_is_told_once_wherever_the_reload_is(start: Callable[..., Home], 
     for _ in range(before):
         home.microphone.hear_block(LOUD)
     wait_until(home.microphone.sound.empty)
-    reload(home, lambda: home.plan(refractory=0.0))
+    reload(home, lambda: home.places(refractory=0.0))
     for _ in range(25 - before):
         home.microphone.hear_block(LOUD)
     home.microphone.hear(QUIET, QUIET, QUIET)
@@ -47,11 +47,11 @@ def test_the_new_settings_are_in_force(start: Callable[..., Home]) -> None:
     home = start()
     home.microphone.say_on()
     home.recorder.wait_for(1)
-    reload(home, lambda: home.plan(threshold=0.95))
+    reload(home, lambda: home.places(threshold=0.95))
     home.microphone.say_on()
     home.microphone.hear(QUIET, QUIET, QUIET, QUIET)  # what was said just now would be heard by the next ones
     wait_until(home.microphone.sound.empty)
-    reload(home, lambda: home.plan(threshold=0.7))
+    reload(home, lambda: home.places(threshold=0.7))
     home.microphone.say_on()
     home.microphone.sound.put(None)
     home.wait()
@@ -67,7 +67,7 @@ def test_what_is_wrong_changes_nothing(
     home.microphone.say_on()
     home.recorder.wait_for(1)
 
-    def fail() -> Plan:
+    def fail() -> list[Place]:
         raise problem
 
     reload(home, fail)
@@ -85,7 +85,7 @@ def test_a_source_that_is_new_begins_and_one_that_is_gone_ends(start: Callable[.
     hall.sound.put(None)  # whoever waits for it comes back
     home.others = {"attic": attic}
     reload(home)
-    assert [listener.setup.site for listener in home.service.listeners] == ["kitchen", "attic"]
+    assert [listener.place.site for listener in home.service.listeners] == ["kitchen", "attic"]
     attic.say_on()
     home.recorder.wait_for(2)
     home.microphone.say_on()

@@ -9,6 +9,7 @@ import pytest
 
 from kws.errors import AudioError
 from kws.pipeline.requests import SetKeyword, SetListening, SetThreshold
+from kws.publishers.worker import total
 from tests.support.broker import Broker, Subscriber
 from tests.support.home import LOUD, QUIET, Home
 from tests.support.waiting import wait_until
@@ -230,11 +231,11 @@ def test_a_broker_that_dies_while_somebody_speaks(broker: Broker, start: Callabl
         home.recorder.wait_for(3)
         subscriber.wait("kws/kitchen/status", "online")
         wait_until(lambda: settled(home) == 6)
-    assert home.dispatcher.workers[1].counts.published >= 2
+    assert home.workers[1].counts.published >= 2
 
 
 def settled(home: Home) -> int:
-    counts = home.dispatcher.counts
+    counts = total(home.workers)
     return counts.published + counts.dropped + counts.unconfirmed
 
 

@@ -1,4 +1,4 @@
-"""A setup that takes over loses no block, and hears none of them twice but the newest."""
+"""A place that takes over loses no block, and hears none of them twice but the newest."""
 
 from __future__ import annotations
 
@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from kws.publishers import Dispatcher
-from kws.service import Listener, Observer, Setup
+from kws.publishers.observer import Observer
+from kws.service.listener import Listener
+from kws.service.place import Place
 from kws.types import AudioBlock
 from tests.support.blocks_source import BlocksSource
 
@@ -53,17 +54,17 @@ class Sound(Observer):
         self.positions.append(block.position)
 
 
-def setup(tape: Tape, observer: Observer | None = None) -> Setup:
+def place(tape: Tape, source: BlocksSource) -> Place:
     pipeline: Any = tape
-    return Setup(site="kitchen", pipeline=pipeline, dispatcher=Dispatcher(), observer=observer or Observer())
+    return Place(site="kitchen", make_source=lambda: source, reopens=False, pipeline=pipeline)
 
 
 def test_the_newest_sound_is_heard_once_more_and_no_block_is_lost() -> None:
     first, second, sound = Tape(), Tape(), Sound()
     # Two blocks are a second each, and a second and a half is remembered.
     before, after = map(ten_from, (0, 10, 20)), map(ten_from, (35, 45))
-    source = BlocksSource(*before, lambda: listener.take_over(setup(second), timeout=0), *after, rate=RATE)
-    listener = Listener(lambda: source, setup(first), reopens=False, observer=sound)
+    source = BlocksSource(*before, lambda: listener.take_over(place(second, source), timeout=0), *after, rate=RATE)
+    listener = Listener(place(first, source), observer=sound)
     listener.start()
     listener.join(20)
     assert listener.failure is None

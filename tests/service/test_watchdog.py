@@ -9,8 +9,7 @@ from typing import Any
 
 import pytest
 
-from kws.service.systemd import Notifier
-from kws.service.watchdog import SystemdObserver
+from kws.service.systemd import Notifier, SystemdObserver
 from kws.types import Detection
 from tests.support.systemd_manager import Manager
 
@@ -31,7 +30,7 @@ def source(site: str, **more: Any) -> Any:
             keyword="on", score=0.9, start=1, end=2, time=datetime(2026, 1, 1, tzinfo=UTC), model="commands"
         )
     return SimpleNamespace(
-        setup=SimpleNamespace(site=site), source=about["name"],
+        place=SimpleNamespace(site=site), source=about["name"],
         counters=SimpleNamespace(detections=about["heard"]),
         hearing=SimpleNamespace(wanted=about["wanted"], trouble=about["trouble"], last=last),
     )  # fmt: skip

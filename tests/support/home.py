@@ -10,17 +10,20 @@ from typing import Any, Self
 
 import numpy as np
 
-from kws.app.mqtt_observer import MqttObserver
 from kws.common.backoff import Backoff
-from kws.config.watch import WatchOptions
+from kws.config.schema import WatchOptions
 from kws.decision import read_options, resolve
 from kws.errors import AudioError
 from kws.features.front_end import FrontEnd
 from kws.pipeline.pipeline import Pipeline, Scored
 from kws.pipeline.requests import Request
-from kws.publishers import Dispatcher, PublisherWorker
-from kws.publishers.mqtt import HomeAssistantOptions, MqttOptions, MqttPublisher
-from kws.service import Observer, Place, Plan, Service, Setup
+from kws.publishers.mqtt.homeassistant import HomeAssistantOptions
+from kws.publishers.mqtt.publisher import MqttPublisher
+from kws.publishers.mqtt.settings import MqttOptions
+from kws.publishers.observer import Observer
+from kws.publishers.worker import PublisherWorker
+from kws.service.place import Place
+from kws.service.service import Service
 from kws.types import AudioBlock, Detection, Float32Array
 from tests.support.broker import Broker
 from tests.support.publishers import Recorder
@@ -185,21 +188,20 @@ class Home:
                 home_assistant=HomeAssistantOptions(), backoff=Backoff(first=0.05, limit=0.2),
             )  # fmt: skip
             workers.append(PublisherWorker(self.mqtt))
-        self.dispatcher = Dispatcher(workers)
+        self.workers = tuple(workers)
         self.observer = Diary()
         self.others = others or {}
-        self.service = Service(self.plan(), reload=self._read_anew, observer=self.observer, **more)
-        self.next_plan: Callable[[], Plan] = self.plan
+        self.service = Service(self.places(), reload=self._read_anew, observer=self.observer, **more)
+        self.next_places: Callable[[], list[Place]] = self.places
         self.listener = self.service.listeners[0]
         self.failure: BaseException | None = None
         self._thread = threading.Thread(target=self._run)
         self._thread.start()
 
-    def plan(self, **settings: Any) -> Plan:
-        """Return a new plan, with these decision settings for every keyword."""
+    def places(self, **settings: Any) -> list[Place]:
+        """Return new places, with these decision settings for every keyword."""
         places = [self._place("kitchen", self.microphone, self.inbox, self.mqtt, settings)]
-        places += [self._place(site, other, SimpleQueue(), None, settings) for site, other in self.others.items()]
-        return Plan(places=places, workers=self.dispatcher.workers)
+        return places + [self._place(site, other, SimpleQueue(), None, settings) for site, other in self.others.items()]
 
     def _place(
         self, site: str, microphone: Microphone, inbox: SimpleQueue[Any], mqtt: MqttPublisher | None, settings: Any
@@ -209,16 +211,15 @@ class Home:
         pipeline = Pipeline(model, resolve(model.labels, {"test": layer}))
         if site == "kitchen":
             self.pipeline = pipeline
-        setup = Setup(
-            site=site, pipeline=pipeline, dispatcher=self.dispatcher, inbox=inbox, watch=self.watch,
-            requests=self.requests,
-            observer=MqttObserver(mqtt) if mqtt else Observer(),
+        return Place(
+            site=site, key=site, make_source=lambda: microphone, reopens=self.reopens, pipeline=pipeline,
+            workers=self.workers, inbox=inbox, watch=self.watch, requests=self.requests,
+            observer=mqtt or Observer(),
             label=f"{site}: " if self.others else "",
         )  # fmt: skip
-        return Place(key=site, make_source=lambda: microphone, reopens=self.reopens, setup=setup)
 
-    def _read_anew(self) -> Plan:
-        return self.next_plan()
+    def _read_anew(self) -> list[Place]:
+        return self.next_places()
 
     def _run(self) -> None:
         try:

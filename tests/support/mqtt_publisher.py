@@ -9,10 +9,12 @@ from queue import SimpleQueue
 
 from kws.common.backoff import Backoff
 from kws.pipeline.requests import Request
-from kws.publishers import PublisherWorker
-from kws.publishers.dispatcher import Counts
-from kws.publishers.mqtt import HermesOptions, HomeAssistantOptions, MqttOptions, MqttPublisher
+from kws.publishers.mqtt.hermes import HermesOptions
+from kws.publishers.mqtt.homeassistant import HomeAssistantOptions
+from kws.publishers.mqtt.publisher import MqttPublisher
 from kws.publishers.mqtt.session import Session
+from kws.publishers.mqtt.settings import MqttOptions
+from kws.publishers.worker import Counts, PublisherWorker
 from tests.support.broker import Broker
 from tests.support.waiting import wait_until
 
@@ -71,7 +73,7 @@ def running(
     """Run a publisher while the block lasts."""
     options = MqttOptions(url=url or broker.url, site=site, **more)  # type: ignore[arg-type]
     service = Running(options, keywords, home_assistant=home_assistant, hermes_options=hermes)
-    service.publisher.start()
+    service.publisher.started(site)
     try:
         yield service
     finally:

@@ -6,7 +6,7 @@ import threading
 import time
 from datetime import UTC, datetime
 
-from kws.publishers import PublishError
+from kws.publishers.base import PublishError
 from kws.types import Detection
 
 

@@ -26,6 +26,7 @@ from kws.publishers.mqtt.session import NotSentError, Session
 from kws.publishers.mqtt.settings import MqttOptions, exposed_files, parse_broker, read_password, site_name
 from kws.publishers.mqtt.tls import make_tls
 from kws.publishers.mqtt.topics import OFFLINE, ONLINE, Message, Topics
+from kws.publishers.observer import Observer
 from kws.types import Detection
 
 _log = logging.getLogger(__name__)
@@ -43,8 +44,8 @@ HEALTH_EXPIRY_SECONDS = 180
 _LONGEST_EXPIRY_SECONDS = 3600
 
 
-class MqttPublisher:
-    """Publishes detections, and the state of the service, over a connection that it keeps up.
+class MqttPublisher(Observer):
+    """Publishes detections and, as an observer of their source, its state, over a connection that it keeps up.
 
     Args:
         options: the broker, the site and the limits.
@@ -110,9 +111,12 @@ class MqttPublisher:
             backoff=backoff or Backoff(),
         )
         if on_command:  # a service: its first health replaces what the broker retains of an earlier run
-            self.show_health(HealthReport(listening=False, trouble="no sound yet", model=model, version=__version__))
+            self.health(
+                self.topics.site,
+                HealthReport(listening=False, trouble="no sound yet", model=model, version=__version__),
+            )
 
-    def start(self) -> None:
+    def started(self, site: str) -> None:  # noqa: ARG002 - each source has a publisher of its own
         """Begin to connect in the background; calling it again does nothing."""
         self._link.start()
 
@@ -146,30 +150,24 @@ class MqttPublisher:
             return
         raise UnreachableError("the broker could not be reached in time")
 
-    def show_listening(self, *, on: bool) -> None:
-        """Publish whether the service listens."""
+    def listening(self, site: str, *, on: bool) -> None:  # noqa: ARG002
         self._show(Message(self.topics.state(topics.LISTENING), control.ON if on else control.OFF, retain=True))
 
-    def show_threshold(self, keyword: str, threshold: float) -> None:
-        """Publish the threshold of a keyword."""
+    def threshold(self, site: str, keyword: str, threshold: float) -> None:  # noqa: ARG002
         self._thresholds[keyword] = threshold
         self._show(Message(self.topics.state(topics.threshold(keyword)), f"{threshold:.4g}", retain=True))
 
-    def show_keyword(self, keyword: str, *, on: bool) -> None:
-        """Publish whether a keyword is listened for."""
+    def keyword(self, site: str, keyword: str, *, on: bool) -> None:  # noqa: ARG002
         self._show(Message(self.topics.state(topics.switch(keyword)), control.ON if on else control.OFF, retain=True))
 
-    def show_available(self, *, available: bool) -> None:
-        """Publish whether sound is scored, or would be if it were not muted; True until the first call."""
+    def available(self, site: str, *, available: bool) -> None:  # noqa: ARG002
         with self._lock:
             self._available = available
         self._send(self._status())
 
-    def show_health(self, health: HealthReport) -> None:
-        """Publish the health."""
-        self._health = health
-        payload = {**health.as_dict(), "other_instances": self.others}
-        text = json.dumps(payload, ensure_ascii=False)
+    def health(self, site: str, report: HealthReport) -> None:  # noqa: ARG002
+        self._health = report
+        text = json.dumps({**report.as_dict(), "other_instances": self.others}, ensure_ascii=False)
         self._show(Message(self.topics.health, text, qos=0, retain=True, expiry_seconds=HEALTH_EXPIRY_SECONDS))
 
     def close(self) -> None:
@@ -291,7 +289,7 @@ class MqttPublisher:
         )  # fmt: skip
         self._send(self._hello())
         if self._health is not None:
-            self.show_health(self._health)
+            self.health(self.topics.site, self._health)
 
 
 def _printable(text: str) -> str:

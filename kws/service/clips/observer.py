@@ -6,10 +6,10 @@ import threading
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
-from kws.config.clips import ClipsOptions
+from kws.config.schema import ClipsOptions
+from kws.publishers.observer import Observer
 from kws.service.clips.cutter import ClipRequest, Cutter, RecordedClip
 from kws.service.clips.recorder import ClipCounts, ClipRecorder
-from kws.service.observer import Observer
 from kws.types import AudioBlock, Detection
 
 if TYPE_CHECKING:
@@ -17,6 +17,9 @@ if TYPE_CHECKING:
 
 #: Seconds of one window of the model: a near miss is somewhere within.
 _WINDOW_SECONDS = 1.0
+
+#: Seconds for writing what waits at the end. A disk that hangs is abandoned.
+_END_SECONDS = 0.5
 
 
 class ClipObserver(Observer):
@@ -55,7 +58,7 @@ class ClipObserver(Observer):
                 self._flush(site)
             recorder, self._recorder, self._options = self._recorder, None, None
         if recorder:
-            recorder.close()
+            recorder.close(_END_SECONDS)
 
     def opened(self, site: str, name: str, rate: int) -> None:  # noqa: ARG002 - the observers' interface
         with self._lock:
@@ -121,4 +124,4 @@ class ClipObserver(Observer):
     def _record(self, site: str, clips: list[RecordedClip]) -> None:
         for clip in clips:
             if self._recorder:
-                self._recorder.put(clip, self._rates[site])
+                self._recorder.put((clip, self._rates[site]))

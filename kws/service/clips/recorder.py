@@ -1,4 +1,4 @@
-"""Encodes clips and writes them to the disk, in a thread of its own."""
+"""Encodes clips and writes them to a folder, in a thread of its own."""
 
 from __future__ import annotations
 
@@ -9,19 +9,20 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC
+from pathlib import Path
 
+from kws.common.files import replacing
 from kws.common.worker import DropError, Worker
-from kws.config.clips import ClipsOptions
+from kws.config.schema import ClipsOptions
 from kws.publishers.formats import utc_text
 from kws.service.clips.cutter import ClipRequest, RecordedClip
-from kws.service.clips.store import ClipStore
 from kws.types import Float32Array
 
 #: Recordings that wait for the disk at most.
 _QUEUE = 20
 
-#: Seconds for writing what waits at the end.
-_END_SECONDS = 0.5
+#: Names of recordings; no other file in the folder is counted or removed.
+_NAME = re.compile(r"\d{8}T\d{6}\.\d{3}Z_.+\.flac")
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,8 +34,8 @@ class ClipCounts:
     bytes: int = 0
 
 
-class ClipRecorder:
-    """Writes recordings to the folder that the options name.
+class ClipRecorder(Worker[tuple[RecordedClip, int]]):
+    """Writes recordings, each queued with its rate, to the folder that the options name.
 
     Args:
         options: the folder and its quota.
@@ -42,23 +43,14 @@ class ClipRecorder:
     """
 
     def __init__(self, options: ClipsOptions, environment: Mapping[str, str] = os.environ) -> None:
-        folder = options.path(environment)
-        self._store = ClipStore(folder, round(options.quota * 1e6))
+        self._store = ClipStore(options.path(environment), round(options.quota * 1e6))
         self._opened = False
         self._bytes = 0
-        self._worker = Worker(str(folder), "recording", self._write, limit=_QUEUE)
+        super().__init__(str(self._store.folder), "recording", self._write, limit=_QUEUE)
 
     @property
     def counts(self) -> ClipCounts:
-        return ClipCounts(*self._worker.totals, self._bytes)
-
-    def put(self, clip: RecordedClip, rate: int) -> None:
-        """Queue a recording of ``rate`` samples per second; never waits."""
-        self._worker.put((clip, rate))
-
-    def close(self) -> None:
-        """Write what waits, for a moment, and end. A disk that hangs is abandoned."""
-        self._worker.close(_END_SECONDS)
+        return ClipCounts(*self.totals, self._bytes)
 
     def _write(self, item: tuple[RecordedClip, int], _deadline: float) -> bool:
         clip, rate = item
@@ -70,6 +62,50 @@ class ClipRecorder:
         except OSError as error:
             raise DropError(error.strerror or str(error)) from None
         return True
+
+
+class ClipStore:
+    """Recordings in a folder, never half a file. The oldest make room for new ones; names sort by time.
+
+    Args:
+        folder: made if it is missing, readable by its owner only: it holds what people said.
+        quota: bytes for all recordings.
+    """
+
+    def __init__(self, folder: Path, quota: int) -> None:
+        self.folder = folder
+        self._quota = quota
+
+    def open(self) -> None:
+        """Make the folder, and remove unfinished files of an earlier run.
+
+        Raises:
+            OSError: the folder cannot be used.
+        """
+        self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for path in self.folder.glob("*.part"):
+            if _NAME.match(path.name):
+                path.unlink(missing_ok=True)
+
+    def save(self, name: str, data: bytes) -> int:
+        """Save a recording, and return the bytes that all of them take up.
+
+        Raises:
+            OSError: it cannot be written, or exceeds the quota; nothing of it stays.
+        """
+        if len(data) > self._quota:
+            raise OSError(f"a recording of {len(data)} bytes is larger than the quota of {self._quota}")
+        with os.scandir(self.folder) as entries:
+            sizes = {entry.path: entry.stat().st_size for entry in entries if _NAME.fullmatch(entry.name)}
+        held = sum(sizes.values()) + len(data)
+        for path in sorted(sizes):
+            if held <= self._quota:
+                break
+            Path(path).unlink(missing_ok=True)
+            held -= sizes[path]
+        with replacing(self.folder / name, mode=0o600, durable=True) as file:
+            file.write(data)
+        return held
 
 
 def file_name(request: ClipRequest) -> str:

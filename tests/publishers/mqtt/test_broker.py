@@ -13,9 +13,9 @@ from pathlib import Path
 
 import pytest
 
-from kws.publishers.dispatcher import Counts
 from kws.publishers.formats import as_json
 from kws.publishers.health import HealthReport
+from kws.publishers.worker import Counts
 from tests.support.broker import Broker, Subscriber
 from tests.support.mqtt_publisher import running
 from tests.support.publishers import detection, past
@@ -65,9 +65,9 @@ def test_the_will_says_offline_for_a_service_that_was_killed(broker: Broker, sub
 
 def test_state_and_health_are_retained_and_come_back_with_the_broker(broker: Broker) -> None:
     with running(broker) as service:
-        service.publisher.show_listening(on=True)
-        service.publisher.show_threshold("on", 0.855)
-        service.publisher.show_health(HealthReport(listening=True, windows=7, counts=Counts(1, 2, 3)))
+        service.publisher.listening("kitchen", on=True)
+        service.publisher.threshold("kitchen", "on", 0.855)
+        service.publisher.health("kitchen", HealthReport(listening=True, windows=7, counts=Counts(1, 2, 3)))
         for _ in range(2):
             with Subscriber(broker) as subscriber:
                 assert subscriber.wait("kws/kitchen/state/listening").payload == "ON"
@@ -104,7 +104,7 @@ def test_the_health_of_a_run_that_was_killed_is_replaced_before_the_next_is_onli
 def test_a_health_that_is_not_renewed_expires(broker: Broker, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("kws.publishers.mqtt.publisher.HEALTH_EXPIRY_SECONDS", 1)
     with running(broker) as service:
-        service.publisher.show_health(HealthReport(listening=True))
+        service.publisher.health("kitchen", HealthReport(listening=True))
         service.session()
 
     def gone() -> bool:
@@ -119,13 +119,13 @@ def test_a_health_that_is_not_renewed_expires(broker: Broker, monkeypatch: pytes
 
 def test_the_thresholds_of_another_model_are_cleared(broker: Broker, subscriber: Subscriber) -> None:
     with running(broker, keywords=("yes", "on")) as service:
-        service.publisher.show_threshold("yes", 0.5)
-        service.publisher.show_threshold("on", 0.6)
+        service.publisher.threshold("kitchen", "yes", 0.5)
+        service.publisher.threshold("kitchen", "on", 0.6)
         subscriber.wait("kws/kitchen/state/threshold/on")
     subscriber.publish("kws/cellar/state/threshold/yes", "0.5", retain=True)
     with running(broker, keywords=("on", "off")) as service:
         subscriber.wait("kws/kitchen/state/threshold/yes", "")
-        service.publisher.show_threshold("off", 0.7)
+        service.publisher.threshold("kitchen", "off", 0.7)
         subscriber.wait("kws/kitchen/state/threshold/off")
     with Subscriber(broker, "kws/+/state/threshold/+") as later:
         later.publish("kws/x/state/threshold/end", "")

@@ -8,9 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kws.pipeline.requests import Request, SetKeyword, SetListening, SetThreshold
-from kws.publishers.mqtt import HermesOptions
 from kws.publishers.mqtt.control import ControlError, Requests
-from kws.publishers.mqtt.hermes import TOGGLE_OFF
+from kws.publishers.mqtt.hermes import TOGGLE_OFF, HermesOptions
 from kws.publishers.mqtt.topics import Topics
 from tests.support.broker import Broker, Subscriber
 from tests.support.mqtt_publisher import running

@@ -11,8 +11,9 @@ import pytest
 
 from kws.config import read_config
 from kws.publishers.health import HealthReport
-from kws.publishers.mqtt import HomeAssistantOptions, MqttOptions
 from kws.publishers.mqtt.forget import forget
+from kws.publishers.mqtt.homeassistant import HomeAssistantOptions
+from kws.publishers.mqtt.settings import MqttOptions
 from tests.support.broker import Broker, Subscriber
 from tests.support.mqtt_publisher import running
 from tests.support.publishers import detection
@@ -64,9 +65,9 @@ def test_the_rights_are_enough_and_no_more(
     options = MqttOptions(url=url, site="kitchen")
     with Subscriber(stopped_broker) as subscriber:
         with running(stopped_broker, url=url, home_assistant=HomeAssistantOptions()) as service:
-            service.publisher.show_listening(on=True)
-            service.publisher.show_threshold("on", 0.5)
-            service.publisher.show_health(HealthReport(listening=True))
+            service.publisher.listening("kitchen", on=True)
+            service.publisher.threshold("kitchen", "on", 0.5)
+            service.publisher.health("kitchen", HealthReport(listening=True))
             service.worker.put(detection("on"))
             assert service.wait_settled(1).published == 1
             subscriber.wait("kws/kitchen/detection/on")

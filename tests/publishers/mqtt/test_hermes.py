@@ -7,8 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kws.pipeline.requests import SetListening
-from kws.publishers.mqtt import HermesOptions
-from kws.publishers.mqtt.hermes import TOGGLE_OFF, TOGGLE_ON, detected, toggled
+from kws.publishers.mqtt.hermes import TOGGLE_OFF, TOGGLE_ON, HermesOptions, detected, toggled
 from tests.support.broker import Broker, Subscriber
 from tests.support.mqtt_publisher import running
 from tests.support.publishers import detection
@@ -72,7 +71,7 @@ def test_whatever_comes_raises_nothing(payload: bytes) -> None:
 
 def test_hermes_over_the_broker(broker: Broker, subscriber: Subscriber) -> None:
     with running(broker, hermes=HermesOptions(enabled=True, site="satellite")) as service:
-        service.publisher.show_threshold("on", 0.8)
+        service.publisher.threshold("kitchen", "on", 0.8)
         service.worker.put(detection("on"))
         heard = subscriber.wait("hermes/hotword/on/detected")
         assert heard.fields["siteId"] == "satellite"

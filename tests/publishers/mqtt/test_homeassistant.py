@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 from kws.pipeline.requests import SetListening, SetThreshold
 from kws.publishers.formats import as_dict, as_json
 from kws.publishers.health import HealthReport
-from kws.publishers.mqtt import HomeAssistantOptions, MqttOptions
 from kws.publishers.mqtt.forget import forget
-from kws.publishers.mqtt.homeassistant import discovery
+from kws.publishers.mqtt.homeassistant import HomeAssistantOptions, discovery
+from kws.publishers.mqtt.settings import MqttOptions
 from kws.publishers.mqtt.topics import Message, Topics
 from tests.support import ROOT
 from tests.support.broker import Broker, Subscriber
@@ -188,9 +188,9 @@ def test_a_home_assistant_finds_it_hears_it_and_controls_it(home_assistant: str,
     """In the older form: the Home Assistant for this Python does not know discovery by device yet."""
     with running(broker, home_assistant=HomeAssistantOptions(form="components")) as service:
         publisher = service.publisher
-        publisher.show_listening(on=True)
-        publisher.show_threshold("on", 0.8)
-        publisher.show_health(HealthReport(listening=True, level=-40.04))
+        publisher.listening("kitchen", on=True)
+        publisher.threshold("kitchen", "on", 0.8)
+        publisher.health("kitchen", HealthReport(listening=True, level=-40.04))
         instance = subprocess.Popen(
             [home_assistant, ROOT / "tests" / "support" / "ha_instance.py", str(broker.port)],
             stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
@@ -200,9 +200,9 @@ def test_a_home_assistant_finds_it_hears_it_and_controls_it(home_assistant: str,
             assert instance.stdout.readline() == "found\n", instance.communicate()
             service.worker.put(detection("on", wake="computer"))
             assert service.commands.get(timeout=20) == SetThreshold("on", 0.77)
-            publisher.show_threshold("on", 0.77)
+            publisher.threshold("kitchen", "on", 0.77)
             assert service.commands.get(timeout=20) == SetListening(on=False)
-            publisher.show_listening(on=False)
+            publisher.listening("kitchen", on=False)
             answer = json.loads(instance.stdout.readline())
         finally:
             instance.kill()
@@ -221,7 +221,7 @@ def test_forgetting_leaves_nothing_at_the_broker(broker: Broker, subscriber: Sub
     subscriber.publish("homeassistant/number/kws_cellar/threshold_on/config", "another site's", retain=True)
     subscriber.publish("homeassistant/number/kws_kitchen/threshold_old/config", "of an older model", retain=True)
     with running(broker, home_assistant=options) as service:
-        service.publisher.show_listening(on=True)
+        service.publisher.listening("kitchen", on=True)
         subscriber.wait("kws/kitchen/status", "online")
     topics = forget(MqttOptions(url=broker.url, site="kitchen"), options)
     assert "homeassistant/number/kws_kitchen/threshold_old/config" in topics

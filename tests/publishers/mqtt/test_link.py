@@ -5,7 +5,7 @@ import time
 import pytest
 
 from kws.pipeline.requests import SetListening
-from kws.publishers.mqtt import MqttPublisher
+from kws.publishers.mqtt.publisher import MqttPublisher
 from kws.publishers.mqtt.topics import Message
 from tests.support.broker import Broker, Subscriber
 from tests.support.mqtt_publisher import running

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from kws.config.clips import ClipsOptions
+from kws.config.schema import ClipsOptions
 from kws.decision import NearMiss, Reason
 from kws.service.clips.observer import ClipObserver
 from kws.service.clips.recorder import ClipCounts, encode
@@ -227,8 +227,8 @@ def test_a_disk_that_hangs_does_not_delay_listening(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     thaw = threading.Event()
-    monkeypatch.setattr("kws.service.clips.store.os.fsync", lambda _number: thaw.wait(30))
-    monkeypatch.setattr("kws.service.clips.recorder._END_SECONDS", 0.05)
+    monkeypatch.setattr("kws.common.files.os.fsync", lambda _number: thaw.wait(30))
+    monkeypatch.setattr("kws.service.clips.observer._END_SECONDS", 0.05)
     clips = clipper(tmp_path)
     clips.sound("kitchen", block(0, 5))
     with caplog.at_level(logging.INFO, "kws"):

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from kws.service.clips.store import ClipStore
+from kws.service.clips.recorder import ClipStore
 
 
 def name(second: int) -> str:
@@ -33,7 +33,7 @@ def test_what_others_keep_there_is_neither_counted_nor_removed(tmp_path: Path) -
 
 def test_it_counts_what_an_earlier_run_left(tmp_path: Path) -> None:
     (tmp_path / name(1)).write_bytes(bytes(100))
-    (tmp_path / f".{name(2)}.part").write_bytes(bytes(100))
+    (tmp_path / f"{name(2)}.12.part").write_bytes(bytes(100))
     (tmp_path / ".other.part").touch()
     store = ClipStore(tmp_path, 150)
     store.open()

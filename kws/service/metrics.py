@@ -1,23 +1,31 @@
-"""Metrics of the service: some are counted as things happen, others are read when Prometheus asks."""
+"""Metrics for Prometheus: some are counted as things happen, others are read when Prometheus asks."""
 
 from __future__ import annotations
 
+import logging
+import socket
+import threading
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
-from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
 from kws import __version__
-from kws.publishers.dispatcher import Counts
-from kws.service import Listener, Observer
+from kws.config.schema import MetricsOptions
+from kws.errors import KwsError, UsageError
+from kws.publishers.observer import Observer
+from kws.publishers.worker import total
 from kws.service.clips.recorder import ClipCounts
+from kws.service.listener import Listener
 from kws.types import Detection
 
 if TYPE_CHECKING:
     from kws.decision import NearMiss
     from kws.pipeline.pipeline import Scored
+
+_log = logging.getLogger(__name__)
 
 #: Upper bounds in seconds: a fast machine takes one or two milliseconds for a window; the default hop is 50.
 _BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
@@ -83,7 +91,7 @@ class _Readings(Collector):
         for name, text, field in _COUNTED:
             family = CounterMetricFamily(name, text, labels=("site",))
             for listener in listeners:
-                family.add_metric((listener.setup.site,), getattr(listener.counters, field))
+                family.add_metric((listener.place.site,), getattr(listener.counters, field))
             yield family
         yield from _states(listeners)
         yield from _publishers(listeners)
@@ -100,13 +108,13 @@ def _states(listeners: Sequence[Listener]) -> Iterator[Metric]:
     info = GaugeMetricFamily("kws_info", "The source and the model", labels=("site", "source", "model", "version"))
     connected = GaugeMetricFamily("kws_mqtt_connected", "1 while connected to the broker", labels=("site",))
     for listener in listeners:
-        site, hearing = listener.setup.site, listener.hearing
+        site, hearing = listener.place.site, listener.hearing
         if listener.counters.level is not None:
             level.add_metric((site,), listener.counters.level)
         up.add_metric((site,), float(hearing.wanted and hearing.trouble is None))
         wanted.add_metric((site,), float(hearing.wanted))
-        info.add_metric((site, listener.source or "", listener.setup.pipeline.model.name, __version__), 1)
-        for worker in listener.setup.dispatcher.workers:
+        info.add_metric((site, listener.source or "", listener.place.pipeline.model.name, __version__), 1)
+        for worker in listener.place.workers:
             if (there := getattr(worker.publisher, "connected", None)) is not None:
                 connected.add_metric((site,), float(there))
     yield from (level, up, wanted, info, connected)
@@ -118,9 +126,48 @@ def _publishers(listeners: Sequence[Listener]) -> Iterator[Metric]:
         CounterMetricFamily("kws_dropped", "Detections that a publisher did not take", labels=("publisher",)),
         CounterMetricFamily("kws_unconfirmed", "Detections sent but not confirmed", labels=("publisher",)),
     )
-    workers = {worker for listener in listeners for worker in listener.setup.dispatcher.workers}  # some are shared
-    for name in sorted({worker.publisher.name for worker in workers}):
-        counts = sum((worker.counts for worker in workers if worker.publisher.name == name), Counts())
+    workers = {worker for listener in listeners for worker in listener.place.workers}  # some are shared
+    for name in sorted({worker.name for worker in workers}):
+        counts = total(worker for worker in workers if worker.name == name)
         for family, value in zip(families, (counts.published, counts.dropped, counts.unconfirmed), strict=True):
             family.add_metric((name,), value)
     yield from families
+
+
+class Endpoint:
+    """The web server of a registry, in a thread of its own, until it is closed.
+
+    Raises:
+        UsageError: the address is invalid.
+        KwsError: the address or the port is not available.
+
+    Attributes:
+        options: as given.
+        url: of the metrics.
+    """
+
+    def __init__(self, options: MetricsOptions, registry: CollectorRegistry) -> None:
+        self.options = options
+        try:
+            server, self._thread = start_http_server(options.port, options.address, registry)
+        except socket.gaierror:
+            raise UsageError(f"metrics.address: {options.address!r} is not an address") from None
+        except OSError as error:
+            raise KwsError(f"metrics: {options.address} port {options.port}: {error.strerror}") from None
+        self._server: Any = server
+        self.url = options.url(server.server_port)
+        _log.info("metrics are at %s", self.url)
+        if not options.is_local:
+            _log.warning("metrics can be read by everyone who reaches %s", options.address)
+
+    def close(self, *, wait: bool = True) -> None:
+        """End the server. Waiting for that takes up to half a second."""
+        closer = threading.Thread(target=self._close, name="close metrics", daemon=True)
+        closer.start()
+        if wait:
+            closer.join()
+
+    def _close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()

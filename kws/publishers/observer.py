@@ -27,7 +27,7 @@ class Observer:
         """The model is loaded, and sound from at least one source was scored, or listening is switched off; once."""
 
     def started(self, site: str) -> None:
-        """The source's setup is in force, and what it replaces has ended."""
+        """The source's place is in force, and what it replaces has ended."""
 
     def opened(self, site: str, name: str, rate: int) -> None:
         """The source was opened, or got another site: its name, and its rate in hertz."""

@@ -6,9 +6,8 @@ import time
 
 import pytest
 
-from kws.publishers import Dispatcher, PublisherWorker, UnconfirmedError
-from kws.publishers.base import UnreachableError
-from kws.publishers.dispatcher import Counts
+from kws.publishers.base import UnconfirmedError, UnreachableError
+from kws.publishers.worker import Counts, PublisherWorker, close_all, total
 from tests.support.publishers import Failing, Hanging, Recorder, detection, past
 
 LOGGER = "kws.common.worker"
@@ -16,38 +15,41 @@ LOGGER = "kws.common.worker"
 
 def test_every_publisher_gets_every_detection_in_order() -> None:
     first, second = Recorder(), Recorder()
-    dispatcher = Dispatcher([PublisherWorker(first), PublisherWorker(second)])
+    workers = [PublisherWorker(first), PublisherWorker(second)]
     for keyword in ("on", "off", "stop"):
-        dispatcher.put(detection(keyword))
-    dispatcher.close()
+        for worker in workers:
+            worker.put(detection(keyword))
+    close_all(workers)
     assert first.heard == second.heard == ["on", "off", "stop"]
     assert first.closed
     assert second.closed
-    assert dispatcher.counts == Counts(published=6)
+    assert total(workers) == Counts(published=6)
 
 
 def test_one_that_hangs_delays_neither_the_others_nor_the_listener() -> None:
     hanging, recorder = Hanging(), Recorder()
-    dispatcher = Dispatcher([PublisherWorker(hanging), PublisherWorker(recorder)])
+    workers = [PublisherWorker(hanging), PublisherWorker(recorder)]
     for _ in range(50):
-        dispatcher.put(detection())
+        for worker in workers:
+            worker.put(detection())
     recorder.wait_for(50)
     assert hanging.entered.wait(10)
     assert hanging.heard == []
     hanging.go.set()
-    dispatcher.close()
+    close_all(workers)
     assert len(hanging.heard) == 50
 
 
 def test_one_that_fails_is_counted_and_the_others_are_served(caplog: pytest.LogCaptureFixture) -> None:
     failing, recorder = Failing(), Recorder()
-    dispatcher = Dispatcher([PublisherWorker(failing), PublisherWorker(recorder)])
+    workers = [PublisherWorker(failing), PublisherWorker(recorder)]
     with caplog.at_level(logging.WARNING, LOGGER):
         for _ in range(3):
-            dispatcher.put(detection())
-        dispatcher.close()
+            for worker in workers:
+                worker.put(detection())
+        close_all(workers)
     assert recorder.heard == ["on"] * 3
-    assert dispatcher.workers[0].counts == Counts(dropped=3)
+    assert workers[0].counts == Counts(dropped=3)
     assert caplog.messages == [
         "failing: dropped a detection: the paper is out",
         "failing: 3 detections were dropped: the paper is out",

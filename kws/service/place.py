@@ -1,0 +1,52 @@
+"""One source of the service, and the parts that work on its sound."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from queue import SimpleQueue
+from typing import TYPE_CHECKING, TypeAlias
+
+from kws.config.schema import WatchOptions
+from kws.pipeline.requests import Request
+from kws.publishers.observer import Observer
+from kws.publishers.worker import PublisherWorker
+
+if TYPE_CHECKING:
+    from kws.audio.source import Source
+    from kws.pipeline.pipeline import Pipeline
+
+#: Requests from other threads; None only wakes the listener.
+Inbox: TypeAlias = SimpleQueue[Request | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """One source and what is done with its sound. A reload makes another place, whose source may stay open.
+
+    Attributes:
+        site: its name in every topic.
+        make_source: returns a new source; called before each opening.
+        pipeline: that decides; it is this place's alone, its model is shared.
+        key: equal before and after a reload for a source that then stays open.
+        reopens: True for a microphone: it is closed while listening is switched off, so that it can be seen to be off,
+            and opened again when it fails. A pipe cannot be; its sound is dropped meanwhile.
+        workers: of the publishers that get its detections.
+        observer: follows this source; it gets the whole state when the place comes into force.
+        inbox: requests, from any thread.
+        requests: obeyed when the place comes into force: what was set before a restart.
+        watch: when the source counts as dead.
+        label: the beginning of log lines about it.
+    """
+
+    site: str
+    make_source: Callable[[], Source]
+    pipeline: Pipeline
+    key: object = None
+    reopens: bool = True
+    workers: tuple[PublisherWorker, ...] = ()
+    observer: Observer = field(default_factory=Observer)
+    inbox: Inbox = field(default_factory=SimpleQueue)
+    requests: tuple[Request, ...] = ()
+    watch: WatchOptions = field(default_factory=WatchOptions)
+    label: str = ""
