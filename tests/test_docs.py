@@ -33,7 +33,18 @@ ENOUGH = WORDS - 1
 ENOUGH_BEHIND_A_GATE = 3
 
 #: Options that name something which is not here, each with a value; examples run without them.
-ELSEWHERE = {"--device", "--channel", "--channels", "--rate", "--mqtt", "--site", "--exec", "--settings", "--metrics"}
+ELSEWHERE = {
+    "--device",
+    "--channel",
+    "--channels",
+    "--rate",
+    "--mqtt",
+    "--site",
+    "--exec",
+    "--settings",
+    "--metrics",
+    "--wyoming",
+}
 
 
 def blocks(language: str) -> Iterator[tuple[str, str]]:
@@ -74,7 +85,7 @@ def without(command: list[str], options: set[str]) -> list[str]:
 
 def test_there_are_examples() -> None:
     assert {command[0] for command in COMMANDS.values()} == {
-        "listen", "run", "check", "config", "evaluate", "mix", "train", "export", "bench",
+        "listen", "run", "wyoming", "check", "config", "evaluate", "mix", "train", "export", "bench",
     }  # fmt: skip
 
 

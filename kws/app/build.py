@@ -6,6 +6,7 @@ import math
 import os
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, cast
@@ -57,8 +58,14 @@ def decision_settings(config: Config, source: SourceOptions, description: Descri
         return resolve(description.labels, config.layers_over(description, source))
 
 
-def make_pipeline(config: Config, source: SourceOptions, model: Model) -> Pipeline:
+def make_pipeline(config: Config, source: SourceOptions, model: Model, *, gated: bool = True) -> Pipeline:
     """Return the pipeline for a source.
+
+    Args:
+        config: as read.
+        source: one of its sources.
+        model: loaded.
+        gated: False for a pipeline without a gate.
 
     Raises:
         UsageError: a setting is wrong.
@@ -66,11 +73,30 @@ def make_pipeline(config: Config, source: SourceOptions, model: Model) -> Pipeli
     from kws.pipeline.pipeline import Pipeline  # noqa: PLC0415
 
     settings = decision_settings(config, source, model.description)
+    if not gated:
+        settings = replace(settings, gate=None)
     mqtt, *_ = config.publishing(source)
     with config.errors("mqtt"):
         site = source.site if mqtt is None else site_name(mqtt)
     with config.errors("decision"):
         return Pipeline(model, settings, site=site, skip_silence=config.model.skip_silence)
+
+
+def wake_word_pipeline(config: Config, model: Model) -> Pipeline:
+    """Return the pipeline for one client of the Wyoming server: that of the first source, for wake words only.
+
+    Raises:
+        UsageError: a setting is wrong.
+    """
+    assert config.wyoming
+    pipeline = make_pipeline(config, config.sources[0], model, gated=False)
+    listened = pipeline.settings.listened
+    if (wanted := config.wyoming.keywords) is not None:
+        with config.errors("wyoming"), inside("keywords"):
+            check_known(wanted, listened, "keyword that is listened for")
+        for keyword in set(listened) - set(wanted):
+            pipeline.set_keyword(keyword, on=False)
+    return pipeline
 
 
 def source_maker(config: Config, source: SourceOptions, *, hop: float = 0.1) -> partial[Source]:
@@ -86,7 +112,7 @@ def source_maker(config: Config, source: SourceOptions, *, hop: float = 0.1) -> 
     """
     from kws.audio.open import open_source  # noqa: PLC0415
 
-    names = ("device", "channel", "rate", "channels", "sample_format")
+    names = ("wyoming", "device", "channel", "rate", "channels", "sample_format")
     options = {name: getattr(source, name) for name in names}
     if source.input is None:
         options["hop"] = hop
@@ -188,6 +214,8 @@ class Composition:
         model = load_model(config)
         if not self._once:
             publisher_names(config)
+        if config.wyoming:
+            wake_word_pipeline(config, model)
         workers: dict[str, PublisherWorker] = {}
         places = [self._place(config, source, model, workers) for source in config.sources]
         self._workers = workers
@@ -198,7 +226,9 @@ class Composition:
         description, settings = model.description, pipeline.settings
         make_source = source_maker(config, source, hop=settings.hop)
         mqtt, *others = config.publishing(source)
-        site = str(site_name(mqtt) if mqtt else source.site or source.device or source.input or "microphone")
+        site = str(
+            site_name(mqtt) if mqtt else source.site or source.device or source.wyoming or source.input or "microphone"
+        )
         inbox = self._inboxes.setdefault(site, SimpleQueue())
         recording = self._once and not make_source().live
         mine: list[PublisherWorker] = []

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import errno
 import os
 import shutil
 import socket
 import stat
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
@@ -17,9 +17,19 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from kws.app.build import load_model, make_command, make_mqtt, make_pipeline, publisher_names, source_maker
+from kws.app.build import (
+    load_model,
+    make_command,
+    make_mqtt,
+    make_pipeline,
+    publisher_names,
+    source_maker,
+    wake_word_pipeline,
+)
+from kws.audio.wyoming import MISSING as WYOMING_MISSING
+from kws.common.addresses import is_local, listen
 from kws.config.schema import MISSING
-from kws.errors import AudioError, KwsError, UsageError
+from kws.errors import AudioError, KwsError, OptionError, UsageError
 from kws.publishers.mqtt.forget import open_session
 from kws.publishers.mqtt.session import ConnectError
 from kws.publishers.mqtt.settings import exposed_files, parse_broker, password_origin, read_password, site_name
@@ -29,8 +39,9 @@ if TYPE_CHECKING:
     from kws.audio.source import Source
     from kws.config import Config, SourceOptions
     from kws.config.schema import ClipsOptions, MetricsOptions
-    from kws.inference.model import Description
+    from kws.inference.model import Description, Model
     from kws.publishers.mqtt.settings import MqttOptions
+    from kws.servers.settings import WyomingOptions
     from kws.types import Float32Array
 
 #: Seconds of sound that a microphone has to deliver.
@@ -87,6 +98,8 @@ def checks(config: Config) -> Iterator[tuple[str, Callable[[], Found]]]:
         yield "clips", partial(_clips, config.clips)
     if config.metrics is not None:
         yield "metrics", partial(_metrics, config.metrics)
+    if config.wyoming is not None:
+        yield "wyoming", partial(_wyoming, config, config.wyoming, model)
 
 
 class _Model:
@@ -95,9 +108,10 @@ class _Model:
     def __init__(self, config: Config) -> None:
         self._config = config
         self.description: Description | None = None
+        self.loaded: Model | None = None
 
     def found(self) -> Found:
-        model = load_model(self._config)
+        self.loaded = model = load_model(self._config)
         self.description = description = model.description
         for source in self._config.sources:
             make_pipeline(self._config, source, model)
@@ -206,15 +220,52 @@ def _metrics(options: MetricsOptions) -> Found:
     if find_spec("prometheus_client") is None:
         raise UsageError(MISSING)
     warning = "" if options.is_local else "whoever reaches this address can read them"
+    in_use = _in_use("metrics", options.address, options.port, partial(_says, options.url(options.port), b"kws_up"))
+    return options.url(options.port), in_use or warning
+
+
+def _wyoming(config: Config, options: WyomingOptions, model: _Model) -> Found:
+    if find_spec("wyoming") is None:
+        raise UsageError(f"wyoming: {WYOMING_MISSING}")
+    keywords = ""
+    if model.loaded:
+        keywords = f", for {', '.join(wake_word_pipeline(config, model.loaded).settings.listened)}"
+    host, port = options.address
+    warning = "" if is_local(host) else "whoever reaches this address can send sound to it"
+    return options.uri + keywords, _in_use("wyoming", host, port, partial(_is_kws, host, port), "uri") or warning
+
+
+def _in_use(table: str, host: str, port: int, is_kws: Callable[[], bool], field: str = "address") -> str:
+    """Return a warning if a kws that runs has this port; empty if it is free.
+
+    Raises:
+        UsageError: there is no such address.
+        KwsError: another program has the port, or it cannot be had.
+    """
     try:
-        family, _, _, _, address = socket.getaddrinfo(options.address, options.port, type=socket.SOCK_STREAM)[0]
-        with socket.socket(family, socket.SOCK_STREAM) as server:
-            server.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-            server.bind(address)
-    except socket.gaierror:
-        raise UsageError(f"metrics.address: {options.address!r} is not an address") from None
-    except OSError as error:
-        if error.errno != errno.EADDRINUSE:
-            raise KwsError(f"metrics: {options.address} port {options.port}: {error.strerror}") from None
-        warning = "the port is in use; by a kws that runs?"
-    return options.url(options.port), warning
+        listen(host, port, table=table, field=field).close()
+    except OptionError:
+        raise
+    except KwsError:
+        with suppress(OSError, ValueError):
+            if is_kws():
+                return "the port is in use by a kws that runs"
+        raise
+    return ""
+
+
+def _says(url: str, text: bytes) -> bool:
+    """Return True if an answer over HTTP contains a text."""
+    with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - a URL that we made
+        return text in answer.read()
+
+
+def _is_kws(host: str, port: int) -> bool:
+    """Return True if a Wyoming server says that it is kws."""
+    from wyoming.event import read_event, write_event  # noqa: PLC0415
+    from wyoming.info import Describe, Info  # noqa: PLC0415
+
+    with socket.create_connection((host, port), 2) as connection, connection.makefile("rwb") as stream:
+        write_event(Describe().event(), stream)  # type: ignore[arg-type]
+        event = read_event(stream)  # type: ignore[arg-type]
+        return event is not None and any(program.name == "kws" for program in Info.from_event(event).wake)

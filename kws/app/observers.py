@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from functools import partial
+from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar, cast
 
+from kws.app.build import wake_word_pipeline
+from kws.app.servers import make_wyoming
 from kws.common.logs import set_up
 from kws.config.schema import MISSING
 from kws.errors import KwsError, UsageError
@@ -23,6 +26,23 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 
+class Server(Protocol):
+    """What a table of the configuration may ask the service to serve."""
+
+    def close(self, *, wait: bool = True) -> None: ...
+
+
+Kind = TypeVar("Kind", bound=Server)
+
+
+class _Served(NamedTuple):
+    """A server, the options that it was made of, and the function that made it."""
+
+    options: object
+    make: Callable[[], Server]
+    server: Server
+
+
 class ServiceObservers(Observers):
     """The observers of one service. A reload changes them with the configuration.
 
@@ -38,7 +58,7 @@ class ServiceObservers(Observers):
         self._notifier = notifier or Notifier()
         self._clips = ClipObserver()
         self._metrics: MetricsObserver | None = None
-        self._endpoint: Endpoint | None = None
+        self._served: dict[str, _Served] = {}  # by table
         super().__init__((self._clips, SystemdObserver(self._notifier, self._listeners)))
         self._notifier.status("loading the model")
 
@@ -77,8 +97,8 @@ class ServiceObservers(Observers):
     def close(self) -> None:
         """End the observers, after the service."""
         self._clips.close()
-        if self._endpoint:
-            self._endpoint.close(wait=False)
+        for served in self._served.values():
+            served.server.close(wait=False)
 
     def _listeners(self) -> Sequence[Listener]:
         return self._service.listeners if self._service else ()
@@ -87,26 +107,31 @@ class ServiceObservers(Observers):
         config = self.config
         set_up(config.log, times=True)
         self._clips.follow(config.clips)
-        self._serve_metrics(config.metrics)
+        self._serve("metrics", config.metrics, partial(self._make_endpoint, config.metrics))
+        model = self._listeners()[0].place.pipeline.model
+        uri = config.wyoming and config.wyoming.uri
+        if wyoming := self._serve("wyoming", uri, partial(make_wyoming, config, model)):
+            wyoming.follow(partial(wake_word_pipeline, config, model))
 
-    def _serve_metrics(self, options: MetricsOptions | None) -> None:
-        """Serve metrics as the options say. If that fails, the endpoint from before goes on."""
-        before = self._endpoint
-        if options == (before.options if before else None):
-            return
-        if before and options and before.options.port == options.port:
-            before.close()  # a port can be served once only
-            try:
-                self._endpoint = self._make_endpoint(options)
-            except KwsError:
-                self._endpoint = self._make_endpoint(before.options)
-                raise
-        else:
-            self._endpoint = self._make_endpoint(options) if options else None
+    def _serve(self, table: str, options: object, make: Callable[[], Kind]) -> Kind | None:
+        """Return the server that a table asks for. If it does not start, the one from before is started again."""
+        before = self._served.get(table)
+        if before is None or before.options != options:
             if before:
-                before.close()
+                before.server.close()  # a port can be served once only
+                del self._served[table]
+            if options is None:
+                return None
+            try:
+                self._served[table] = _Served(options, make, make())
+            except KwsError:
+                if before:
+                    self._served[table] = before._replace(server=before.make())
+                raise
+        return cast("Kind", self._served[table].server)
 
-    def _make_endpoint(self, options: MetricsOptions) -> Endpoint:
+    def _make_endpoint(self, options: MetricsOptions | None) -> Endpoint:
+        assert options
         try:
             from kws.service.metrics import Endpoint, MetricsObserver  # noqa: PLC0415
         except ImportError:

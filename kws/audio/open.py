@@ -15,6 +15,7 @@ from kws.errors import AudioError, OptionError
 def open_source(
     audio: str | None = None,
     *,
+    wyoming: str | None = None,
     device: str | int | None = None,
     channel: int | None = None,
     rate: int | None = None,
@@ -29,6 +30,7 @@ def open_source(
     Args:
         audio: None for the microphone, ``-`` for standard input, else a path. A FIFO is read like standard input, and
             so is a headerless file, which is any file for which ``rate`` is given.
+        wyoming: a satellite whose microphone to hear, ``tcp://HOST:PORT``.
         device: the microphone, by name or index; None for the default.
         channel: the channel to hear, counted from 1; None for the mean of all.
         rate: samples per second of headerless sound, or of the microphone.
@@ -41,6 +43,16 @@ def open_source(
     Raises:
         OptionError: a value is not possible, or two options exclude each other.
     """
+    if wyoming is not None:
+        others = {
+            "input": audio, "device": device, "rate": rate, "channels": channels, "sample_format": sample_format,
+        }  # fmt: skip
+        for field, given in others.items():
+            if given is not None:
+                raise OptionError(field, f"does not go with wyoming, the sound of {wyoming}; leave out one of them")
+        from kws.audio.wyoming import WyomingSource  # noqa: PLC0415
+
+        return WyomingSource(wyoming, channel=channel, timeout=timeout, buffer=buffer)
     if audio is None:
         for field, value in (("channels", channels), ("sample_format", sample_format)):
             if value is not None:

@@ -23,7 +23,7 @@ from kws.errors import KwsError, UsageError
 _log = logging.getLogger(__name__)
 
 #: The commands, each a module of this package, in the order of the help.
-_COMMANDS = ("listen", "run", "check", "config", "devices", "train", "export", "evaluate", "mix", "bench")
+_COMMANDS = ("listen", "run", "wyoming", "check", "config", "devices", "train", "export", "evaluate", "mix", "bench")
 
 #: Errors of a file that can take no more data.
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})

@@ -149,7 +149,7 @@ def _check_sources(config: Config) -> None:
         name = source_name(number, len(config.sources))
         if config.mqtt is not None and source.site is None:
             raise OptionError(f"{name}.site", "is missing; each of several has topics of its own")
-        for key in ("site", "input"):
+        for key in ("site", "input", "wyoming"):
             value = getattr(source, key)
             other = seen.setdefault((key, value), name)
             if value is not None and other != name:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, get_args
 import msgspec
 
 from kws import DEFAULT_MODEL
+from kws.common.addresses import http_url, is_local
 from kws.common.logs import LogOptions
 from kws.common.tables import Text, inside
 from kws.config.places import state_folder
@@ -22,6 +23,7 @@ from kws.publishers.mqtt.homeassistant import HomeAssistantOptions
 from kws.publishers.mqtt.settings import MqttOptions
 from kws.publishers.mqtt.topics import Site
 from kws.publishers.stdout import LineOptions
+from kws.servers.settings import WyomingOptions
 
 if TYPE_CHECKING:
     from kws.inference.model import Description
@@ -76,9 +78,6 @@ class ClipsOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
 #: The error where the extra is missing.
 MISSING = "metrics: needs prometheus-client: pip install '.[metrics]'"
 
-#: Beginnings of addresses that cannot be reached from another machine.
-_LOOPBACK = ("127.", "::1", "localhost")
-
 
 class MetricsOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """The table ``metrics``; without it there is no endpoint.
@@ -94,12 +93,11 @@ class MetricsOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     @property
     def is_local(self) -> bool:
         """Return True if the address cannot be reached from another machine."""
-        return self.address.startswith(_LOOPBACK)
+        return is_local(self.address)
 
     def url(self, port: int) -> str:
         """Return the URL of the metrics on a port."""
-        host = f"[{self.address}]" if ":" in self.address else self.address
-        return f"http://{host}:{port}/metrics"
+        return http_url(self.address, port, "/metrics")
 
 
 class DeviceOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -121,6 +119,7 @@ class SourceOptions(Options, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     Attributes:
         site: the place of the microphone, a level of its topics; None for the site of MQTT.
         input: None for the microphone, ``-`` for standard input, else a path (a FIFO, a recording).
+        wyoming: a satellite whose microphone to use, ``tcp://HOST:PORT``.
         device: the microphone, by name or a part of it; None for the default.
         channel: the channel to use, from 1; None for the mix of all.
         rate: samples a second, of headerless sound or of the microphone.
@@ -131,6 +130,7 @@ class SourceOptions(Options, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     site: Site | None = None
     input: Text | None = None
+    wyoming: Text | None = None
     device: Text | int | None = None
     channel: Positive | None = None
     rate: Annotated[int, msgspec.Meta(ge=1000, le=768_000)] | None = None
@@ -168,6 +168,7 @@ class Tables(Options, frozen=True, kw_only=True, forbid_unknown_fields=True):
         home_assistant, hermes: what else is published over MQTT.
         log, metrics: how the service reports on itself.
         clips: which sound is kept.
+        wyoming: the wake-word server.
     """
 
     sources: tuple[SourceOptions, ...] = msgspec.field(default=(SourceOptions(),), name="source")
@@ -181,6 +182,7 @@ class Tables(Options, frozen=True, kw_only=True, forbid_unknown_fields=True):
     log: LogOptions = LogOptions()
     metrics: MetricsOptions | None = None
     clips: ClipsOptions | None = None
+    wyoming: WyomingOptions | None = None
 
 
 class Config(Tables, frozen=True, kw_only=True):

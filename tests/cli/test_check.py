@@ -9,11 +9,14 @@ import re
 import socket
 import subprocess
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import numpy as np
 import pytest
 import soundfile
 
+from kws.config.schema import MetricsOptions
+from kws.service.metrics import Endpoint, MetricsObserver
 from tests.cli.conftest import DEMO
 from tests.support.broker import Broker
 from tests.support.program import COMMAND, environment, error, kws
@@ -131,12 +134,17 @@ def test_files_that_are_missing_are_told_before_anything_is_connected(configure:
     assert not parts["broker"]["ok"]
 
 
-def test_a_port_that_is_taken_and_one_that_all_can_reach_are_warnings(configure: Path) -> None:
+def test_a_port_that_is_taken_is_refused_and_one_that_all_can_reach_is_a_warning(configure: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         add(configure, f"[metrics]\nport = {port}")
         code, parts = check(configure)
-    assert (code, parts["metrics"]["warning"]) == (0, "the port is in use; by a kws that runs?")
+    assert (code, parts["metrics"]["detail"]) == (1, f"metrics: 127.0.0.1 port {port}: Address already in use")
+    options = MetricsOptions(port=0)
+    endpoint = Endpoint(options, MetricsObserver(lambda: (), lambda: None).registry)
+    code, parts = check(configure, "--set", f"metrics.port={urlsplit(endpoint.url).port}")
+    endpoint.close()
+    assert (code, parts["metrics"]["warning"]) == (0, "the port is in use by a kws that runs")
     code, parts = check(configure, "--set", "metrics.address=0.0.0.0", "--set", "metrics.port=0")
     assert (code, parts["metrics"]["warning"]) == (0, "whoever reaches this address can read them")
 

@@ -1,0 +1,1 @@
+"""Servers: what kws hears and can do, for other programs and for people."""

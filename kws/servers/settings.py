@@ -1,0 +1,28 @@
+"""The tables of the servers."""
+
+from __future__ import annotations
+
+import msgspec
+
+from kws.common.addresses import split_tcp
+from kws.common.tables import Text
+
+
+class WyomingOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The table ``wyoming``; without it there is no wake-word server.
+
+    Attributes:
+        uri: the address to listen on, ``tcp://HOST:PORT``; the default can be reached from this machine only.
+        keywords: the wake words that clients may choose from; None for all that are listened for.
+    """
+
+    uri: str = "tcp://127.0.0.1:10400"
+    keywords: tuple[Text, ...] | None = None
+
+    def __post_init__(self) -> None:
+        self.address  # noqa: B018 - it raises the error
+
+    @property
+    def address(self) -> tuple[str, int]:
+        """The host and the port."""
+        return split_tcp(self.uri, "uri")
