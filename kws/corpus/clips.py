@@ -13,8 +13,8 @@ import numpy as np
 import numpy.typing as npt
 from rich.progress import track
 
+from kws.audio.recordings import read_audio
 from kws.corpus.cache import Arrays, remember
-from kws.corpus.recordings import read_audio
 from kws.types import Float32Array
 
 

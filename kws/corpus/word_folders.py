@@ -13,8 +13,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from kws.audio.recordings import AUDIO_SUFFIXES, audio_files
 from kws.common.names import composed
-from kws.corpus.recordings import AUDIO_SUFFIXES, audio_files
 from kws.errors import UsageError
 from kws.types import UNKNOWN
 

@@ -9,8 +9,8 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from kws.corpus.recordings import audio_files, read_audio
-from kws.corpus.word_extent import clip_window
+from kws.audio.recordings import audio_files, read_audio
+from kws.audio.word_extent import clip_window
 from kws.corpus.word_folders import word_files
 from kws.errors import UsageError
 from kws.inference.model import Model

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from kws.corpus.word_extent import word_extent
+from kws.audio.word_extent import word_extent
 from kws.errors import UsageError
 from kws.evaluation.mix import QUIETEST, amplitude, noise_pieces, rms
 from kws.types import Float32Array

@@ -19,9 +19,9 @@ from typing import TypeVar
 import numpy as np
 import numpy.typing as npt
 
-from kws.corpus.recordings import audio_files, read_audio
+from kws.audio.recordings import audio_files, read_audio
+from kws.audio.word_extent import levels, word_extent
 from kws.corpus.transcripts import transcripts
-from kws.corpus.word_extent import levels, word_extent
 from kws.corpus.word_folders import list_clips
 from kws.errors import AudioError, UsageError
 from kws.evaluation.labels import LabelledWord

@@ -17,8 +17,8 @@ from typing import TypeAlias
 import numpy as np
 
 from kws.audio.file import FileSource
+from kws.audio.recordings import audio_files, read_audio
 from kws.corpus.cache import Arrays, remember
-from kws.corpus.recordings import audio_files, read_audio
 from kws.corpus.transcripts import transcripts
 from kws.errors import UsageError
 from kws.evaluation.labels import LabelledWord, read_labels

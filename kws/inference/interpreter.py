@@ -64,7 +64,9 @@ class Quantisation:
 
 
 class TfliteNetwork:
-    """A TFLite network with one input and one output, float32 or integer; any thread may call it, with float32.
+    """A TFLite network, float32 or integer; any thread may call it, with float32.
+
+    It has one input. Its first output is the posteriors; it may have a second one, the embedding: its pooled features.
 
     Args:
         path: the ``.tflite`` file.
@@ -88,13 +90,13 @@ class TfliteNetwork:
                 reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
                 raise ModelError(f"{path}: {self.interpreter} cannot load this network ({reason})") from error
         inputs, outputs = self._interpreter.get_input_details(), self._interpreter.get_output_details()
-        if len(inputs) != 1 or len(outputs) != 1:
-            raise ModelError(f"{path}: has {len(inputs)} inputs and {len(outputs)} outputs; one of each is expected")
-        self._input, self._output = inputs[0], outputs[0]
+        if len(inputs) != 1 or len(outputs) not in (1, 2):
+            raise ModelError(f"{path}: has {len(inputs)} inputs and {len(outputs)} outputs; 1 and 1 or 2 are expected")
+        self._input = inputs[0]
         self._input_view = self._interpreter.tensor(self._input["index"])
-        self._output_view = self._interpreter.tensor(self._output["index"])
         try:
-            self._store, self._load = _quantisation(self._input), _quantisation(self._output)
+            self._store = _quantisation(self._input)
+            self._outputs = [_Output(self._interpreter, output) for output in outputs]
         except ValueError as error:
             raise ModelError(f"{path}: {error}") from error
 
@@ -105,28 +107,54 @@ class TfliteNetwork:
 
     @property
     def outputs(self) -> int:
-        """The number of values that the network returns for one example."""
-        return int(np.prod(self._output["shape"][1:]))
+        """The number of posteriors that the network returns for one example."""
+        return self._outputs[0].size
+
+    @property
+    def embedding(self) -> int:
+        """The length of the embedding; 0 if the network has none."""
+        return self._outputs[1].size if len(self._outputs) > 1 else 0
 
     def stored(self, images: Float32Array) -> npt.NDArray[Any]:
         """Return images, one or many, as the network's input holds them."""
         return self._store.store(images) if self._store else images
 
     def __call__(self, image: Float32Array) -> Float32Array:
-        """Run the network on one example: float32 ``input_shape`` -> ``(outputs,)``."""
+        """Run the network on one example: float32 ``input_shape`` -> posteriors ``(outputs,)``."""
         with self._lock:
-            # These are views of the interpreter's memory; it refuses to run while one exists.
-            stored = self._input_view()[0]
-            if self._store:
-                self._store.store(image, stored)
-            else:
-                stored[:] = image
-            del stored
-            self._interpreter.invoke()
-            answer: Float32Array = self._output_view().reshape(-1)
-            posteriors = self._load.load(answer) if self._load else answer.copy()
-            del answer
-        return posteriors
+            self._invoke(image)
+            return self._outputs[0].read()
+
+    def embed(self, image: Float32Array) -> tuple[Float32Array, Float32Array]:
+        """Run a network that has an embedding: -> posteriors ``(outputs,)``, embedding ``(embedding,)``."""
+        with self._lock:
+            self._invoke(image)
+            posteriors, embedding = self._outputs
+            return posteriors.read(), embedding.read()
+
+    def _invoke(self, image: Float32Array) -> None:
+        # This is a view of the interpreter's memory; it refuses to run while one exists.
+        stored = self._input_view()[0]
+        if self._store:
+            self._store.store(image, stored)
+        else:
+            stored[:] = image
+        del stored
+        self._interpreter.invoke()
+
+
+class _Output:
+    """One output of an interpreter."""
+
+    def __init__(self, interpreter: Any, details: dict[str, Any]) -> None:
+        self.size = int(np.prod(details["shape"][1:]))
+        self._view = interpreter.tensor(details["index"])
+        self._load = _quantisation(details)
+
+    def read(self) -> Float32Array:
+        """Return a copy of the values, float32 ``(size,)``."""
+        stored: Float32Array = self._view().reshape(-1)
+        return self._load.load(stored) if self._load else stored.copy()
 
 
 def load_interpreter(name: str | None = None) -> tuple[str, Any]:

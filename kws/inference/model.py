@@ -35,6 +35,8 @@ class Description(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         labels: the meaning of the network's outputs: silence, unknown, then the keywords.
         front_end: turns a window into the network's input.
         sha256: by the name of each ``.tflite`` file beside it.
+        embedding: length of the pooled features that each network has as a second output; 0 if they have none.
+        enrolled: labels that are enrolled words, the last ones; never in the file.
         decision: recommended decision settings, unchecked: see :func:`kws.decision.recommended`.
         licence: the licence of the model.
         attribution: the recordings that it was trained on.
@@ -48,6 +50,8 @@ class Description(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     labels: tuple[str, ...]
     front_end: FrontEnd
     sha256: dict[str, str]
+    embedding: int = 0
+    enrolled: tuple[str, ...] = ()
     decision: dict[str, Any] = {}
     licence: str = ""
     attribution: tuple[str, ...] = ()
@@ -87,6 +91,11 @@ class Model:
                 f"{folder / MODEL_FILE}: names {len(self.description.labels)} labels, "
                 f"but {file} has {self.network.outputs} outputs"
             )
+        if self.network.embedding != self.description.embedding:
+            raise ModelError(
+                f"{folder / MODEL_FILE}: says that the embedding has {self.description.embedding} values, "
+                f"but that of {file} has {self.network.embedding}"
+            )
         if self.network.input_shape != self.front_end.shape:
             raise ModelError(
                 f"{folder / MODEL_FILE}: the front-end makes images of {self.front_end.shape}, "
@@ -104,6 +113,10 @@ class Model:
     @property
     def front_end(self) -> FrontEnd:
         return self.description.front_end
+
+    def embed(self, spectrogram: Float32Array) -> tuple[Float32Array, Float32Array]:
+        """Return the posteriors and the embedding ``(embedding,)`` of one spectrogram; the model must have one."""
+        return self.network.embed(self.front_end.fit_image(spectrogram))
 
     def posteriors(self, spectrogram: Float32Array) -> Float32Array:
         """Return the posteriors ``(labels,)`` of one spectrogram, float32 ``(frames, bins)``; they sum to 1."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from kws.audio.augment import Room, coloured_noise, decibels, place, rms, room_response
 from kws.corpus.clips import Recordings
-from kws.training.augment import Room, coloured_noise, decibels, place, rms, room_response
 from kws.training.recipe import Mix
 from kws.types import Float32Array
 

@@ -15,6 +15,7 @@ from kws.errors import UsageError
 from kws.features.front_end import FrontEnd
 from kws.inference.model import DEFAULT_NETWORK, FLOAT32_NETWORK, MODEL_FILE, Description
 from kws.training.card import write_card
+from kws.training.embedding import expose_embedding
 from kws.training.recipe import Recipe
 from kws.training.runs import EXAMPLES_FILE, Run
 from kws.training.tensorflow import tf
@@ -109,7 +110,7 @@ def export(
     model_folder.mkdir(parents=True, exist_ok=True)
     digests = {}
     for kind in kinds:
-        file, network = NETWORKS[kind], convert(model, kind, examples)
+        file, network = NETWORKS[kind], expose_embedding(convert(model, kind, examples))
         (model_folder / file).write_bytes(network)
         digests[file] = hashlib.sha256(network).hexdigest()
     kept = ("network", "start", "other_words", "mix", "teaching", "optimiser", "held_out_noise", "equal_priors")
@@ -120,6 +121,7 @@ def export(
         labels=recipe.labels,
         front_end=front_end,
         sha256=digests,
+        embedding=model.get_layer("pooling").output.shape[-1],
         decision=_with_hop(recipe.decision, front_end),
         licence=recipe.licence,
         attribution=recipe.attribution,

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from kws.audio.augment import rms
 from kws.corpus.clips import Recordings
-from kws.training.augment import rms
 from kws.types import Float32Array
 
 #: The origin of a window whose answer says nothing about later windows.

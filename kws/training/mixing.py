@@ -7,9 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 import numpy.typing as npt
 
-from kws.corpus.word_extent import clip_window, word_extent
+from kws.audio.augment import change_speed, decibels, place, rms
+from kws.audio.word_extent import clip_window, word_extent
 from kws.training.acoustics import Acoustics
-from kws.training.augment import beeps, change_speed, decibels, place, rms
+from kws.training.augment import beeps
 from kws.training.material import NO_ORIGIN, Example, Material, WordClip
 from kws.training.mining import HardExamples
 from kws.training.recipe import FIRST_KEYWORD, SILENCE_LABEL, UNKNOWN_LABEL, Mix

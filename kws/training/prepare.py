@@ -9,10 +9,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
+from kws.audio.recordings import audio_files
+from kws.audio.word_extent import clip_window
 from kws.corpus.clips import Recordings, load
-from kws.corpus.recordings import audio_files
 from kws.corpus.transcripts import says, transcripts
-from kws.corpus.word_extent import clip_window
 from kws.corpus.word_folders import Split, fold, split_words
 from kws.errors import UsageError
 from kws.evaluation.clips import silences

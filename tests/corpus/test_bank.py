@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from kws.audio.word_extent import word_extent
 from kws.corpus.bank import FOLDER, negatives
 from kws.corpus.transcripts import says
-from kws.corpus.word_extent import word_extent
 
 
 def test_it_holds_hundreds_of_words_and_minutes_of_sentences_in_a_few_megabytes() -> None:

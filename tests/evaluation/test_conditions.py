@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from kws.corpus.word_extent import word_extent
+from kws.audio.word_extent import word_extent
 from kws.errors import UsageError
 from kws.evaluation.conditions import Conditions, simulate_rooms
 from kws.evaluation.mix import rms

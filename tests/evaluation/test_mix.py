@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from kws.audio.word_extent import word_extent
 from kws.cli import main
-from kws.corpus.word_extent import word_extent
 from kws.errors import AudioError, UsageError
 from kws.evaluation.labels import read_labels
 from kws.evaluation.mix import Clip, find_clips, find_noise, find_talk, mix

@@ -9,8 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from kws.audio.word_extent import levels
 from kws.corpus.clips import Recordings
-from kws.corpus.word_extent import levels
 from kws.training.material import Material
 from kws.training.mixing import Mixer
 from kws.training.recipe import SILENCE_LABEL, UNKNOWN_LABEL, Mix

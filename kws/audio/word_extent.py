@@ -14,7 +14,6 @@ _FRAME = 0.02
 _FLOOR_PERCENTILE = 10
 _SHARE = 0.3
 _LARGEST_DROP = 35.0
-_LONGEST_PAUSE = 0.15
 _MARGIN = 0.02
 
 
@@ -27,16 +26,17 @@ def levels(samples: Float32Array, sample_rate: int = 16000) -> Float32Array:
     return decibels
 
 
-def word_extent(samples: Float32Array, sample_rate: int = 16000) -> tuple[int, int]:
+def word_extent(samples: Float32Array, sample_rate: int = 16000, *, longest_pause: float = 0.15) -> tuple[int, int]:
     """Find the word in a clip that holds one.
 
     A frame is part of the word if its level lies above the floor (the clip's 10th percentile) by 30 % of the
     distance between floor and loudest frame, and at most 35 dB below the loudest. From the loudest run of frames, the
-    word grows over pauses of up to 150 ms (the closure in "stop"), then by a margin of 20 ms for soft onsets.
+    word grows over pauses (the closure in "stop"), then by a margin of 20 ms for soft onsets.
 
     Args:
         samples: float32 ``(n,)`` in [-1, 1], ``n`` at least 1.
         sample_rate: hertz.
+        longest_pause: seconds of a pause within the word.
 
     Returns:
         First sample of the word, and the one after its last.
@@ -45,7 +45,7 @@ def word_extent(samples: Float32Array, sample_rate: int = 16000) -> tuple[int, i
     size = round(_FRAME * sample_rate)
     floor, peak = np.percentile(level, _FLOOR_PERCENTILE), level.max()
     loud = np.flatnonzero(level >= max(floor + _SHARE * (peak - floor), peak - _LARGEST_DROP))
-    breaks = np.flatnonzero(np.diff(loud) > _LONGEST_PAUSE / _FRAME + 1)
+    breaks = np.flatnonzero(np.diff(loud) > longest_pause / _FRAME + 1)
     runs = np.split(loud, breaks + 1)
     word = max(runs, key=lambda frames: float(np.sum(10 ** (level[frames] / 10))))
     margin = round(_MARGIN * sample_rate)

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kws.corpus.word_extent import clip_window, levels, word_extent
+from kws.audio.word_extent import clip_window, levels, word_extent
 from kws.types import Float32Array
 
 RATE = 16000

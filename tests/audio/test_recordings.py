@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from kws.corpus.recordings import audio_files, read_audio
+from kws.audio.recordings import audio_files, read_audio
 from kws.errors import AudioError, UsageError
 from tests.support.sounds import amplitude, tone
 
