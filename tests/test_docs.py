@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from kws.audio.file import FileSource
-from kws.cli import _parser
+from kws.cli import parser
 from kws.decision import read_options, resolve
 from kws.decision.recommended import recommended
 from kws.inference.model import Model
@@ -91,7 +91,7 @@ def test_there_are_examples() -> None:
 
 @pytest.mark.parametrize("command", list(COMMANDS.values()), ids=list(COMMANDS))
 def test_every_command_line_is_one(command: list[str]) -> None:
-    _parser(command).parse_args(command)
+    parser(command[0]).parse_args(command)
 
 
 LISTEN = {name: command for name, command in COMMANDS.items() if command[0] == "listen" and "models/mine" not in name}

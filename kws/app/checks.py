@@ -73,8 +73,21 @@ class Result:
 Found = tuple[str, str]
 
 
-def attempt(part: str, what: Callable[[], Found]) -> Result:
-    """Try one part and return the result."""
+def checks(read: Callable[[], Config]) -> Iterator[Result]:
+    """Read a configuration, and try each part of it; without one there is nothing else to try."""
+    config: Config | None = None
+
+    def found() -> Found:
+        nonlocal config
+        config = read()
+        return str(config.provenance), ""
+
+    yield _attempt("configuration", found)
+    if config:
+        yield from (_attempt(part, what) for part, what in _parts(config))
+
+
+def _attempt(part: str, what: Callable[[], Found]) -> Result:
     try:
         detail, warning = what()
     except KwsError as error:
@@ -82,7 +95,7 @@ def attempt(part: str, what: Callable[[], Found]) -> Result:
     return Result(part=part, ok=True, detail=detail, warning=warning)
 
 
-def checks(config: Config) -> Iterator[tuple[str, Callable[[], Found]]]:
+def _parts(config: Config) -> Iterator[tuple[str, Callable[[], Found]]]:
     """Yield the name of each part of a configuration and a function that tries it."""
     model = _Model(config)
     yield "model", model.found

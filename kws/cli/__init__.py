@@ -11,7 +11,7 @@ import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import Any, NoReturn
 
 # OpenBLAS would start a thread per core for products that take microseconds. It reads this when numpy loads.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -23,7 +23,19 @@ from kws.errors import KwsError, UsageError
 _log = logging.getLogger(__name__)
 
 #: The commands, each a module of this package, in the order of the help.
-_COMMANDS = ("listen", "run", "wyoming", "check", "config", "devices", "train", "export", "evaluate", "mix", "bench")
+_COMMANDS = {
+    "listen": "spot keywords, one line on stdout for each",
+    "run": "run as a service: listen, and publish detections",
+    "wyoming": "serve wake words to Home Assistant and voice satellites, by the Wyoming protocol",
+    "check": "try the configuration, the model, every microphone, the broker and all files that are named",
+    "config": "show the configuration in force",
+    "devices": "list the microphones, by the names that --device takes",
+    "train": "train a network on a folder of words",
+    "export": "make a model folder of a training run",
+    "evaluate": "measure accuracy on clips, or misses and false accepts on streams",
+    "mix": "lay clips of words over noise: a labelled stream to evaluate on",
+    "bench": "measure the cost of a second of sound on this machine",
+}
 
 #: Errors of a file that can take no more data.
 _NO_ROOM = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -46,7 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _replace_missing_streams()
     try:
         try:
-            options = _parser(sys.argv[1:] if arguments is None else arguments).parse_args(arguments)
+            words = sys.argv[1:] if arguments is None else arguments
+            options = parser(words[0] if words else "").parse_args(words)
             set_up(LogOptions(level="debug" if getattr(options, "verbose", 0) else "info"))
             code: int = options.run(options)
         finally:
@@ -89,16 +102,34 @@ class _Parser(argparse.ArgumentParser):
         self.exit(UsageError.exit_code, f"kws: {message} (see {self.prog} --help)\n")
 
 
-def _parser(arguments: Sequence[str] = ()) -> argparse.ArgumentParser:
-    """Return the parser for these arguments. It knows only the command that they name: others load slowly."""
-    parser = _Parser(
+def parser(command: str | None = None) -> argparse.ArgumentParser:
+    """Return the parser of the command line.
+
+    Args:
+        command: the command whose arguments it knows; of the others it knows the names, because they load slowly. None
+            for all of them.
+    """
+    top = _Parser(
         prog="kws",
         description="A real-time streaming keyword spotter.",
         epilog=_EPILOGUE,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--version", action="version", version=f"kws {__version__}")
-    commands = parser.add_subparsers(metavar="COMMAND", required=True, title="commands")
-    for name in arguments[:1] if arguments and arguments[0] in _COMMANDS else _COMMANDS:
-        importlib.import_module(f"kws.cli.{name}").add_parser(commands)
+    top.add_argument("--version", action="version", version=f"kws {__version__}")
+    commands = top.add_subparsers(metavar="COMMAND", required=True, title="commands")
+    for name, summary in _COMMANDS.items():
+        below = add_command(commands, name, summary)
+        if command in (None, name):
+            importlib.import_module(f"kws.cli.{name}").add_arguments(below)
+    return top
+
+
+def add_command(commands: argparse._SubParsersAction[Any], name: str, summary: str) -> argparse.ArgumentParser:
+    """Add a command with its summary, which is in the list of commands too."""
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name,
+        help=summary,
+        description=f"{summary[0].upper()}{summary[1:]}.",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     return parser

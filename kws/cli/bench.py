@@ -6,14 +6,11 @@ import argparse
 import json
 import platform
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from kws.cli.flags import configuration
-from kws.cli.options import add_command, add_decision_options, add_model_options, model_and_settings
+from kws.cli.flags import add_decision_options, add_json, add_model_options, configuration, model_and_settings
 from kws.errors import UsageError
-
-if TYPE_CHECKING:
-    from kws.evaluation.bench import Cost
+from kws.evaluation.bench import Cost, measure
 
 _EXAMPLES = """\
   kws bench
@@ -21,21 +18,17 @@ _EXAMPLES = """\
 """
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = add_command(
-        commands, "bench", summary="measure the cost of a second of sound on this machine", examples=_EXAMPLES
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = f"examples:\n{_EXAMPLES}"
     parser.add_argument("--seconds", type=float, default=30.0, help="of sound in each run (default: %(default)g)")
     parser.add_argument("--runs", type=int, default=5, help="of which the median counts (default: %(default)s)")
-    parser.add_argument("--json", action="store_true", help="machine-readable")
+    add_json(parser)
     add_model_options(parser)
     add_decision_options(parser)
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    from kws.evaluation.bench import measure  # noqa: PLC0415
-
     if not 2 <= options.seconds <= 3600 or not 1 <= options.runs <= 1000:
         raise UsageError("--seconds must be from 2 to 3600 and --runs from 1 to 1000")
     model, settings = model_and_settings(options)

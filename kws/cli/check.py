@@ -6,15 +6,11 @@ import argparse
 import json
 import logging
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from dataclasses import asdict
-from typing import TYPE_CHECKING
 
-from kws.cli.flags import add_config_flags, configuration
-from kws.cli.options import add_command
-
-if TYPE_CHECKING:
-    from kws.app.checks import Result
+from kws.app.checks import Result, checks
+from kws.cli.flags import add_config_flags, add_json, configuration
 
 _EXAMPLES = """\
   kws check && systemctl restart kws
@@ -23,34 +19,22 @@ _EXAMPLES = """\
 """
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = add_command(
-        commands,
-        "check",
-        summary="try the configuration, the model, every microphone, the broker and all files that are named",
-        examples=_EXAMPLES,
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = f"examples:\n{_EXAMPLES}"
     add_config_flags(parser)
-    parser.add_argument("--json", action="store_true", help="machine-readable")
+    add_json(parser)
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     logging.getLogger("kws").setLevel(logging.CRITICAL)  # the table has it all
+    results = checks(lambda: configuration(options))
     if options.json:
-        shown = list(_results(options))
+        shown = list(results)
         print(json.dumps([asdict(result) for result in shown], indent=2, ensure_ascii=False))
     else:
-        shown = (_show_table if sys.stdout.isatty() else _show_lines)(_results(options))
+        shown = _show_table(results) if sys.stdout.isatty() else _show_lines(results)
     return max(result.code for result in shown)
-
-
-def _results(options: argparse.Namespace) -> Iterator[Result]:
-    from kws.app.checks import attempt, checks  # noqa: PLC0415
-
-    yield (result := attempt("configuration", lambda: (str(configuration(options).provenance), "")))
-    if result.ok:
-        yield from (attempt(part, what) for part, what in checks(configuration(options)))
 
 
 def _show_lines(results: Iterable[Result]) -> list[Result]:

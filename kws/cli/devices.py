@@ -6,7 +6,8 @@ import argparse
 import json
 from dataclasses import asdict
 
-from kws.cli.options import add_command
+from kws.audio.portaudio.devices import NO_MICROPHONE, list_devices
+from kws.cli.flags import add_json
 from kws.errors import AudioError
 
 _EXAMPLES = """\
@@ -15,17 +16,13 @@ _EXAMPLES = """\
 """
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = add_command(
-        commands, "devices", summary="list the microphones, by the names that --device takes", examples=_EXAMPLES
-    )
-    parser.add_argument("--json", action="store_true", help="machine-readable")
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = f"examples:\n{_EXAMPLES}"
+    add_json(parser)
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    from kws.audio.portaudio.devices import NO_MICROPHONE, list_devices  # noqa: PLC0415
-
     devices = list_devices()
     if options.json:
         print(json.dumps([asdict(device) for device in devices], indent=2))

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from kws.cli import evaluate_clips, evaluate_stream
-from kws.cli.options import add_command
+from kws.cli import add_command, evaluate_clips, evaluate_stream
 
 _EXAMPLES = """\
   kws evaluate clips my_recordings
@@ -13,13 +12,10 @@ _EXAMPLES = """\
 """
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = add_command(
-        commands,
-        "evaluate",
-        summary="measure accuracy on clips, or misses and false accepts on streams",
-        examples=_EXAMPLES,
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = f"examples:\n{_EXAMPLES}"
     kinds = parser.add_subparsers(metavar="KIND", required=True, title="kinds")
-    for kind in (evaluate_clips, evaluate_stream):
-        kind.add_parser(kinds)
+    clips = add_command(kinds, "clips", "accuracy and confusion on clips DIR/WORD/*.wav")
+    evaluate_clips.add_arguments(clips)
+    summary = "misses, false accepts and latency on long recordings, and the threshold for each keyword"
+    evaluate_stream.add_arguments(add_command(kinds, "stream", summary))

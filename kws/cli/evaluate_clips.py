@@ -4,18 +4,29 @@ from __future__ import annotations
 
 import argparse
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from kws.cli.flags import configuration
-from kws.cli.options import add_command, add_model_options, check_snr, names
+from rich import box
+from rich.console import Console
+from rich.table import Table
+
+from kws.app.build import load_model
+from kws.cli.flags import (
+    add_folders,
+    add_json,
+    add_model_options,
+    check_snr,
+    configuration,
+    names,
+    progress_bar,
+)
 from kws.errors import UsageError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from kws.evaluation.clips import ClipResult
-    from kws.types import Float32Array
+from kws.evaluation.clips import ClipResult, evaluate_clips
+from kws.evaluation.conditions import Conditions, simulate_rooms
+from kws.evaluation.mix import find_noise
+from kws.types import Float32Array
 
 _EXAMPLES = """\
   kws evaluate clips speech_commands/validation --noise noise
@@ -24,26 +35,21 @@ _EXAMPLES = """\
 """
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = add_command(
-        commands, "clips", summary="accuracy and confusion on clips DIR/WORD/*.wav", examples=_EXAMPLES
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = f"examples:\n{_EXAMPLES}"
     parser.add_argument(
         "folder",
         type=Path,
         metavar="DIR",
         help="DIR/WORD/*.wav, .flac or .ogg; words that the model does not know count as unknown",
     )
-    parser.add_argument(
+    add_folders(
+        parser,
         "--noise",
-        type=Path,
-        action="append",
-        default=[],
-        metavar="DIR",
-        help="recordings from which silence is cut: a tenth as many seconds as there are clips; may be repeated",
+        "recordings from which silence is cut: a tenth as many seconds as there are clips; may be repeated",
     )
     harder = parser.add_argument_group("harder conditions")
-    harder.add_argument("--under", type=Path, action="append", default=[], metavar="DIR", help="noise under every clip")
+    add_folders(harder, "--under", "noise under every clip")
     harder.add_argument("--under-only", metavar="A,B,...", help="only these folders or files of the noise")
     harder.add_argument(
         "--snr",
@@ -58,28 +64,16 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="simulate living rooms with so many seconds of reverberation (to -60 dB), 1 to 3 m from the microphone",
     )
     parser.add_argument("--mistakes", action="store_true", help="list every wrong clip")
-    parser.add_argument("--json", action="store_true", help="machine-readable")
+    add_json(parser)
     add_model_options(parser)
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    from rich.console import Console  # noqa: PLC0415
-    from rich.progress import Progress  # noqa: PLC0415
-
-    from kws.app.build import load_model  # noqa: PLC0415
-    from kws.evaluation.clips import evaluate_clips  # noqa: PLC0415
-
     model = load_model(configuration(options))
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("Listening", total=None)
+    with progress_bar("Listening") as progress:
         result = evaluate_clips(
-            model,
-            options.folder,
-            noise=options.noise,
-            conditions=_conditions(options),
-            progress=lambda done, total: progress.update(task, completed=done, total=total),
+            model, options.folder, noise=options.noise, conditions=_conditions(options), progress=progress
         )
     if options.json:
         print(json.dumps(_as_dict(result, model.name, mistakes=options.mistakes), indent=2))
@@ -89,9 +83,6 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _conditions(options: argparse.Namespace) -> Callable[[Float32Array], Float32Array] | None:
-    from kws.evaluation.conditions import Conditions, simulate_rooms  # noqa: PLC0415
-    from kws.evaluation.mix import find_noise  # noqa: PLC0415
-
     if not options.under and (options.under_only or options.snr is not None):
         raise UsageError("--snr and --under-only need noise under the clips: name some with --under DIR")
     if not options.under and options.room is None:
@@ -119,10 +110,6 @@ def _as_dict(result: ClipResult, model: str, *, mistakes: bool) -> dict[str, Any
 
 
 def _print(result: ClipResult, *, mistakes: bool) -> None:
-    from rich import box  # noqa: PLC0415
-    from rich.console import Console  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
-
     table = Table("said", "clips", "right", *result.labels, box=box.SIMPLE, header_style="")
     for column in table.columns[1:]:
         column.justify = "right"

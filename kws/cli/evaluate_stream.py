@@ -7,17 +7,19 @@ import json
 import sys
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from kws.cli.options import add_command, add_decision_options, add_model_options, model_and_settings
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+from kws.cli.flags import add_decision_options, add_json, add_model_options, model_and_settings
 from kws.errors import UsageError
-
-if TYPE_CHECKING:
-    from rich.progress import Progress
-
-    from kws.evaluation.scoring import ScoredStream, StreamScorer
-    from kws.evaluation.stream import Evaluation
-    from kws.inference.model import Model
+from kws.evaluation.choose import as_toml, describe
+from kws.evaluation.report import check_report_libraries, page
+from kws.evaluation.scoring import ScoredStream, StreamScorer
+from kws.evaluation.stream import Evaluation, evaluate
+from kws.evaluation.stream_json import as_dict
+from kws.evaluation.stream_text import print_evaluation
+from kws.inference.model import Model
 
 _EXAMPLES = """\
   kws evaluate stream living_room.flac living_room.tsv
@@ -28,13 +30,8 @@ _EXAMPLES = """\
 """
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = add_command(
-        commands,
-        "stream",
-        summary="misses, false accepts and latency on long recordings, and the threshold for each keyword",
-        examples=_EXAMPLES,
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = f"examples:\n{_EXAMPLES}"
     parser.add_argument(
         "recordings",
         type=Path,
@@ -79,7 +76,7 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="seconds after the end of a word in which its detection may come (default: %(default)g)",
     )
     output = parser.add_argument_group("output")
-    output.add_argument("--json", action="store_true", help="machine-readable, on stdout")
+    add_json(output)
     output.add_argument(
         "--report", type=Path, metavar="FILE", help="one page of HTML with plots; needs the extra 'report'"
     )
@@ -93,12 +90,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def run(options: argparse.Namespace) -> int:
-    from rich.console import Console  # noqa: PLC0415
-    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn  # noqa: PLC0415
-
-    from kws.evaluation.scoring import StreamScorer  # noqa: PLC0415
-    from kws.evaluation.stream import evaluate  # noqa: PLC0415
-
     _check(options)
     model, settings = model_and_settings(options)
     if not settings.listened:
@@ -122,8 +113,6 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _check(options: argparse.Namespace) -> None:
-    from kws.evaluation.report import check_report_libraries  # noqa: PLC0415
-
     if len(options.recordings) % 2:
         raise UsageError("give each recording before its labels: AUDIO LABELS.tsv [AUDIO LABELS.tsv ...]")
     if not (options.recordings or options.negative):
@@ -165,13 +154,6 @@ def _score(
 
 
 def _write(evaluation: Evaluation, model: Model, options: argparse.Namespace) -> None:
-    from rich.console import Console  # noqa: PLC0415
-
-    from kws.evaluation.choose import as_toml, describe  # noqa: PLC0415
-    from kws.evaluation.report import page  # noqa: PLC0415
-    from kws.evaluation.stream_json import as_dict  # noqa: PLC0415
-    from kws.evaluation.stream_text import print_evaluation  # noqa: PLC0415
-
     about = {
         "model": model.name,
         "version": model.description.version,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from kws.cli.options import add_command
+from kws.training.export import export
+from kws.training.recipe import read_recipe
 
 _EXAMPLES = """\
   kws export runs/mine models/mine
@@ -13,8 +14,8 @@ _EXAMPLES = """\
 """
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = add_command(commands, "export", summary="make a model folder of a training run", examples=_EXAMPLES)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = f"examples:\n{_EXAMPLES}"
     parser.add_argument("run_folder", type=Path, metavar="RUN", help="the folder of kws train")
     parser.add_argument("model_folder", type=Path, metavar="MODEL", help="the folder to write")
     parser.add_argument(
@@ -34,9 +35,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def run(options: argparse.Namespace) -> int:
-    from kws.training.export import export  # noqa: PLC0415
-    from kws.training.recipe import read_recipe  # noqa: PLC0415
-
     recipe = read_recipe(options.recipe) if options.recipe else None
     kinds = [kind.strip() for kind in options.networks.split(",")]
     export(options.run_folder, options.model_folder, recipe=recipe, version=options.model_version, kinds=kinds)

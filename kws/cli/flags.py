@@ -1,13 +1,19 @@
-"""Flags that stand for settings of the configuration, and the configuration that a command line makes of them."""
+"""Options that several commands share; most stand for settings, and the configuration is made of them."""
 
 from __future__ import annotations
 
 import argparse
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
-if TYPE_CHECKING:
-    from kws.config import Config, Override
+from kws.app.build import decision_settings, load_model
+from kws.common.tables import key_written, read_toml
+from kws.config import Config, Override, find_config, parse_set, read_config
+from kws.decision import DecisionSettings, read_options
+from kws.errors import OptionError, UsageError
+from kws.inference.model import Model
 
 
 class Flag(NamedTuple):
@@ -125,14 +131,41 @@ def add_config_flags(parser: argparse.ArgumentParser) -> None:
     add_flags(group, *RUN)
 
 
+def add_folders(group: argparse._ActionsContainer, option: str, about: str, **more: Any) -> None:
+    """Add an option that names a folder, and may be repeated; without it the list is empty."""
+    group.add_argument(option, type=Path, action="append", default=[], metavar="DIR", help=about, **more)
+
+
+def add_json(group: argparse._ActionsContainer) -> None:
+    group.add_argument("--json", action="store_true", help="machine-readable, on stdout")
+
+
+def add_model_options(parser: argparse.ArgumentParser) -> None:
+    add_flags(parser.add_argument_group("model"), *MODEL)
+
+
+def add_decision_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("decision", "What is not said here is as the model recommends.")
+    group.add_argument(
+        "--threshold",
+        action=Say,
+        flag=Flag("--threshold", "decision.threshold", "", ""),
+        metavar="[WORD=]X",
+        help="smoothed posterior from which a keyword fires, for all or for one word; may be repeated "
+        "(decision.threshold, keyword.WORD.threshold)",
+    )
+    add_flags(group, *DECISION)
+    group.add_argument(
+        "--settings", metavar="FILE", help="a TOML file with tables [decision], [keyword.WORD] and [gate]"
+    )
+
+
 def configuration(options: argparse.Namespace) -> Config:
     """Return the configuration of a command line; the file is read again with each call.
 
     Raises:
         UsageError: see :func:`kws.config.find_config` and :func:`kws.config.read_config`.
     """
-    from kws.config import find_config, read_config  # noqa: PLC0415
-
     said = [_override(*one) for one in options.said]
     if "config" in options:
         path = find_config(options.config)
@@ -142,9 +175,6 @@ def configuration(options: argparse.Namespace) -> Config:
 
 
 def _override(option: str, path: str, value: str | list[str]) -> Override:
-    from kws.common.tables import key_written  # noqa: PLC0415
-    from kws.config import Override, parse_set  # noqa: PLC0415
-
     if option == "--set":
         return parse_set(str(value))
     if option == "--keywords":
@@ -157,12 +187,51 @@ def _override(option: str, path: str, value: str | list[str]) -> Override:
 
 def _checked(path: Path) -> Path:
     """Check that a file holds nothing but decision settings, as ``--settings`` has it."""
-    from kws.common.tables import read_toml  # noqa: PLC0415
-    from kws.decision import read_options  # noqa: PLC0415
-    from kws.errors import OptionError, UsageError  # noqa: PLC0415
-
     try:
         read_options(read_toml(path))
     except OptionError as error:
         raise UsageError(f"{path}: {error}") from None
     return path
+
+
+def names(text: str | None, option: str) -> list[str] | None:
+    """Return what an option lists between commas; None where it was not given.
+
+    Raises:
+        UsageError: it lists nothing.
+    """
+    if text is None:
+        return None
+    listed = [name.strip() for name in text.split(",") if name.strip()]
+    if not listed:
+        raise UsageError(f"{option} names nothing")
+    return listed
+
+
+def check_snr(snr: float, option: str = "--snr") -> None:
+    """Raise a UsageError for a signal-to-noise ratio, in decibels, that cannot be meant."""
+    if not -60 <= snr <= 60:
+        raise UsageError(f"{option} {snr:g}: between -60 and 60 decibels")
+
+
+@contextmanager
+def progress_bar(description: str) -> Iterator[Callable[[float, float], None]]:
+    """Show a bar on a terminal while the block lasts; yield a function that takes what is done, and the total."""
+    from rich.console import Console  # noqa: PLC0415
+    from rich.progress import Progress  # noqa: PLC0415
+
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task(description, total=None)
+        yield lambda done, total: progress.update(task, completed=done, total=total)
+
+
+def model_and_settings(options: argparse.Namespace) -> tuple[Model, DecisionSettings]:
+    """Load the model that the flags of a measuring command name, and return it with the decision settings for it.
+
+    Raises:
+        ModelError, UsageError: see :func:`kws.app.build.load_model` and :func:`kws.app.build.decision_settings`.
+    """
+    config = configuration(options)
+    model = load_model(config)
+    return model, decision_settings(config, config.sources[0], model.description)

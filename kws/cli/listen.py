@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from kws.cli.flags import PUBLISHING, SOUND, Flag, add_flags, configuration
-from kws.cli.options import add_command, add_decision_options, add_model_options
+from kws.app import running
+from kws.app.build import make_service
+from kws.app.console import ConsoleObserver, open_scores, score_writer
+from kws.cli.flags import PUBLISHING, SOUND, Flag, add_decision_options, add_flags, add_model_options, configuration
 from kws.common.logs import set_up
+from kws.config import Config
 from kws.errors import UsageError
-
-if TYPE_CHECKING:
-    from kws.config import Config
+from kws.publishers.worker import total
 
 _EXAMPLES = """\
   kws listen                                   the default microphone
@@ -41,8 +41,8 @@ _LINES = (
 )
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = add_command(commands, "listen", summary="spot keywords, one line on stdout for each", examples=_EXAMPLES)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = f"examples:\n{_EXAMPLES}"
     parser.add_argument(
         "input",
         nargs="?",
@@ -65,11 +65,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def run(options: argparse.Namespace) -> int:
-    from kws.app import running  # noqa: PLC0415
-    from kws.app.build import make_service  # noqa: PLC0415
-    from kws.app.console import ConsoleObserver, open_scores, score_writer  # noqa: PLC0415
-    from kws.publishers.worker import total  # noqa: PLC0415
-
     config = _configuration(options)
     set_up(config.log)
     assert config.stdout

@@ -6,13 +6,13 @@ import argparse
 import sys
 from collections import Counter
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from kws.cli.options import add_command, check_snr, names
+import soundfile
+
+from kws.cli.flags import add_folders, check_snr, names, progress_bar
 from kws.errors import UsageError
-
-if TYPE_CHECKING:
-    from kws.evaluation.mix import Clip, Stream
+from kws.evaluation.labels import write_labels
+from kws.evaluation.mix import Clip, Stream, find_clips, find_noise, find_talk, mix
 
 _EXAMPLES = """\
   kws mix speech_commands/validation --noise noise --out stream.flac
@@ -23,10 +23,8 @@ _EXAMPLES = """\
 """
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = add_command(
-        commands, "mix", summary="lay clips of words over noise: a labelled stream to evaluate on", examples=_EXAMPLES
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = f"examples:\n{_EXAMPLES}"
     parser.add_argument(
         "folders", type=Path, nargs="+", metavar="DIR", help="clips of single words: DIR/WORD/*.wav, .flac or .ogg"
     )
@@ -46,11 +44,9 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         help="seconds from the end of a word to the start of the next, least and most (default: %(default)s)",
     )
     noise = parser.add_argument_group("noise")
-    noise.add_argument("--noise", type=Path, action="append", default=[], metavar="DIR", help="recordings of noise")
+    add_folders(noise, "--noise", "recordings of noise")
     noise.add_argument("--noise-only", metavar="A,B,...", help="of these, only such folders or files")
-    noise.add_argument(
-        "--speech", type=Path, action="append", default=[], metavar="DIR", help="talk that takes turns with the noise"
-    )
+    add_folders(noise, "--speech", "talk that takes turns with the noise")
     noise.add_argument(
         "--snr",
         type=float,
@@ -58,13 +54,10 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
         metavar="DB",
         help="from each word to the noise under it, root mean squares (default: %(default)g)",
     )
-    noise.add_argument(
+    add_folders(
+        noise,
         "--talk",
-        type=Path,
-        action="append",
-        default=[],
-        metavar="DIR",
-        help="speech that runs under all words, besides the noise or alone; recordings whose transcript has one of the "
+        "speech that runs under all words, besides the noise or alone; recordings whose transcript has one of the "
         "words are left out",
     )
     noise.add_argument(
@@ -80,12 +73,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def run(options: argparse.Namespace) -> int:
-    from rich.console import Console  # noqa: PLC0415
-    from rich.progress import Progress  # noqa: PLC0415
-
-    from kws.evaluation.labels import write_labels  # noqa: PLC0415
-    from kws.evaluation.mix import find_clips, find_noise, find_talk, mix  # noqa: PLC0415
-
     _check(options)
     gap = _gap(options.gap)
     clips = find_clips(options.folders, names(options.words, "--words"))
@@ -94,9 +81,7 @@ def run(options: argparse.Namespace) -> int:
         backgrounds.append(find_noise(options.noise, names(options.noise_only, "--noise-only")))
     if options.speech:
         backgrounds.append(find_noise(options.speech))
-    console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task("Mixing", total=None)
+    with progress_bar("Mixing") as progress:
         stream = mix(
             clips,
             backgrounds=backgrounds,
@@ -106,7 +91,7 @@ def run(options: argparse.Namespace) -> int:
             gap=gap,
             count=options.count,
             seed=options.seed,
-            progress=lambda done, total: progress.update(task, completed=done, total=total),
+            progress=progress,
         )
     labels = options.labels or options.out.with_suffix(".tsv")
     _write(options.out, stream)
@@ -143,8 +128,6 @@ def _gap(text: str) -> tuple[float, float]:
 
 
 def _write(path: Path, stream: Stream) -> None:
-    import soundfile  # noqa: PLC0415
-
     try:
         with path.open("wb") as file:
             soundfile.write(file, stream.samples, 16000, format=path.suffix[1:].upper(), subtype="PCM_16")

@@ -5,17 +5,15 @@ from __future__ import annotations
 import argparse
 import logging
 import os
-from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
+from kws.app import running
+from kws.app.build import make_service
+from kws.app.observers import ServiceObservers
+from kws.app.state import state_file
 from kws.cli.flags import VERBOSE, add_config_flags, add_flags, configuration
-from kws.cli.options import add_command
+from kws.config import Config
 from kws.errors import UsageError
-
-if TYPE_CHECKING:
-    from kws.config import Config
-    from kws.publishers.mqtt.homeassistant import HomeAssistantOptions
-    from kws.publishers.mqtt.settings import MqttOptions
+from kws.publishers.mqtt.forget import forget
 
 _EXAMPLES = """\
   kws run                          as ~/.config/kws/kws.toml or /etc/kws/kws.toml says
@@ -27,10 +25,8 @@ _EXAMPLES = """\
 _log = logging.getLogger(__name__)
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = add_command(
-        commands, "run", summary="run as a service: listen, and publish detections", examples=_EXAMPLES
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = f"examples:\n{_EXAMPLES}"
     add_config_flags(parser)
     parser.add_argument(
         "--forget",
@@ -42,24 +38,12 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def run(options: argparse.Namespace) -> int:
-    config = configuration(options)
     if options.forget:
-        from kws.publishers.mqtt.forget import forget  # noqa: PLC0415
-
-        if config.mqtt is None:
-            raise UsageError(f"{config.provenance}: has no table mqtt, so there is nothing to forget")
-        topics = [topic for mqtt, home_assistant in _sites(config) for topic in forget(mqtt, home_assistant)]
-        _log.info("cleared %d retained message%s", len(topics), "" if len(topics) == 1 else "s")
+        _forget(configuration(options))
         return 0
-    from kws.app import running  # noqa: PLC0415
-    from kws.app.build import make_service  # noqa: PLC0415
-    from kws.app.observers import ServiceObservers  # noqa: PLC0415
-    from kws.app.state import state_file  # noqa: PLC0415
-
     observers = ServiceObservers(lambda: configuration(options))
     service = make_service(observers.read, observers, state=state_file(os.environ))
     observers.begin(service)
-
     try:
         running.run(service, lambda: observers.config, reloads=True)
     finally:
@@ -67,8 +51,11 @@ def run(options: argparse.Namespace) -> int:
     return 0
 
 
-def _sites(config: Config) -> Iterator[tuple[MqttOptions, HomeAssistantOptions]]:
-    for source in config.sources:
-        mqtt, home_assistant, _ = config.publishing(source)
+def _forget(config: Config) -> None:
+    if config.mqtt is None:
+        raise UsageError(f"{config.provenance}: has no table mqtt, so there is nothing to forget")
+    topics = []
+    for mqtt, home_assistant, _ in map(config.publishing, config.sources):
         if mqtt is not None:
-            yield mqtt, home_assistant
+            topics += forget(mqtt, home_assistant)
+    _log.info("cleared %d retained message%s", len(topics), "" if len(topics) == 1 else "s")

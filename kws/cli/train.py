@@ -6,7 +6,6 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kws.cli.options import add_command
 from kws.common.names import composed
 from kws.errors import UsageError
 
@@ -24,8 +23,8 @@ _EXAMPLES = """\
 """
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = add_command(commands, "train", summary="train a network on a folder of words", examples=_EXAMPLES)
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = f"examples:\n{_EXAMPLES}"
 
     def folders(flag: str, about: str, *, required: bool = False) -> None:
         parser.add_argument(

@@ -5,8 +5,12 @@ from __future__ import annotations
 import argparse
 import signal
 
-from kws.cli.flags import VERBOSE, Flag, add_flags, configuration
-from kws.cli.options import add_command, add_decision_options, add_model_options
+from kws.app.build import load_model
+from kws.app.servers import make_wyoming
+from kws.cli.flags import VERBOSE, Flag, add_decision_options, add_flags, add_model_options, configuration
+from kws.common.logs import set_up
+from kws.servers.settings import WyomingOptions
+from kws.service.systemd import Notifier
 
 _EXAMPLES = """\
   kws wyoming --keywords computer,jarvis               on this machine, for these wake words
@@ -15,13 +19,8 @@ _EXAMPLES = """\
 """
 
 
-def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) -> None:
-    parser = add_command(
-        commands,
-        "wyoming",
-        summary="serve wake words to Home Assistant and voice satellites, by the Wyoming protocol",
-        examples=_EXAMPLES,
-    )
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.epilog = f"examples:\n{_EXAMPLES}"
     uri = Flag("--uri", "wyoming.uri", "URI", "where to listen, tcp://HOST:PORT; without it tcp://127.0.0.1:10400")
     add_flags(parser, uri, VERBOSE)
     add_model_options(parser)
@@ -30,12 +29,6 @@ def add_parser(commands: argparse._SubParsersAction[argparse.ArgumentParser]) ->
 
 
 def run(options: argparse.Namespace) -> int:
-    from kws.app.build import load_model  # noqa: PLC0415
-    from kws.app.servers import make_wyoming  # noqa: PLC0415
-    from kws.common.logs import set_up  # noqa: PLC0415
-    from kws.servers.settings import WyomingOptions  # noqa: PLC0415
-    from kws.service.systemd import Notifier  # noqa: PLC0415
-
     options.said = [("kws wyoming", "wyoming.uri", WyomingOptions().uri), *options.said]
     config = configuration(options)
     set_up(config.log, times=True)

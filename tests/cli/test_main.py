@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import kws
-from kws.cli import _parser
+from kws.cli import parser as make_parser
 from tests.support.program import COMMAND, environment, error
 from tests.support.program import kws as run
 
@@ -28,7 +28,7 @@ def parsers(parser: argparse.ArgumentParser) -> Iterator[argparse.ArgumentParser
                 yield from parsers(below)
 
 
-PARSERS = {parser.prog: parser for parser in parsers(_parser())}
+PARSERS = {parser.prog: parser for parser in parsers(make_parser())}
 
 
 def examples(text: str) -> list[str]:
@@ -46,14 +46,14 @@ def test_the_commands_of_the_design() -> None:
 @pytest.mark.parametrize("name", PARSERS)
 def test_help_says_what_it_does_and_shows_examples(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit) as caught:
-        _parser().parse_args([*name.split()[1:], "--help"])
+        make_parser().parse_args([*name.split()[1:], "--help"])
     assert caught.value.code == 0
     text = capsys.readouterr().out
     assert text.startswith(f"usage: {name} ")
     found = examples(text)
     assert any(example.startswith(name) for example in found)
     for example in found:
-        _parser().parse_args(shlex.split(example)[1:])  # exits where it is wrong
+        make_parser().parse_args(shlex.split(example)[1:])  # exits where it is wrong
 
 
 def test_help_and_version_of_the_program() -> None:

@@ -17,6 +17,14 @@ from kws.training.recipe import SILENCE_LABEL, UNKNOWN_LABEL, Mix
 from kws.types import Float32Array
 from tests.support.tone_words import tone
 
+
+@pytest.fixture(autouse=True)
+def few_rooms(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A mixer begins with a handful of rooms and noises, which take longer to make than all draws of a test."""
+    monkeypatch.setattr("kws.training.acoustics._ROOMS", 5)
+    monkeypatch.setattr("kws.training.acoustics._HISSES", 5)
+
+
 PLAIN = Mix(
     unknown=0,
     speech=0,
