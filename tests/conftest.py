@@ -11,14 +11,15 @@ import pytest
 
 from tests.support import ROOT
 from tests.support.broker import broker, stopped_broker, subscriber  # noqa: F401 - fixtures
+from tests.support.examples import ALL, QUICK
 from tests.support.sound_server import sound_server, stopped_sound_server  # noqa: F401 - fixtures
 
 #: Fixtures that start a process, a broker or a sound server.
 PROCESS_FIXTURES = frozenset({"stopped_broker", "stopped_sound_server", "small_disk", "listen", "detections"})
 
 # How long an example takes depends on the machine. The quick tests try fewer examples.
-hypothesis.settings.register_profile("full", deadline=None)
-hypothesis.settings.register_profile("quick", deadline=None, max_examples=20)
+hypothesis.settings.register_profile("full", deadline=None, max_examples=ALL)
+hypothesis.settings.register_profile("quick", deadline=None, max_examples=QUICK)
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -7,12 +7,13 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import soxr
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kws.audio.resample import Resampler, rescale
 from kws.errors import UsageError
 from kws.types import AudioBlock, Float32Array
+from tests.support.examples import examples
 from tests.support.sounds import amplitude, joined, tone
 
 RATES = [8000, 11025, 22050, 32000, 44100, 48000, 96000]
@@ -43,7 +44,7 @@ def test_blocks_are_resampled_as_one_piece_is(rate: int) -> None:
         np.testing.assert_allclose(resample(noise, rate, size), expected, atol=1e-6)
 
 
-@settings(max_examples=40)
+@examples(40)
 @given(
     rate=st.sampled_from(RATES),
     length=st.integers(1, 30_000),

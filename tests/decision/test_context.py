@@ -7,7 +7,6 @@ from fractions import Fraction
 import numpy as np
 import pytest
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from kws.decision import Decider, DecisionSettings, Fired, GateOptions, KeywordOptions, Reason
@@ -17,6 +16,7 @@ from kws.decision.settings import LARGEST_MARGIN
 from kws.errors import UsageError
 from kws.evaluation.posterior_cache import PosteriorCache
 from kws.types import SILENCE, UNKNOWN
+from tests.support.examples import examples
 
 from .spoken import HOP, LABELS, WINDOW, levels, posteriors, settings, silences, step_all
 
@@ -188,7 +188,7 @@ def test_speech_is_the_mean_by_definition(runs: list[tuple[str, str, int]], scal
     assert streamed == expected
 
 
-@hypothesis_settings(max_examples=100, deadline=None)
+@examples(100)
 @given(
     runs=LETTERS,
     weight=st.sampled_from([0.25, 0.5, 1.0]),

@@ -7,12 +7,13 @@ from fractions import Fraction
 from itertools import pairwise
 
 import numpy as np
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kws.decision import Decider, Decision, DecisionSettings, GateSettings, KeywordSettings
 from kws.evaluation.posterior_cache import PosteriorCache
 from kws.types import SILENCE, Float32Array
+from tests.support.examples import examples
 
 from .reference import Reference
 from .spoken import HOP, WINDOW
@@ -79,7 +80,7 @@ def run(
     return [*decisions, decider.reset()]
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(rows=sixteenths(), chosen=SETTINGS)
 def test_it_does_what_its_definition_says(rows: Float32Array, chosen: DecisionSettings) -> None:
     expected = Reference(LABELS, [[Fraction(float(value)) for value in row] for row in rows], chosen)
@@ -98,7 +99,7 @@ def test_it_does_what_its_definition_says(rows: Float32Array, chosen: DecisionSe
     assert sorted(missed) == sorted(expected.missed)
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(rows=sixteenths(), chosen=SETTINGS)
 def test_one_activation_is_one_detection_at_most(rows: Float32Array, chosen: DecisionSettings) -> None:
     """Between two detections of a keyword its average was below release, and the refractory time went by."""
@@ -112,7 +113,7 @@ def test_one_activation_is_one_detection_at_most(rows: Float32Array, chosen: Dec
             assert between.min() < chosen.keywords[keyword].release
 
 
-@settings(max_examples=100, deadline=None)
+@examples(100)
 @given(rows=sixteenths(), chosen=SETTINGS, later=st.integers(0, 10**12))
 def test_only_differences_of_positions_count(rows: Float32Array, chosen: DecisionSettings, later: int) -> None:
     now = run(chosen, rows)
@@ -126,7 +127,7 @@ def test_only_differences_of_positions_count(rows: Float32Array, chosen: Decisio
     assert run(chosen, rows, first_end=WINDOW + later) == moved
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(data=st.data(), chosen=SETTINGS.flatmap(with_isolation))
 def test_a_new_segment_knows_nothing_of_the_one_before(data: st.DataObject, chosen: DecisionSettings) -> None:
     before, rows = data.draw(sixteenths()), data.draw(sixteenths())
@@ -141,7 +142,7 @@ def test_a_new_segment_knows_nothing_of_the_one_before(data: st.DataObject, chos
     assert [*again, decider.reset()] == run(chosen, rows, begin, levels)
 
 
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(rows=sixteenths(), chosen=SETTINGS.flatmap(with_isolation), data=st.data())
 def test_a_whole_stream_at_once_is_the_same(rows: Float32Array, chosen: DecisionSettings, data: st.DataObject) -> None:
     levels = data.draw(levels_of(rows))

@@ -39,8 +39,9 @@ def noise(tmp_path: Path) -> Path:
 
 def power(sound: np.ndarray, low: float, high: float) -> float:
     """The mean square of what lies between two frequencies: by the spectrum, not by what ``mix`` measures."""
-    spectrum = np.abs(np.fft.rfft(sound * np.hanning(len(sound)))) ** 2
-    hertz = np.fft.rfftfreq(len(sound), 1 / RATE)
+    size = 1 << (len(sound) - 1).bit_length()  # a fast one
+    spectrum = np.abs(np.fft.rfft(sound * np.hanning(len(sound)), size)) ** 2
+    hertz = np.fft.rfftfreq(size, 1 / RATE)
     return float(spectrum[(hertz >= low) & (hertz < high)].sum())
 
 
@@ -172,7 +173,7 @@ def test_talk_takes_turns_with_the_noise(clips: Path, noise: Path, tmp_path: Pat
     (tmp_path / "talk").mkdir()
     soundfile.write(tmp_path / "talk" / "a.wav", 0.1 * np.sin(2 * np.pi * 200 * np.arange(3 * RATE) / RATE), RATE)
     backgrounds = [find_noise([noise]), find_noise([tmp_path / "talk"])]
-    stream = mix(find_clips([clips]), backgrounds=backgrounds, snr=-20, gap=(20, 20), seed=0)
+    stream = mix(find_clips([clips]), backgrounds=backgrounds, snr=-20, gap=(10, 10), seed=0)
     talk, hum = power(stream.samples, 100, 300), power(stream.samples, 6900, 7100)
     assert 0.4 < talk / hum < 2.5
 

@@ -6,13 +6,14 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kws.decision import DecisionSettings, KeywordSettings
 from kws.evaluation.posterior_cache import PosteriorCache
 from kws.evaluation.sweep import THRESHOLDS, KeywordSweep
 from kws.types import SILENCE, UNKNOWN, Float32Array
+from tests.support.examples import examples
 
 LABELS = (SILENCE, UNKNOWN, "on", "off")
 WINDOW = 16000
@@ -59,7 +60,7 @@ def decided(cache: PosteriorCache, chosen: DecisionSettings, keyword: str) -> li
 
 
 @given(data=st.data())
-@settings(max_examples=400, deadline=None)
+@examples(400)
 def test_it_fires_where_the_decider_does(data: st.DataObject) -> None:
     rows = data.draw(posteriors())
     levels = data.draw(st.lists(st.sampled_from([-60.0, -40.0, -20.0]), min_size=len(rows), max_size=len(rows)))

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from kws.decision import Decision, DecisionSettings, Fired, GateSettings, KeywordSettings, NearMiss, Reason
@@ -19,6 +19,7 @@ from kws.inference.model import Model
 from kws.pipeline.pipeline import Pipeline, Scored, Step, hear, score
 from kws.types import SILENCE, UNKNOWN, AudioBlock, Float32Array
 from tests.support.blocks_source import BlocksSource
+from tests.support.examples import examples
 from tests.support.paced_source import Recorder
 from tests.support.sounds import tone
 
@@ -135,7 +136,7 @@ def test_nothing_is_heard_across_a_gap() -> None:
 
 
 @pytest.mark.parametrize("rate", [16000, 44100, 8000])
-@settings(max_examples=12)
+@examples(12)
 @given(data=st.data())
 def test_how_the_sound_is_cut_changes_nothing(rate: int, data: st.DataObject) -> None:
     on, off, half = whistle(rate=rate), whistle(OFF, rate=rate), whistle(seconds=0.3, rate=rate)
@@ -264,7 +265,7 @@ def told(pipeline: Pipeline, *blocks: AudioBlock) -> tuple[list[Decision], list[
     return [step.decision for step in steps if step.decision], windows(steps)
 
 
-@settings(max_examples=25, deadline=None)
+@examples(25)
 @given(
     parts=st.lists(
         st.tuples(st.floats(0, 9), st.sampled_from([ON, OFF, OTHER]), st.floats(0.2, 0.7), st.floats(0.005, 0.5)),

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
+from functools import cache
 
 from tests.support import ROOT
 
@@ -14,11 +15,14 @@ PACKAGES = (
 )  # fmt: skip
 
 
-def modules() -> Iterator[tuple[str, ast.Module]]:
-    """Yield each module of kws: its dotted name without the ``kws.``, and its syntax tree."""
+@cache
+def modules() -> tuple[tuple[str, ast.Module], ...]:
+    """Return each module of kws: its dotted name without the ``kws.``, and its syntax tree."""
+    found = []
     for path in sorted((ROOT / "kws").rglob("*.py")):
         name = ".".join(path.relative_to(ROOT / "kws").with_suffix("").parts).removesuffix("__init__").rstrip(".")
-        yield name, ast.parse(path.read_text(encoding="utf-8"))
+        found.append((name, ast.parse(path.read_text(encoding="utf-8"))))
+    return tuple(found)
 
 
 def imports(tree: ast.Module) -> set[str]:
