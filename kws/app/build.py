@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, cast
 
 from kws.app.state import StateFile
 from kws.common.tables import check_known, inside
-from kws.config import Config, SourceOptions, config_places
+from kws.config.places import config_places
+from kws.config.schema import Config, SourceOptions
 from kws.decision import DecisionSettings, resolve
 from kws.errors import OptionError
 from kws.pipeline.requests import Request

@@ -32,13 +32,18 @@ from kws.config.schema import MISSING
 from kws.errors import AudioError, KwsError, OptionError, UsageError
 from kws.publishers.mqtt.forget import open_session
 from kws.publishers.mqtt.session import ConnectError
-from kws.publishers.mqtt.settings import exposed_files, parse_broker, password_origin, read_password, site_name
-from kws.publishers.mqtt.tls import make_tls
+from kws.publishers.mqtt.settings import (
+    exposed_files,
+    make_tls,
+    parse_broker,
+    password_origin,
+    read_password,
+    site_name,
+)
 
 if TYPE_CHECKING:
     from kws.audio.source import Source
-    from kws.config import Config, SourceOptions
-    from kws.config.schema import ClipsOptions, MetricsOptions
+    from kws.config.schema import ClipsOptions, Config, MetricsOptions, SourceOptions
     from kws.inference.model import Description, Model
     from kws.publishers.mqtt.settings import MqttOptions
     from kws.servers.settings import WyomingOptions

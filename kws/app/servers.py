@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from kws.app.build import wake_word_pipeline
 from kws.audio.wyoming import MISSING
-from kws.config import Config
+from kws.config.schema import Config
 from kws.errors import UsageError
 
 if TYPE_CHECKING:

@@ -79,47 +79,11 @@ def mono(frames: Float32Array, channel: int | None) -> Float32Array:
     return mean
 
 
-class CancellationCheck:
-    """Warns once if the channels of a recording cancel each other in their mix, as two of opposite polarity do.
-
-    Args:
-        rate: samples per second; the check needs a second of sound, or all of a shorter recording.
-        name: the name of the source in the warning.
-    """
-
-    def __init__(self, rate: int, *, name: str) -> None:
-        self._rate = rate
-        self._name = name
-        self._samples = 0
-        self._power = self._mixed = 0.0
-        self._done = False
-
-    def add(self, frames: Float32Array, mix: Float32Array) -> None:
-        """Take channels, float32 ``(n, channels)``, and their mix, float32 ``(n,)``."""
-        if self._done or frames.shape[1] == 1:
-            return
-        power = float(np.vdot(frames, frames)) / frames.shape[1]
-        if power < _QUIET * len(frames):
-            return
-        self._samples += len(frames)
-        self._power += power
-        self._mixed += float(np.vdot(mix, mix))
-        if self._samples >= self._rate:
-            self.end()
-
-    def end(self) -> None:
-        """Decide: there is no more sound, or enough."""
-        if not self._done and self._mixed < _CANCELLED * self._power:
-            log.warning(
-                "%s: its channels cancel each other, so almost nothing of it is heard; "
-                "choose one of them: --channel 1 (in a configuration: source.channel = 1)",
-                self._name,
-            )
-        self._done = True
-
-
 class Downmix:
     """Makes the channels of a recording mono, block by block, and checks them.
+
+    It warns once if the channels cancel each other in their mix, as two of opposite polarity do. It needs a second of
+    sound to know, or all of a shorter recording.
 
     Args:
         channel: counted from 1; None for the mean of all.
@@ -133,7 +97,9 @@ class Downmix:
         self._rate = rate
         self._name = name
         self._floats = floats
-        self._cancellation = CancellationCheck(rate, name=name)
+        self._samples = 0  # that were loud enough to say something
+        self._power = self._mixed = 0.0  # of the channels, and of their mix
+        self._decided = channel is not None
 
     def mix(self, frames: Float32Array, position: int) -> Float32Array:
         """Return the mono samples, float32 ``(n,)``, of frames ``(n, channels)`` that begin at a position.
@@ -144,13 +110,26 @@ class Downmix:
         samples = mono(frames, self._channel)
         if self._floats:
             check_finite(samples, position, self._rate, name=self._name)
-        if self._channel is None:
-            self._cancellation.add(frames, samples)
+        channels = frames.shape[1]
+        if not self._decided and channels > 1:
+            power = float(np.vdot(frames, frames)) / channels
+            if power >= _QUIET * len(frames):
+                self._samples += len(frames)
+                self._power += power
+                self._mixed += float(np.vdot(samples, samples))
+                if self._samples >= self._rate:
+                    self.end()
         return samples
 
     def end(self) -> None:
-        """The recording has ended: warn if what there was of it cancelled itself."""
-        self._cancellation.end()
+        """Warn if the channels have cancelled each other: there is no more sound, or enough to know."""
+        if not self._decided and self._mixed < _CANCELLED * self._power:
+            log.warning(
+                "%s: its channels cancel each other, so almost nothing of it is heard; "
+                "choose one of them: --channel 1 (in a configuration: source.channel = 1)",
+                self._name,
+            )
+        self._decided = True
 
 
 def check_rate(rate: int, *, name: str) -> None:

@@ -10,7 +10,10 @@ from typing import Any, NamedTuple
 
 from kws.app.build import decision_settings, load_model
 from kws.common.tables import key_written, read_toml
-from kws.config import Config, Override, find_config, parse_set, read_config
+from kws.config.overrides import Override, parse_set
+from kws.config.places import find_config
+from kws.config.reading import read_config
+from kws.config.schema import Config
 from kws.decision import DecisionSettings, read_options
 from kws.errors import OptionError, UsageError
 from kws.inference.model import Model
@@ -164,7 +167,7 @@ def configuration(options: argparse.Namespace) -> Config:
     """Return the configuration of a command line; the file is read again with each call.
 
     Raises:
-        UsageError: see :func:`kws.config.find_config` and :func:`kws.config.read_config`.
+        UsageError: see :func:`kws.config.places.find_config` and :func:`kws.config.reading.read_config`.
     """
     said = [_override(*one) for one in options.said]
     if "config" in options:

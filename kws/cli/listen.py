@@ -5,12 +5,12 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from kws.app import running
 from kws.app.build import make_service
 from kws.app.console import ConsoleObserver, open_scores, score_writer
+from kws.app.observers import run_service
 from kws.cli.flags import PUBLISHING, SOUND, Flag, add_decision_options, add_flags, add_model_options, configuration
 from kws.common.logs import set_up
-from kws.config import Config
+from kws.config.schema import Config
 from kws.errors import UsageError
 from kws.publishers.worker import total
 
@@ -75,7 +75,7 @@ def run(options: argparse.Namespace) -> int:
     if file:
         observer.scores = score_writer(file, service.listeners[0].place.pipeline.model)
     try:
-        ended = running.run(service, lambda: config)
+        ended = run_service(service, lambda: config)
     finally:
         if file and options.scores != "-":
             file.close()

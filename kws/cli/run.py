@@ -6,12 +6,11 @@ import argparse
 import logging
 import os
 
-from kws.app import running
 from kws.app.build import make_service
-from kws.app.observers import ServiceObservers
+from kws.app.observers import ServiceObservers, run_service
 from kws.app.state import state_file
 from kws.cli.flags import VERBOSE, add_config_flags, add_flags, configuration
-from kws.config import Config
+from kws.config.schema import Config
 from kws.errors import UsageError
 from kws.publishers.mqtt.forget import forget
 
@@ -45,7 +44,7 @@ def run(options: argparse.Namespace) -> int:
     service = make_service(observers.read, observers, state=state_file(os.environ))
     observers.begin(service)
     try:
-        running.run(service, lambda: observers.config, reloads=True)
+        run_service(service, lambda: observers.config, reloads=True)
     finally:
         observers.close()
     return 0

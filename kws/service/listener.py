@@ -17,11 +17,10 @@ from kws.common.backoff import Backoff
 from kws.errors import AudioError, UsageError
 from kws.pipeline.requests import Request, SetKeyword, SetListening, SetThreshold
 from kws.publishers.observer import Observer, Observers
-from kws.service.counters import Counters
 from kws.service.hearing import Hearing
 from kws.service.liveness import Liveness
 from kws.service.place import Place
-from kws.service.stream import SourceStream
+from kws.service.stream import Counters, SourceStream
 
 if TYPE_CHECKING:
     from kws.audio.source import Source

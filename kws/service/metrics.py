@@ -30,7 +30,7 @@ _log = logging.getLogger(__name__)
 #: Upper bounds in seconds: a fast machine takes one or two milliseconds for a window; the default hop is 50.
 _BUCKETS = (0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0)
 
-#: Counters of a source: name, help and the field of :class:`~kws.service.counters.Counters`.
+#: Counters of a source: name, help and the field of :class:`~kws.service.stream.Counters`.
 _COUNTED = (
     ("kws_windows", "Windows of sound that were scored", "windows"),
     ("kws_overruns", "Times that the operating system lost sound", "overruns"),

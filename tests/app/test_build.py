@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from kws.app.build import Composition
-from kws.config import read_config
+from kws.config.reading import read_config
 from kws.errors import KwsError
 from kws.publishers.mqtt.publisher import MqttPublisher
 from kws.publishers.worker import PublisherWorker

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from kws.audio.channels import check_channel
-from kws.audio.samples import SAMPLE_BYTES, CancellationCheck, check_finite, check_rate, decode, mono
+from kws.audio.samples import SAMPLE_BYTES, Downmix, check_finite, check_rate, decode, mono
 from kws.errors import AudioError, OptionError
 from tests.support.sounds import chunk, decoded, wav, wav_format
 
@@ -114,15 +114,14 @@ def test_channels_that_cancel_each_other(
 ) -> None:
     noise = np.random.default_rng(1).uniform(-1, 1, round(16000 * seconds)).astype(np.float32)
     frames = np.outer(noise, channels).astype(np.float32)
-    check = CancellationCheck(16000, name="x")
+    downmix = Downmix(None, 16000, name="x", floats=False)
     for block in np.array_split(frames, 20):
-        check.add(block, mono(block, None))
-    check.end()
+        downmix.mix(block, 0)
+    downmix.end()
     assert [record.message for record in caplog.records] == warns * [WARNING]
 
 
 def test_channels_that_have_nothing_in_common_do_not_cancel(caplog: pytest.LogCaptureFixture) -> None:
     frames = np.random.default_rng(1).uniform(-1, 1, (32000, 8)).astype(np.float32)
-    check = CancellationCheck(16000, name="x")
-    check.add(frames, mono(frames, None))
+    Downmix(None, 16000, name="x", floats=False).mix(frames, 0)
     assert not caplog.records

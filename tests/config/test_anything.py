@@ -15,7 +15,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kws.common.tables import key_written
-from kws.config import parse_set, read_config
+from kws.config.overrides import parse_set
+from kws.config.reading import read_config
 from kws.config.schema import TABLES
 from kws.config.writing import written
 from kws.decision import Options
@@ -75,7 +76,7 @@ def test_a_configuration_is_read_without_a_microphone_a_broker_or_a_network() ->
         "for name in ('sounddevice', 'paho', 'tensorflow', 'ai_edge_litert', 'soundfile', 'soxr', 'rich'):\n"
         "    sys.modules[name] = None\n"
         "from pathlib import Path\n"
-        "from kws.config import read_config\n"
+        "from kws.config.reading import read_config\n"
         "print(read_config(Path('docs/kws.example.toml')).mqtt.url)\n"
     )
     root = Path(__file__).parents[2]

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from kws.cli.flags import RUN
-from kws.config import parse_set, read_config
+from kws.config.overrides import parse_set
+from kws.config.reading import read_config
 from kws.config.schema import TABLES
 from kws.decision import GateOptions
 from kws.errors import UsageError

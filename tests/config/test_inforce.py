@@ -10,9 +10,10 @@ from typing import Any
 from hypothesis import given, reject, settings
 from hypothesis import strategies as st
 
-from kws.config import Config, read_config
 from kws.config.inforce import Setting, in_force
 from kws.config.provenance import BUILT_IN
+from kws.config.reading import read_config
+from kws.config.schema import Config
 from kws.config.writing import as_toml, written
 from kws.decision import read_options, resolve
 from kws.errors import UsageError

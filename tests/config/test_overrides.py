@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from kws.config import Config, Override, parse_set, read_config
+from kws.config.overrides import Override, parse_set
+from kws.config.reading import read_config
+from kws.config.schema import Config
 from kws.decision import resolve
 from kws.errors import UsageError
 from kws.publishers.exec import ExecOptions

@@ -11,8 +11,10 @@ import pytest
 from kws.audio.pipe import SAMPLE_FORMATS
 from kws.audio.samples import MAX_RATE, MIN_RATE
 from kws.common.logs import LogOptions
-from kws.config import Config, ModelOptions, SourceOptions, find_config, parse_set, read_config
-from kws.config.schema import TABLES, ClipsOptions, MetricsOptions, WatchOptions
+from kws.config.overrides import parse_set
+from kws.config.places import find_config
+from kws.config.reading import read_config
+from kws.config.schema import TABLES, ClipsOptions, Config, MetricsOptions, ModelOptions, SourceOptions, WatchOptions
 from kws.decision import GateOptions, GateSettings, KeywordOptions, Options, resolve
 from kws.decision.options import DecisionOptions
 from kws.errors import UsageError

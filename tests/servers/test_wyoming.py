@@ -28,7 +28,9 @@ from wyoming.wake import Detect, Detection
 
 from kws.app.build import load_model, wake_word_pipeline
 from kws.audio.resample import Resampler
-from kws.config import Config, parse_set, read_config
+from kws.config.overrides import parse_set
+from kws.config.reading import read_config
+from kws.config.schema import Config
 from kws.errors import KwsError, OptionError, UsageError
 from kws.inference.model import Model
 from kws.servers.settings import WyomingOptions

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from kws.config import read_config
+from kws.config.reading import read_config
 from kws.publishers.health import HealthReport
 from kws.publishers.mqtt.forget import forget
 from kws.publishers.mqtt.homeassistant import HomeAssistantOptions
