@@ -2,5 +2,5 @@
 
 __version__ = "0.1.0"
 
-#: The model that is asked where none is named: of those that ship, the one that hears best in a stream.
+#: The model that is used if none is named: the one that detects best in a stream.
 DEFAULT_MODEL = "commands"

@@ -42,7 +42,7 @@ class AudioBlock:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Detection:
-    """A keyword was said.
+    """A keyword was spoken.
 
     Attributes:
         keyword: one of the model's labels.

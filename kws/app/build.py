@@ -101,7 +101,7 @@ def wake_word_pipeline(config: Config, model: Model) -> Pipeline:
 
 
 def source_maker(config: Config, source: SourceOptions, *, hop: float = 0.1) -> partial[Source]:
-    """Return a function that makes the source, called each time that it is opened.
+    """Return a function that makes the source, to be called before each opening.
 
     Args:
         config: as read.

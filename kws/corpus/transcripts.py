@@ -30,5 +30,5 @@ def transcripts(folder: Path) -> dict[str, tuple[str, ...]]:
 
 
 def says(text: str, keyword: str) -> bool:
-    """Return True if a keyword is said in a text, however both are written."""
+    """Return True if a text contains a keyword, however both are written."""
     return f" {fold(keyword)} " in f" {fold(re.sub(r'[,.;:!?]', ' ', text))} "

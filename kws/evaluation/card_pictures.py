@@ -44,7 +44,7 @@ def det(ways: Mapping[str, Sequence[tuple[float, float]]], *, hours: float, said
 
 
 def confusion(labels: Sequence[str], counts: Sequence[Sequence[int]]) -> str:
-    """Return a confusion matrix of clips: rows are what was said, columns what was detected.
+    """Return a confusion matrix of clips: rows are the words spoken, columns the words detected.
 
     Labels that were never said have no row.
     """

@@ -1,6 +1,6 @@
 """Thresholds for a budget of false accepts per hour, over all keywords together.
 
-The budget is for sound in which no labelled word is said. What happens on labelled words is an error: a miss, a wrong
+The budget is for sound without labelled words. What happens on labelled words is an error: a miss, a wrong
 word (which counts half), or another word that is taken for a keyword. So a stream of isolated other words weighs by its
 words and not by its hours.
 

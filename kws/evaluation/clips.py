@@ -23,7 +23,7 @@ class ClipResult:
 
     Attributes:
         labels: of the model.
-        confusion: int ``(labels, labels)``: rows are what was said, columns what the model heard.
+        confusion: int ``(labels, labels)``: rows are the words spoken, columns the words detected.
         mistakes: path or description of each wrong clip, the label said, the label heard and its posterior.
     """
 

@@ -18,7 +18,7 @@ HEADER = ("start", "end", "word")
 
 @dataclass(frozen=True, slots=True, order=True)
 class LabelledWord:
-    """A word that was said.
+    """A spoken word.
 
     Attributes:
         start, end: of the word, in seconds from the start of the recording.

@@ -24,7 +24,7 @@ class Figures:
         hits: labels that were detected.
         duplicates: further detections of a label with a hit.
         wrong: detections of the keyword on another keyword.
-        false: detections of the keyword where no keyword was said.
+        false: detections of the keyword where no keyword was spoken.
         excused: detections in plain speech whose transcript has the word.
         hours: of sound.
         latencies: seconds from the labelled end of each hit to its decision.

@@ -25,9 +25,9 @@ def confusion(point: OperatingPoint) -> dict[str, dict[str, int]]:
     """Count how often each keyword was detected on each word, and how often each was missed.
 
     Returns:
-        Counts by the word that was said (each keyword, :data:`OTHER_WORD` for other labelled words, :data:`NO_WORD`)
+        Counts by the word that was spoken (each keyword, :data:`OTHER_WORD` for other labelled words, :data:`NO_WORD`)
         and by the word that was detected (each keyword, :data:`MISSED`). Duplicates and excused detections do not
-        count, so a keyword's own hits and misses add up to how often it was said.
+        count, so a keyword's own hits and misses add up to how often it was spoken.
     """
     keywords = tuple(point.keywords)
     counts = {said: dict.fromkeys((*keywords, MISSED), 0) for said in (*keywords, OTHER_WORD, NO_WORD)}

@@ -56,7 +56,7 @@ class ScoredStream:
         seconds: of sound.
         cache: the posteriors.
         labels: the words that were said in it, by start.
-        utterances: the recordings of plain speech that it is made of; empty if it has labels.
+        utterances: the recordings of plain speech in it; empty if it has labels.
     """
 
     name: str

@@ -24,7 +24,7 @@ class Material:
         labels: int ``(len(words),)``; other words have :data:`kws.training.recipe.UNKNOWN_LABEL`, or labels beyond the
             keywords' if the network tells them apart in training.
         speech: running speech without keywords.
-        sure: bool ``(len(speech),)``; True if a transcript shows that no keyword is said. Without one, what the network
+        sure: bool ``(len(speech),)``; True if a transcript shows that it has no keyword. Without one, what the network
             takes for a keyword may be one, so it is not repeated as a hard negative.
         noise: recordings of noise.
     """

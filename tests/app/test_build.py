@@ -14,7 +14,7 @@ from kws.publishers.mqtt.publisher import MqttPublisher
 from kws.publishers.worker import PublisherWorker
 from kws.service.place import Place
 
-#: A port at which nobody is; nothing connects before a service runs.
+#: A port on which nothing listens; nothing connects before a service runs.
 MQTT = '[mqtt]\nurl = "mqtt://127.0.0.1:1"\n'
 KITCHEN = '[[source]]\nsite = "kitchen"\ninput = "a"\nrate = 16000\n'
 HALL = '[[source]]\nsite = "hall"\ninput = "b"\nrate = 16000\nkeyword.on.threshold = 0.9\n'

@@ -78,7 +78,7 @@ def start(server: SoundServer, *lines: str) -> subprocess.Popen[str]:
 
 
 def run(server: SoundServer, *lines: str) -> list[str]:
-    """What a script prints; ALSA and PortAudio add nothing to it."""
+    """Return the output of a script, to which ALSA and PortAudio add nothing."""
     program = start(server, *lines)
     out, err = program.communicate(timeout=60)
     assert (program.returncode, err) == (0, "")

@@ -16,7 +16,7 @@ DEMO = ROOT / "kws" / "data" / "demo.flac"
 
 @pytest.fixture(scope="session")
 def speech() -> Float32Array:
-    """The first six seconds of the demo, in which three keywords are said, at 16 kHz."""
+    """The first six seconds of the demo, with three keywords, at 16 kHz."""
     samples, rate = soundfile.read(DEMO, dtype="float32", stop=6 * 16000)
     assert rate == 16000
     result: Float32Array = samples
@@ -36,7 +36,7 @@ Listen = Callable[..., list[dict[str, Any]]]
 
 @pytest.fixture
 def listen(model_folder: Path) -> Listen:
-    """Runs ``kws listen`` on the model under test; the detections, if nothing else was said."""
+    """Run ``kws listen`` on the model under test, check that it prints nothing else, and return the detections."""
 
     def listen(*arguments: str | Path, stdin: bytes = b"") -> list[dict[str, Any]]:
         return lines(kws("listen", *arguments, "--model", model_folder, stdin=stdin))
@@ -46,7 +46,7 @@ def listen(model_folder: Path) -> Listen:
 
 @pytest.fixture(scope="session")
 def detections(model_folder: Path, spoken: Path) -> list[dict[str, Any]]:
-    """What is heard in the spoken words: the standard by which pipes and microphones are measured."""
+    """Return the detections in the file of spoken words, with which those from pipes and microphones must agree."""
     found = lines(kws("listen", spoken, "--model", model_folder))
     assert len(found) >= 2
     return found

@@ -1,4 +1,4 @@
-"""What machines say operates nothing: the model that ships by default hears no keyword in beeps."""
+"""The beeps of machines operate nothing: the model that ships by default hears no keyword in them."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ def test_wrong_usage_is_one_line(arguments: list[str], message: str) -> None:
 
 
 def loaded(script: str, *arguments: str | Path) -> list[str]:
-    """What is loaded of the heavy modules after a script."""
+    """Return which of the heavy modules a script loads."""
     script += "\nimport sys; print(*sorted({name.split('.')[0] for name in sys.modules}), file=sys.stderr)"
     result = subprocess.run(
         [sys.executable, "-c", script, *arguments], check=True, capture_output=True, text=True, env=environment()

@@ -1,4 +1,4 @@
-"""What surrounds the service, on sound of which every sample is known: figures, recordings and the log."""
+"""The service's metrics, recordings and log, on sound of which the test knows every sample."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class Running:
                 [sys.executable, "-m", "kws", "run", "--config", folder / "kws.toml", *arguments],
                 env=environment(), stdin=subprocess.DEVNULL, stdout=out, stderr=log,
             )  # fmt: skip
-        # Opened for both directions they wait for nobody, who may have ended already.
+        # Opened for both directions they do not wait for the service, which may have ended already.
         self.pipes = {name: os.fdopen(os.open(folder / name, os.O_RDWR), "wb") for name in ("kitchen", "bath")}
 
     def write(self, more: str) -> None:
@@ -79,7 +79,7 @@ class Running:
         return found
 
     def figures(self) -> dict[tuple[str, ...], float]:
-        """What Prometheus sees: by name and the values of the labels, in the order of their names."""
+        """Return the metrics that Prometheus reads, by name and values of the labels, in the order of their names."""
         from prometheus_client.parser import text_string_to_metric_families
 
         return {
@@ -129,7 +129,7 @@ def demo() -> Any:
 
 @pytest.fixture(scope="module")
 def words(model_folder: Path) -> list[str]:
-    """What is heard in it."""
+    """Return the keywords detected in it."""
     return [one["keyword"] for one in lines(kws("listen", DEMO, "--model", model_folder))]
 
 

@@ -52,7 +52,7 @@ class Supervised:
         return [json.loads(line) for line in self.log.read_text().splitlines()]
 
     def figures(self) -> dict[tuple[str, ...], float]:
-        """What Prometheus sees: by name and values of the labels."""
+        """Return the metrics that Prometheus reads, by name and values of the labels."""
         from prometheus_client.parser import text_string_to_metric_families
 
         (line,) = [one["message"] for one in self.logged if one["message"].startswith("metrics are at ")]
@@ -65,7 +65,7 @@ class Supervised:
         }
 
     def counted(self) -> tuple[float, float]:
-        """Detections, and how many were published; both come a little later than the manager is told."""
+        """Detections, and how many were published; both come a little later than the status."""
         figures = self.figures()
         heard = sum(value for (name, *_), value in figures.items() if name == "kws_detections_total")
         return heard, figures["kws_published_total", "standard output"]
@@ -98,7 +98,7 @@ def test_from_ready_to_stopping(
     assert supervised.figures()["kws_up", "kitchen"] == 1
     wait_until(lambda: len(list(supervised.clips.glob("*.flac"))) == len(detections), "a recording of each")
 
-    # Deaf: the manager is told why, and no sign of life is given.
+    # Deaf: the status says why, and the watchdog gets no sign of life.
     supervised.server.unplug()
     manager.wait_until(lambda: "nothing is heard in kitchen" in manager.statuses[-1], "a status that says so")
     heard_of = len(manager.messages)
@@ -142,7 +142,7 @@ def test_from_ready_to_stopping(
 
 
 def test_without_a_microphone_it_is_not_ready(supervised: Supervised, model_folder: Path) -> None:
-    """What is there at the start may be gone a moment later, so it is taken away before."""
+    """Take the microphone away before the start: one that is there may be gone a moment later."""
     manager = supervised.manager
     supervised.server.rustle()
     manager.wait("READY")  # the first of this computer, so that the sound server is awake
@@ -172,7 +172,7 @@ def test_without_a_microphone_it_is_not_ready(supervised: Supervised, model_fold
 def test_with_a_muted_microphone_it_is_not_ready(
     sound_server: SoundServer, tmp_path: Path, model_folder: Path, broker: Broker, subscriber: Subscriber
 ) -> None:
-    """Nobody plays anything: the real path delivers all zeros."""
+    """Nothing plays: the real path delivers all zeros."""
     zeros = "room, ALSA delivers nothing but zeros; is it muted?"
     more = f'[watch]\nsilence = 3.0\n[mqtt]\nurl = "{broker.url}"\n'
     with Manager(tmp_path / "notify") as manager:

@@ -1,4 +1,4 @@
-"""What :mod:`tests.publishers.test_worker` and the tests of clips do not show of the worker below them."""
+"""The worker, beyond what :mod:`tests.publishers.test_worker` and the tests of clips show of it."""
 
 from __future__ import annotations
 

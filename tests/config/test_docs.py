@@ -1,4 +1,4 @@
-"""What docs/configuration.md shows is true."""
+"""The examples of docs/configuration.md are true."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is in force, written and read back, for configurations of all kinds."""
+"""The settings in force, written and read back, for configurations of all kinds."""
 
 from __future__ import annotations
 
@@ -117,7 +117,7 @@ def test_what_is_in_force_is_in_force_again_when_it_is_read_back(tables: dict[st
             )
             assert one.watch == other.watch
             assert before.publishing(one) == after.publishing(other)
-        # What somebody said comes from the file, and what nobody said from nowhere.
+        # A value that the file sets comes from the file; any other is built in.
         for setting in found:
             if setting.table == "mqtt" and setting.value is not None:
                 said = setting.name in tables.get("mqtt", {})

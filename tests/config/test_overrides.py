@@ -1,4 +1,4 @@
-"""What a command line says goes before the file, as if it stood there."""
+"""Settings of the command line override the file, as if they were written there."""
 
 from __future__ import annotations
 

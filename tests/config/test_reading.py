@@ -286,7 +286,7 @@ def test_without_a_file_there_are_the_defaults(tmp_path: Path) -> None:
 
 
 def uncommented(text: str, *, examples: bool) -> str:
-    """The example with its settings in force: all, or those that are said to be the defaults."""
+    """The example with its settings in force: all, or those that it calls the defaults."""
     lines = []
     in_example = False
     for line in text.splitlines():

@@ -67,7 +67,7 @@ class Reference:
         )
 
     def obstacle(self, keyword: str, window: int) -> Reason | None:
-        """What stands against firing, given all that fired before."""
+        """Return the reason not to fire, given all that fired before."""
         chosen = self.settings.keywords[keyword]
         fired = [when for what, when, _ in self.fired if what == keyword and when < window]
         spent = fired + [when for what, when in self.kept_out if what == keyword and when < window]

@@ -57,7 +57,7 @@ def settings(
 
 
 def silences(loudness: list[float]) -> list[bool]:
-    """Whether each window of a segment held nothing but the noise floor, as the pipeline finds it."""
+    """Return for each window of a segment if it held nothing but the noise floor, as the pipeline finds it."""
     floor = NoiseFloor.under(WINDOW, HOP, 16000)
     return [window > 0 and floor.step(level) for window, level in enumerate(loudness)]
 

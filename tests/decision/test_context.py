@@ -25,7 +25,7 @@ GRID = Grid(sample_rate=16000, hop=HOP, window=WINDOW)
 
 
 def word(before: str, after: str = "...") -> tuple[str, str]:
-    """What came before a word, the word, and loud sound all along."""
+    """Return the sound before a word, then the word, loud all along."""
     heard = before + "oooo" + after
     return heard, "#" * len(heard)
 

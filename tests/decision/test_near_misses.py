@@ -14,7 +14,7 @@ GATE = GateOptions(wake_words=("computer",))
 
 
 def misses(heard: str, gate: GateOptions | None = None, **options: Any) -> list[tuple[int, int, float, Reason]]:
-    """Of each near miss of "on": the window that reported it, the window of its peak, its score and its reason."""
+    """Return for each near miss of "on" the windows of its report and of its peak, its score and its reason."""
     decider = Decider(LABELS, settings(gate, **options))
     decisions = [*step_all(decider, heard), decider.reset()]
     assert all(miss.keyword == "on" for decision in decisions for miss in decision.near_misses)

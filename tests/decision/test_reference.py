@@ -71,7 +71,7 @@ def levels_of(rows: Float32Array) -> st.SearchStrategy[list[float]]:
 def run(
     chosen: DecisionSettings, rows: Float32Array, first_end: int = WINDOW, levels: list[float] | None = None
 ) -> list[Decision]:
-    """What each window leads to, and what the end of the segment does."""
+    """Return the decision on each window, and that at the end of the segment."""
     decider = Decider(LABELS, chosen)
     decisions = [
         decider.step(row, first_end + window * HOP, levels[window] if levels else None)

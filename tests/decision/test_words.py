@@ -20,7 +20,7 @@ Word = tuple[str, int, int]
 
 
 def certainty(onset: int, offset: int, end: int) -> float:
-    """How sure a network is of a word that lasts from onset to offset, of the window that ends at ``end``.
+    """Return the posterior of a word from onset to offset in the window that ends at ``end``.
 
     It begins to know the word 0.15 s before all of it was heard, and has forgotten it 0.15 s after the window
     has moved past its onset.

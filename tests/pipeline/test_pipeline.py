@@ -348,7 +348,7 @@ def test_a_gap_in_silence_begins_a_new_segment() -> None:
 def test_live_sound_is_called_for_less_often_in_silence_and_no_word_is_told_later(
     monkeypatch: pytest.MonkeyPatch, whole: bool
 ) -> None:
-    """In a time of its own: when each word is told, in seconds after the beginning of the sound."""
+    """Return when each word is detected, in seconds after the beginning of the sound, by a clock of the test's own."""
     sound = room(30)
     for begin in (12.0, 12.9, 20.03):
         place = round(begin * 16000)
@@ -371,7 +371,7 @@ def test_live_sound_is_called_for_less_often_in_silence_and_no_word_is_told_late
     rested_times, rested = told_at(skip_silence=True)
     assert rested_times == pytest.approx(times)
     assert rested.wakes < 0.7 * recorder.wakes
-    # It rests from when the floor is known on, but while a word is said, or in the windows that hold it.
+    # It pauses once the floor is known, but neither while somebody speaks a word nor in the windows that hold it.
     assert not any(12.25 < rest < 14.4 or 20.3 < rest < 21.5 for rest in rested.rests)
     assert min(rested.rests) > 4.9
     assert any(14.4 < rest < 15.0 for rest in rested.rests)

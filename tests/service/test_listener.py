@@ -1,4 +1,4 @@
-"""What a listener says of its source, and that it goes on."""
+"""The state that a listener reports of its source, and that it goes on."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ZEROS = "the test's microphone delivers nothing but zeros; is it muted?"
 
 
 def status(subscriber: Subscriber) -> str | None:
-    """What the status topic says now."""
+    """Return the newest status."""
     heard = subscriber.on("kws/kitchen/status")
     return heard[-1].payload if heard else None
 

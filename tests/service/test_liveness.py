@@ -21,7 +21,7 @@ def varied() -> AudioBlock:
 
 
 def after(liveness: Liveness, value: float, most: int = 100_000) -> tuple[float, str]:
-    """How many seconds of one value it takes, and what is then said."""
+    """Return the seconds of one value that it takes, and the problem that it then reports."""
     for number in range(most):
         problem = liveness.look(block(value), RATE)
         if problem:

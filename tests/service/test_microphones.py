@@ -51,7 +51,7 @@ def test_unplugged_during_speech_and_renamed_meanwhile(house: Move) -> None:
     home.sound.unplug()
     home.wait_status("offline")
     home.wait(lambda: home.trouble() is not None, "a trouble")
-    # Back under another number and a longer name, as a USB port has it: only a list that is read anew has that.
+    # Back under another number and a longer name, as a USB port has it: only a list that is read again has that.
     home.sound.name({"other": "studio", "studio": "studio", "bedroom": "room"})
     home.sound.plug("room")
     back = time.monotonic()
@@ -110,7 +110,7 @@ def test_a_microphone_that_delivers_zeros(house: Move) -> None:
     home.next_word(0)
     home.wait_status("online")
     home.hush()
-    assert home.wait_status("offline")  # nobody plays anything: all zeros
+    assert home.wait_status("offline")  # nothing plays: all zeros
     home.wait(lambda: home.trouble() == "room, ALSA delivers nothing but zeros; is it muted?", "trouble")
     windows = home.health()["windows"]
     back = time.monotonic()

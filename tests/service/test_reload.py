@@ -13,7 +13,7 @@ from tests.support.waiting import wait_until
 
 
 def reload(home: Home, places: Callable[[], list[Place]] | None = None) -> None:
-    """Have it read the configuration anew, and wait until it has; a microphone never stands still."""
+    """Reload the configuration and wait until it is in force; a microphone never stands still."""
     done = len([told for told in home.observer.told if told.startswith("reloaded")])
     home.next_places = places or home.places
     home.service.reload()
@@ -49,7 +49,7 @@ def test_the_new_settings_are_in_force(start: Callable[..., Home]) -> None:
     home.recorder.wait_for(1)
     reload(home, lambda: home.places(threshold=0.95))
     home.microphone.say_on()
-    home.microphone.hear(QUIET, QUIET, QUIET, QUIET)  # what was said just now would be heard by the next ones
+    home.microphone.hear(QUIET, QUIET, QUIET, QUIET)  # the next places would hear the last word again
     wait_until(home.microphone.sound.empty)
     reload(home, lambda: home.places(threshold=0.7))
     home.microphone.say_on()
@@ -82,7 +82,7 @@ def test_a_source_that_is_new_begins_and_one_that_is_gone_ends(start: Callable[.
     home = start(others={"hall": hall})
     hall.say_on()
     home.recorder.wait_for(1)
-    hall.sound.put(None)  # whoever waits for it comes back
+    hall.sound.put(None)  # wakes the thread that waits for it
     home.others = {"attic": attic}
     reload(home)
     assert [listener.place.site for listener in home.service.listeners] == ["kitchen", "attic"]

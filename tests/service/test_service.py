@@ -153,7 +153,7 @@ def test_what_was_set_before_a_restart_is_set_from_the_beginning(
 
 def test_over_the_broker_from_first_to_last(broker: Broker, subscriber: Subscriber, start: Callable[..., Home]) -> None:
     home = start(broker=broker)
-    subscriber.wait("kws/kitchen/status", "offline")  # nobody has heard anything yet
+    subscriber.wait("kws/kitchen/status", "offline")  # no sound was scored yet
     home.microphone.hear(QUIET)
     subscriber.wait("kws/kitchen/status", "online")
     assert subscriber.on("kws/kitchen/state/listening")[0].payload == "ON"

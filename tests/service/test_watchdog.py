@@ -22,7 +22,7 @@ class Clock:
 
 
 def source(site: str, **more: Any) -> Any:
-    """As much of a listener as is told of."""
+    """Return as much of a listener as the status needs."""
     about: dict[str, Any] = {"wanted": True, "trouble": None, "name": f"USB {site}", "heard": 0} | more
     last = None
     if about["heard"]:

@@ -1,4 +1,4 @@
-"""What a microphone in a room does, checked as physics."""
+"""The effects of a room and a microphone, checked as physics."""
 
 from __future__ import annotations
 
@@ -93,7 +93,7 @@ def test_lines_of_limited_band_lose_one_edge_or_both_and_never_the_middle() -> N
 
 
 def test_noise_suppression_takes_what_is_faint_and_leaves_what_is_loud() -> None:
-    """Of a vowel of 40 dB, a consonant of 20 dB and noise of 0 dB it takes the last, the last two, or nothing."""
+    """It takes noise of 0 dB, with it a consonant of 20 dB, or nothing, but never a vowel of 40 dB."""
     levels = np.zeros((30, 40, 1), np.float32)
     levels[10:20, 5:15] = 40.0
     levels[20:28, 25:39] = 20.0

@@ -35,7 +35,7 @@ class Numbered:
 
 
 def target(example: Example) -> Float32Array:
-    """What is to be learned of a window: here, its number."""
+    """Return the target of a window: here, its number."""
     return np.array([example.label], np.float32)
 
 

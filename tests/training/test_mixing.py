@@ -1,4 +1,4 @@
-"""Where mixed windows put their words, and what they call them."""
+"""The places and the labels of words in mixed windows."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def material() -> Material:
     clips = [np.concatenate([np.zeros(4000, np.float32), tone(pitch, 0.4), np.zeros(5600, np.float32)]) for pitch in
              (500, 1000, 2000)]  # fmt: skip
     words = recordings(clips)
-    # Two utterances; of the second nobody knows what is said in it.
+    # Two utterances; there is no transcript of the second.
     speech = recordings([tone(3000, 5.0), tone(3500, 5.0)])
     noise = recordings([np.random.default_rng(0).standard_normal(48000).astype(np.float32) * 0.1])
     return Material(words=words, labels=np.array([1, 2, 3]), speech=speech, sure=np.array([True, False]), noise=noise)
@@ -170,7 +170,7 @@ def test_what_is_taken_for_a_keyword_is_drawn_again() -> None:
     draws = mixer(changed(speech=1.0, hard=1.0))
     first = next(example for example in iter(draws.draw, None) if example.origin >= 0)
     draws.report(np.array([first.origin, -1]), np.array([0.9, 0.9], np.float32))
-    for _ in range(300):  # the sums are made anew every so often
+    for _ in range(300):  # the sums are made again every so often
         draws.draw()
     assert {draws.draw().origin for _ in range(50)} == {first.origin}
     for _ in range(40):  # until it has been learnt
@@ -266,7 +266,7 @@ def test_a_keyword_amid_speech_of_its_own_level_is_an_unknown_word() -> None:
 
 
 def other_words() -> Material:
-    """The clip of 500 Hz is of an other word that is told apart, and there is one more that is not."""
+    """The clip of 500 Hz is of another word with a label of its own; one more has none."""
     plain = material()
     words = recordings([*(plain.words[i] for i in range(3)), plain.words[0][::-1].copy()])
     return Material(words=words, labels=np.array([4, 2, 3, 1]), speech=plain.speech, sure=plain.sure, noise=plain.noise)
@@ -276,7 +276,7 @@ def test_other_words_that_are_told_apart_have_labels_beyond_the_keywords() -> No
     draws = Mixer(other_words(), changed(unknown=1.0, plain=1.0), labels=4, window=16000, seed=0)
     drawn = Counter((one.origin, one.label, one.taught) for one in (draws.draw() for _ in range(400)))
     assert set(drawn) == {(0, 4, False), (3, 1, False)}
-    # Half by word, of which there is one, and half by clip, of which there are two.
+    # Half are drawn by word (there is one), half by clip (there are two).
     assert drawn[0, 4, False] == pytest.approx(300, abs=30)
 
 

@@ -87,7 +87,7 @@ def words(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def trained(words: Path, run: Path, recipe: Recipe = RECIPE) -> str:
-    """What the console shows."""
+    """Return the output of the console."""
     shown = io.StringIO()
     train(recipe, Folders(words=[words]), run, Console(file=shown, width=60), Counter)
     return shown.getvalue()

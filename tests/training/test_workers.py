@@ -133,7 +133,7 @@ def test_a_process_that_ends_is_not_waited_for() -> None:
 
 
 def test_as_many_parts_are_out_as_was_said() -> None:
-    """Of one process too, which must not wait for what is given back only when it has mixed more."""
+    """This holds for one process too: it must not wait for parts that come back only after it has mixed more."""
     with Workers(work(UNMASKED), size=SIZE, out=7, processes=1, seed=[5]) as workers:
         parts = [workers.next() for _ in range(7)]
     assert len({part.slot for part in parts}) == 7

@@ -5,6 +5,6 @@ from __future__ import annotations
 from kws.errors import UsageError
 
 try:
-    import torch as _torch  # noqa: F401  # checks that it is installed
+    import torch as _torch  # noqa: F401  # fails if PyTorch is missing
 except ImportError as error:  # pragma: no cover - depends on the installation
     raise UsageError(f"training with PyTorch needs the extra 'pytorch': pip install '.[pytorch]' ({error})") from error

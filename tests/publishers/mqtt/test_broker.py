@@ -199,7 +199,7 @@ def test_a_broker_that_hangs_costs_the_detection_that_it_had_and_no_other(
 def test_a_connection_that_is_cut_takes_along_what_the_system_had_not_sent(
     broker: Broker, subscriber: Subscriber
 ) -> None:
-    """A network that comes back must not bring what was said while it was away."""
+    """A network that comes back must not bring the words spoken while it was away."""
     with running(broker, max_age=0.3) as service:
         subscriber.wait(STATUS, "online")
         session = service.session()

@@ -1,4 +1,4 @@
-"""What the documentation shows can be used as it is."""
+"""The examples of the documentation work as they are."""
 
 from __future__ import annotations
 

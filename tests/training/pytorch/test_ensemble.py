@@ -1,4 +1,4 @@
-"""What networks learn, from targets and from each other."""
+"""Networks learn from targets and from each other."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a user reads who has not installed PyTorch."""
+"""The message for a user who has not installed PyTorch."""
 
 from __future__ import annotations
 

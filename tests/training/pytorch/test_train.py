@@ -63,7 +63,7 @@ def test_the_model_is_the_network_that_has_learnt(trained: Path) -> None:
     for image in np.load(trained / "run/examples.npy")[:20]:
         with torch.no_grad():
             expected = torch.softmax(network(torch.from_numpy(image[None])), 1)[0].numpy()
-        expected[1] += expected[4]  # the other word that is told apart
+        expected[1] += expected[4]  # the other word that has a label of its own
         expected = expected[:4]
         np.testing.assert_allclose(model.network(image), expected, atol=1e-4)
 
