@@ -110,7 +110,7 @@ def _tiles(total: Figures) -> list[tuple[str, str, str]]:
 
 
 def _shaded(counts: Mapping[str, Mapping[str, int]]) -> dict[str, dict[str, tuple[int, float]]]:
-    """Return each count of the confusion matrix with its strength, 0 to 1, relative to how often the word was spoken."""
+    """Return each count of the confusion matrix and its share, 0 to 1, of the times that the word was spoken."""
     shaded = {}
     for said, row in counts.items():
         whole = row.get(said, 0) + row[MISSED] or max(row.values(), default=0)

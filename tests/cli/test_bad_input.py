@@ -1,4 +1,4 @@
-"""Input that cannot be read gives one clear line on standard error, the exit code of the design, and never a traceback."""
+"""Input that cannot be read gives one clear line on standard error and the exit code of the design, no traceback."""
 
 from __future__ import annotations
 
