@@ -44,6 +44,7 @@ ELSEWHERE = {
     "--settings",
     "--metrics",
     "--wyoming",
+    "--monitor",
 }
 
 

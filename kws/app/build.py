@@ -250,10 +250,12 @@ class Composition:
             add(lines, lambda: LinePublisher(lines))
         observer = Observer()
         requests: tuple[Request, ...] = ()
+        obey = partial(self._obey, site, inbox)
+        if self._state and (mqtt or config.monitor):
+            requests = self._state.requests(site, settings)
         if mqtt is not None:
             with config.errors("mqtt"):
                 password = read_password(mqtt)
-            obey = partial(self._obey, site, inbox)
             add(
                 (mqtt, others, password, description.name, description.version, settings.listened),
                 lambda: make_mqtt(config, source, description, settings.listened, obey),
@@ -261,8 +263,6 @@ class Composition:
                 mqtt.queue,
             )
             observer = cast(MqttPublisher, mine[-1].publisher)
-            if self._state:
-                requests = self._state.requests(site, settings)
         return Place(
             site=site,
             key=(make_source.args, make_source.keywords),
@@ -272,6 +272,7 @@ class Composition:
             workers=tuple(mine),
             observer=observer,
             inbox=inbox,
+            obey=obey,
             requests=requests,
             watch=source.watch,
             label=f"{site}: " if len(config.sources) > 1 else "",

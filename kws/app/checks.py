@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 import stat
+import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import suppress
@@ -27,7 +28,7 @@ from kws.app.build import (
     wake_word_pipeline,
 )
 from kws.audio.wyoming import MISSING as WYOMING_MISSING
-from kws.common.addresses import is_local, listen
+from kws.common.addresses import http_url, is_local, listen
 from kws.config.schema import MISSING
 from kws.errors import AudioError, KwsError, OptionError, UsageError
 from kws.publishers.mqtt.forget import open_session
@@ -46,7 +47,7 @@ if TYPE_CHECKING:
     from kws.config.schema import ClipsOptions, Config, MetricsOptions, SourceOptions
     from kws.inference.model import Description, Model
     from kws.publishers.mqtt.settings import MqttOptions
-    from kws.servers.settings import WyomingOptions
+    from kws.servers.settings import MonitorOptions, WyomingOptions
     from kws.types import Float32Array
 
 #: Seconds of sound that a microphone has to deliver.
@@ -118,6 +119,8 @@ def _parts(config: Config) -> Iterator[tuple[str, Callable[[], Found]]]:
         yield "metrics", partial(_metrics, config.metrics)
     if config.wyoming is not None:
         yield "wyoming", partial(_wyoming, config, config.wyoming, model)
+    if config.monitor is not None:
+        yield "monitor", partial(_monitor, config.monitor)
 
 
 class _Model:
@@ -253,6 +256,13 @@ def _wyoming(config: Config, options: WyomingOptions, model: _Model) -> Found:
     return options.uri + keywords, _in_use("wyoming", host, port, partial(_is_kws, host, port), "uri") or warning
 
 
+def _monitor(options: MonitorOptions) -> Found:
+    local = is_local(options.address)
+    url = http_url(options.address, options.port)
+    in_use = _in_use("monitor", options.address, options.port, partial(_says, url, b"kws"))
+    return url if local else f"{url}, with a token", in_use
+
+
 def _in_use(table: str, host: str, port: int, is_kws: Callable[[], bool], field: str = "address") -> str:
     """Return a warning if a kws that runs has this port; empty if it is free.
 
@@ -274,8 +284,11 @@ def _in_use(table: str, host: str, port: int, is_kws: Callable[[], bool], field:
 
 def _says(url: str, text: bytes) -> bool:
     """Return True if an answer over HTTP contains a text."""
-    with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - a URL that we made
-        return text in answer.read()
+    try:
+        with urllib.request.urlopen(url, timeout=2) as answer:  # noqa: S310 - a URL that we made
+            return text in answer.read()
+    except urllib.error.HTTPError as refusal:
+        return text in refusal.read()
 
 
 def _is_kws(host: str, port: int) -> bool:

@@ -10,7 +10,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar, cast
 
 from kws.app.build import wake_word_pipeline
-from kws.app.servers import make_wyoming
+from kws.app.servers import make_monitor, make_wyoming
 from kws.common.logs import set_up
 from kws.config.schema import MISSING
 from kws.errors import KwsError, UsageError
@@ -97,7 +97,8 @@ class ServiceObservers(Observers):
         self._clips = ClipObserver()
         self._metrics: MetricsObserver | None = None
         self._served: dict[str, _Served] = {}  # by table
-        super().__init__((self._clips, SystemdObserver(self._notifier, self._listeners)))
+        self._always = (self._clips, SystemdObserver(self._notifier, self._listeners))
+        super().__init__(self._always)
         self._notifier.status("loading the model")
 
     def read(self) -> Config:
@@ -150,6 +151,9 @@ class ServiceObservers(Observers):
         uri = config.wyoming and config.wyoming.uri
         if wyoming := self._serve("wyoming", uri, partial(make_wyoming, config, model)):
             wyoming.follow(partial(wake_word_pipeline, config, model))
+        made_of = config.monitor and (config.monitor, config.clips)
+        monitor = self._serve("monitor", made_of, partial(make_monitor, config, self._listeners))
+        self._observers = (*self._always, *filter(None, (self._metrics, monitor)))
 
     def _serve(self, table: str, options: object, make: Callable[[], Kind]) -> Kind | None:
         """Return the server that a table asks for. If it does not start, the one from before is started again."""
@@ -176,5 +180,4 @@ class ServiceObservers(Observers):
             raise UsageError(MISSING) from None
         if self._metrics is None:  # it counts from the first time that metrics are asked for
             self._metrics = MetricsObserver(self._listeners, lambda: self._clips.counts)
-            self._observers = (*self._observers, self._metrics)
         return Endpoint(options, self._metrics.registry)

@@ -50,6 +50,7 @@ RUN = (
     Flag("--mqtt", "mqtt.url", "URL", "the broker"),
     Flag("--log-format", "log.format", "FORMAT", "text or json"),
     Flag("--metrics", "metrics.port", "PORT", "figures for Prometheus at http://127.0.0.1:PORT/metrics"),
+    Flag("--monitor", "monitor.port", "PORT", "the live page at http://127.0.0.1:PORT/"),
 )
 
 VERBOSE = Flag("-v", "log.level", "", "log more", value="debug")
@@ -134,17 +135,9 @@ def add_config_flags(parser: argparse.ArgumentParser) -> None:
     add_flags(group, *RUN)
 
 
-def add_folders(group: argparse._ActionsContainer, option: str, about: str, *, nargs: str | None = None) -> None:
-    """Add an option that names a folder, or several, and may be repeated; without it the list is empty."""
-    action = "extend" if nargs else "append"
-    group.add_argument(option, type=Path, nargs=nargs, action=action, default=[], metavar="DIR", help=about)
-
-
-def add_number(group: argparse._ActionsContainer, option: str, default: float, about: str, metavar: str) -> None:
-    """Add an option that takes a number of the same type as its default."""
-    group.add_argument(
-        option, type=type(default), default=default, metavar=metavar, help=f"{about} (default: {default:g})"
-    )
+def add_folders(group: argparse._ActionsContainer, option: str, about: str, **more: Any) -> None:
+    """Add an option that names a folder, and may be repeated; without it the list is empty."""
+    group.add_argument(option, type=Path, action="append", default=[], metavar="DIR", help=about, **more)
 
 
 def add_json(group: argparse._ActionsContainer) -> None:

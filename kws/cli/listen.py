@@ -8,11 +8,14 @@ from pathlib import Path
 from kws.app.build import make_service
 from kws.app.console import ConsoleObserver, open_scores, score_writer
 from kws.app.observers import run_service
+from kws.app.servers import make_monitor
 from kws.cli.flags import PUBLISHING, SOUND, Flag, add_decision_options, add_flags, add_model_options, configuration
 from kws.common.logs import set_up
 from kws.config.schema import Config
 from kws.errors import UsageError
+from kws.publishers.observer import Observers
 from kws.publishers.worker import total
+from kws.service.service import Service
 
 _EXAMPLES = """\
   kws listen                                   the default microphone
@@ -30,6 +33,7 @@ DEMO = Path(__file__).parent.parent / "data" / "demo.flac"
 
 _LINES = (
     Flag("--format", "stdout.format", "FORMAT", "of the lines: json, text or tsv; without it json"),
+    Flag("--monitor", "monitor.port", "PORT", "show a live page at http://127.0.0.1:PORT/"),
     Flag("-v", "log.level", "", "log near misses and why they did not fire", value="debug"),
     Flag(
         "--every-window",
@@ -69,7 +73,10 @@ def run(options: argparse.Namespace) -> int:
     set_up(config.log)
     assert config.stdout
     observer = ConsoleObserver(config.stdout.format, microphone=config.sources[0].input is None)
-    service = make_service(lambda: config, observer, once=True)
+    services: list[Service] = []
+    monitor = make_monitor(config, lambda: services[0].listeners if services else ()) if config.monitor else None
+    service = make_service(lambda: config, Observers(filter(None, (observer, monitor))), once=True)
+    services.append(service)
     observer.stop = service.stop
     file = open_scores(options.scores) if options.scores else None
     if file:
@@ -77,6 +84,8 @@ def run(options: argparse.Namespace) -> int:
     try:
         ended = run_service(service, lambda: config)
     finally:
+        if monitor:
+            monitor.close(wait=False)
         if file and options.scores != "-":
             file.close()
     if observer.failure:

@@ -23,7 +23,7 @@ from kws.publishers.mqtt.homeassistant import HomeAssistantOptions
 from kws.publishers.mqtt.settings import MqttOptions
 from kws.publishers.mqtt.topics import Site
 from kws.publishers.stdout import LineOptions
-from kws.servers.settings import WyomingOptions
+from kws.servers.settings import MonitorOptions, WyomingOptions
 
 if TYPE_CHECKING:
     from kws.inference.model import Description
@@ -169,6 +169,7 @@ class Tables(Options, frozen=True, kw_only=True, forbid_unknown_fields=True):
         log, metrics: how the service reports on itself.
         clips: which sound is kept.
         wyoming: the wake-word server.
+        monitor: the live page.
     """
 
     sources: tuple[SourceOptions, ...] = msgspec.field(default=(SourceOptions(),), name="source")
@@ -183,6 +184,7 @@ class Tables(Options, frozen=True, kw_only=True, forbid_unknown_fields=True):
     metrics: MetricsOptions | None = None
     clips: ClipsOptions | None = None
     wyoming: WyomingOptions | None = None
+    monitor: MonitorOptions | None = None
 
 
 class Config(Tables, frozen=True, kw_only=True):

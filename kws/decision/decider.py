@@ -91,6 +91,10 @@ class Decider:
         """True if nothing is under way, and no posterior in any average comes near any keyword's release."""
         return self.idle and self._calm >= self.longest
 
+    def opener(self, end: int) -> str | None:
+        """Return the wake word that holds the gate open at a position; None if it is closed, or there is none."""
+        return self._gate.opener(end) if self._gate else None
+
     def step(self, posteriors: Float32Array, end: int, level: float | None = None, *, silent: bool = False) -> Decision:
         """Take the next window.
 

@@ -175,6 +175,10 @@ class Pipeline:
         """
         self._decider.set_keyword(keyword, on=on)
 
+    def opener(self, end: int) -> str | None:
+        """Return the wake word that holds the gate open at a position; None if it is closed, or there is none."""
+        return self._decider.opener(end)
+
     def open(self, rate: int) -> None:
         """Begin a stream; whatever was under way in the one before is forgotten.
 

@@ -155,7 +155,11 @@ def fill(argument: str, values: Mapping[str, str]) -> str:
 
 
 def _parse(command: Command, field: str, *, shell: bool) -> tuple[str, ...]:
-    """Return the arguments of a command, or raise an OptionError."""
+    """Return the arguments of a command.
+
+    Raises:
+        OptionError: it cannot be run.
+    """
     try:
         return ("/bin/sh", "-c", _shell_line(command)) if shell else _arguments(command)
     except ValueError as error:
@@ -163,7 +167,11 @@ def _parse(command: Command, field: str, *, shell: bool) -> tuple[str, ...]:
 
 
 def _find(program: str, field: str) -> str:
-    """Return the path of a program, or raise an OptionError."""
+    """Return the path of a program.
+
+    Raises:
+        OptionError: it does not exist or cannot be run.
+    """
     path = shutil.which(program)
     if path is None and not _BRACES.search(program):
         raise OptionError(field, f"there is no program {program!r}")

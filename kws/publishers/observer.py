@@ -47,6 +47,9 @@ class Observer:
     def near_miss(self, site: str, miss: NearMiss, sample_rate: int) -> None:
         """A keyword nearly fired. Its position is at ``sample_rate``, the model's."""
 
+    def gate(self, site: str, wake_word: str | None) -> None:
+        """A wake word opened the gate, or None: it is closed. Told at the start if there is a gate, and at changes."""
+
     def lost(self, site: str, reason: str) -> None:
         """No sound is scored from now on, and why; once for as long as that lasts."""
 

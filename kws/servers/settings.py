@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import msgspec
 
 from kws.common.addresses import split_tcp
@@ -26,3 +28,16 @@ class WyomingOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     def address(self) -> tuple[str, int]:
         """The host and the port."""
         return split_tcp(self.uri, "uri")
+
+
+class MonitorOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The table ``monitor``; without it there is no live page.
+
+    Attributes:
+        address: to listen on; the default can be reached from this machine only. With any other, a browser has to show
+            the token that the log names.
+        port: to listen on; 0 for any free one, which the log names.
+    """
+
+    address: str = "127.0.0.1"
+    port: Annotated[int, msgspec.Meta(ge=0, le=65535)] = 8765

@@ -9,6 +9,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from queue import Empty
 from typing import TYPE_CHECKING
 
@@ -80,6 +81,12 @@ class Listener:
         """The name of the open source."""
         source = self._source
         return source.name if source else None
+
+    @property
+    def rate(self) -> int:
+        """The rate of the open source; 0 without one."""
+        source = self._source
+        return source.rate if source else 0
 
     @property
     def running(self) -> bool:
@@ -188,25 +195,25 @@ class Listener:
         if self.counters.windows and self.hearing.trouble is not None:
             self.counters.reconnects += 1
         self._liveness.opened()
-        stream = SourceStream(source, self._place, self._liveness, self.hearing, self.counters)
-        self._on_news()
-        for block in source.blocks():
-            stream.arrived(block)
-            self._obey_all()
-            if self._stopping:
-                return True
-            if self._take_place():
-                stream.follow(self._place, self._liveness)
-            if self._stalled:  # a pipe does not say how much sound is missing
-                self._stalled = False
-                stream.restart()
-            if self.hearing.wanted:
-                if pause_seconds := stream.push(block):
-                    self._obey_next(pause_seconds)
-            elif self._place.reopens:
-                return False
-        stream.finish()
-        return True
+        with closing(SourceStream(source, self._place, self._liveness, self.hearing, self.counters)) as stream:
+            self._on_news()
+            for block in source.blocks():
+                stream.arrived(block)
+                self._obey_all()
+                if self._stopping:
+                    return True
+                if self._take_place():
+                    stream.follow(self._place, self._liveness)
+                if self._stalled:  # a pipe does not say how much sound is missing
+                    self._stalled = False
+                    stream.restart()
+                if self.hearing.wanted:
+                    if pause_seconds := stream.push(block):
+                        self._obey_next(pause_seconds)
+                elif self._place.reopens:
+                    return False
+            stream.finish()
+            return True
 
     def _obey_all(self) -> None:
         """Obey all requests that wait."""
@@ -274,6 +281,8 @@ class Listener:
         for request in place.requests:
             self._obey(request)
         settings = place.pipeline.settings
+        if settings.gate:
+            self.observer.gate(place.site, None)
         for keyword in configured:
             self.observer.threshold(place.site, keyword, settings.keywords[keyword].threshold)
             self.observer.keyword(place.site, keyword, on=keyword in settings.listened)

@@ -34,6 +34,7 @@ class Place:
         workers: of the publishers that get its detections.
         observer: follows this source; it gets the whole state when the place comes into force.
         inbox: requests, from any thread.
+        obey: puts a request there, and keeps it over restarts.
         requests: obeyed when the place comes into force: what was set before a restart.
         watch: when the source counts as dead.
         label: the beginning of log lines about it.
@@ -47,6 +48,7 @@ class Place:
     workers: tuple[PublisherWorker, ...] = ()
     observer: Observer = field(default_factory=Observer)
     inbox: Inbox = field(default_factory=SimpleQueue)
+    obey: Callable[[Request], None] = lambda _: None
     requests: tuple[Request, ...] = ()
     watch: WatchOptions = field(default_factory=WatchOptions)
     label: str = ""

@@ -97,6 +97,7 @@ class SourceStream:
         self._published: dict[str, int] = {}  # the end of each keyword's last detection
         self._warn_at = 0.0
         self._overlap = 0  # position up to which a pipeline that took over may detect again
+        self._opener: str | None = None  # the wake word that holds the gate open
         hearing.opened()
         hearing.observer.opened(place.site, source.name, source.rate)
         place.pipeline.open(source.rate)
@@ -160,6 +161,7 @@ class SourceStream:
         for step in steps:
             if scored := step.scored:
                 self._counters.add(scored)
+                self._show_gate(pipeline.opener(scored.end))
                 observer.window(site, scored)
                 # Neither the padding before the first block nor a dead microphone's zeros are sound.
                 if scored.end > 0 and self._hearing.wanted and self._liveness.alive:
@@ -170,6 +172,15 @@ class SourceStream:
                     self._publish(fired)
                 for miss in step.decision.near_misses:
                     observer.near_miss(site, miss, pipeline.model.front_end.sample_rate)
+
+    def close(self) -> None:
+        """No more sound comes: the gate is closed."""
+        self._show_gate(None)
+
+    def _show_gate(self, wake_word: str | None) -> None:
+        if wake_word != self._opener:
+            self._opener = wake_word
+            self._hearing.observer.gate(self._place.site, wake_word)
 
     def _publish(self, fired: Fired) -> None:
         if fired.end <= self._overlap and fired.start < self._published.get(fired.keyword, 0):

@@ -42,7 +42,11 @@ Prefix = _text(
 
 
 def checked(field: str, value: str, kind: Any) -> str:
-    """Return a value of type :data:`Site`, :data:`Level` or :data:`Prefix`, or raise an OptionError."""
+    """Return a value that may be a part of a topic.
+
+    Raises:
+        OptionError: it is not of this type: :data:`Site`, :data:`Level` or :data:`Prefix`.
+    """
     try:
         msgspec.convert(value, kind)
     except msgspec.ValidationError:
