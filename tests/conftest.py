@@ -22,9 +22,18 @@ hypothesis.settings.register_profile("full", deadline=None, max_examples=ALL)
 hypothesis.settings.register_profile("quick", deadline=None, max_examples=QUICK)
 
 
+def is_quick(config: pytest.Config) -> bool:
+    return bool(config.getoption("markexpr") == "not process")
+
+
 def pytest_configure(config: pytest.Config) -> None:
-    quick = config.getoption("markexpr") == "not process"
-    hypothesis.settings.load_profile("quick" if quick else "full")
+    hypothesis.settings.load_profile("quick" if is_quick(config) else "full")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Leave modules that only train out of the quick tests: importing them loads TensorFlow and PyTorch."""
+    trains = collection_path.suffix == ".py" and "pytestmark = pytest.mark.training" in collection_path.read_text()
+    return True if is_quick(config) and trains else None
 
 
 @pytest.hookimpl(tryfirst=True)  # before pytest selects by marker

@@ -8,7 +8,14 @@ import platform
 from dataclasses import asdict
 from typing import Any
 
-from kws.cli.flags import add_decision_options, add_json, add_model_options, configuration, model_and_settings
+from kws.cli.flags import (
+    add_decision_options,
+    add_json,
+    add_model_options,
+    add_number,
+    configuration,
+    model_and_settings,
+)
 from kws.errors import UsageError
 from kws.evaluation.bench import Cost, measure
 
@@ -20,8 +27,8 @@ _EXAMPLES = """\
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = f"examples:\n{_EXAMPLES}"
-    parser.add_argument("--seconds", type=float, default=30.0, help="of sound in each run (default: %(default)g)")
-    parser.add_argument("--runs", type=int, default=5, help="of which the median counts (default: %(default)s)")
+    add_number(parser, "--seconds", 30.0, "of sound in each run", "S")
+    add_number(parser, "--runs", 5, "of which the median counts", "N")
     add_json(parser)
     add_model_options(parser)
     add_decision_options(parser)

@@ -11,7 +11,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
-from kws.cli.flags import add_decision_options, add_json, add_model_options, model_and_settings
+from kws.cli.flags import add_decision_options, add_folders, add_json, add_model_options, add_number, model_and_settings
 from kws.errors import UsageError
 from kws.evaluation.choose import as_toml, describe
 from kws.evaluation.report import check_report_libraries, page
@@ -40,41 +40,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="recordings, each followed by its labels: lines of start, end (seconds) and word, separated by tabs, "
         "as Audacity exports them and kws mix writes them",
     )
-    parser.add_argument(
+    add_folders(
+        parser,
         "--negative",
-        type=Path,
-        nargs="+",
-        action="extend",
-        default=[],
-        metavar="DIR",
-        help="speech or other sound without labels, in which a keyword is a false accept; if there are transcripts "
+        "speech or other sound without labels, in which a keyword is a false accept; if there are transcripts "
         "(*.trans.txt as in LibriSpeech), a word in them is not",
-    )
-    parser.add_argument(
-        "--hold-out",
-        type=Path,
         nargs="+",
-        action="extend",
-        default=[],
-        metavar="DIR",
-        help="more such sound, to check the recommended thresholds: none is chosen on it",
     )
-    parser.add_argument(
-        "--budget",
-        type=float,
-        default=1.0,
-        metavar="N",
-        help="false accepts an hour, of all keywords together and away from labelled words, that the recommended "
-        "thresholds may cost "
-        "(default: %(default)g)",
+    add_folders(
+        parser, "--hold-out", "more such sound, to check the recommended thresholds: none is chosen on it", nargs="+"
     )
-    parser.add_argument(
-        "--tolerance",
-        type=float,
-        default=0.75,
-        metavar="S",
-        help="seconds after the end of a word in which its detection may come (default: %(default)g)",
+    about = (
+        "false accepts an hour, of all keywords together and away from labelled words, that the recommended "
+        "thresholds may cost"
     )
+    add_number(parser, "--budget", 1.0, about, "N")
+    add_number(parser, "--tolerance", 0.75, "seconds after the end of a word in which its detection may come", "S")
     output = parser.add_argument_group("output")
     add_json(output)
     output.add_argument(

@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from kws.training.export import export
 from kws.training.recipe import read_recipe
 
 _EXAMPLES = """\
@@ -35,6 +34,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    from kws.training.export import export  # noqa: PLC0415 - it loads TensorFlow
+
     recipe = read_recipe(options.recipe) if options.recipe else None
     kinds = [kind.strip() for kind in options.networks.split(",")]
     export(options.run_folder, options.model_folder, recipe=recipe, version=options.model_version, kinds=kinds)

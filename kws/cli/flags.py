@@ -135,9 +135,17 @@ def add_config_flags(parser: argparse.ArgumentParser) -> None:
     add_flags(group, *RUN)
 
 
-def add_folders(group: argparse._ActionsContainer, option: str, about: str, **more: Any) -> None:
-    """Add an option that names a folder, and may be repeated; without it the list is empty."""
-    group.add_argument(option, type=Path, action="append", default=[], metavar="DIR", help=about, **more)
+def add_folders(group: argparse._ActionsContainer, option: str, about: str, *, nargs: str | None = None) -> None:
+    """Add an option that names a folder, or several, and may be repeated; without it the list is empty."""
+    action = "extend" if nargs else "append"
+    group.add_argument(option, type=Path, nargs=nargs, action=action, default=[], metavar="DIR", help=about)
+
+
+def add_number(group: argparse._ActionsContainer, option: str, default: float, about: str, metavar: str) -> None:
+    """Add an option that takes a number of the same type as its default."""
+    group.add_argument(
+        option, type=type(default), default=default, metavar=metavar, help=f"{about} (default: {default:g})"
+    )
 
 
 def add_json(group: argparse._ActionsContainer) -> None:

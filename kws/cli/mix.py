@@ -9,7 +9,7 @@ from pathlib import Path
 
 import soundfile
 
-from kws.cli.flags import add_folders, check_snr, names, progress_bar
+from kws.cli.flags import add_folders, add_number, check_snr, names, progress_bar
 from kws.errors import UsageError
 from kws.evaluation.labels import write_labels
 from kws.evaluation.mix import Clip, Stream, find_clips, find_noise, find_talk, mix
@@ -47,28 +47,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_folders(noise, "--noise", "recordings of noise")
     noise.add_argument("--noise-only", metavar="A,B,...", help="of these, only such folders or files")
     add_folders(noise, "--speech", "talk that takes turns with the noise")
-    noise.add_argument(
-        "--snr",
-        type=float,
-        default=10.0,
-        metavar="DB",
-        help="from each word to the noise under it, root mean squares (default: %(default)g)",
-    )
+    add_number(noise, "--snr", 10.0, "from each word to the noise under it, root mean squares", "DB")
     add_folders(
         noise,
         "--talk",
         "speech that runs under all words, besides the noise or alone; recordings whose transcript has one of the "
         "words are left out",
     )
-    noise.add_argument(
-        "--talk-snr",
-        type=float,
-        default=20.0,
-        metavar="DB",
-        help="from the words to the talk as a whole, root mean squares (default: %(default)g)",
-    )
+    add_number(noise, "--talk-snr", 20.0, "from the words to the talk as a whole, root mean squares", "DB")
     noise.add_argument("--clean", action="store_true", help="no noise at all, each clip as loud as it was recorded")
-    parser.add_argument("--seed", type=int, default=0, help="another one makes another stream (default: %(default)s)")
+    add_number(parser, "--seed", 0, "another one makes another stream", "N")
     parser.set_defaults(run=run)
 
 

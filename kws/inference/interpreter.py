@@ -66,7 +66,7 @@ class Quantisation:
 class TfliteNetwork:
     """A TFLite network, float32 or integer; any thread may call it, with float32.
 
-    It has one input. Its first output is the posteriors; it may have a second one, the embedding: its pooled features.
+    It has one input. Its first output is the posteriors; it may have a second one, the embedding.
 
     Args:
         path: the ``.tflite`` file.

@@ -155,11 +155,7 @@ def fill(argument: str, values: Mapping[str, str]) -> str:
 
 
 def _parse(command: Command, field: str, *, shell: bool) -> tuple[str, ...]:
-    """Return the arguments of a command.
-
-    Raises:
-        OptionError: it cannot be run.
-    """
+    """Return the arguments of a command, or raise an OptionError."""
     try:
         return ("/bin/sh", "-c", _shell_line(command)) if shell else _arguments(command)
     except ValueError as error:
@@ -167,11 +163,7 @@ def _parse(command: Command, field: str, *, shell: bool) -> tuple[str, ...]:
 
 
 def _find(program: str, field: str) -> str:
-    """Return the path of a program.
-
-    Raises:
-        OptionError: it does not exist or cannot be run.
-    """
+    """Return the path of a program, or raise an OptionError."""
     path = shutil.which(program)
     if path is None and not _BRACES.search(program):
         raise OptionError(field, f"there is no program {program!r}")

@@ -110,7 +110,7 @@ def export(
     model_folder.mkdir(parents=True, exist_ok=True)
     digests = {}
     for kind in kinds:
-        file, network = NETWORKS[kind], expose_embedding(convert(model, kind, examples))
+        file, (network, embedding) = NETWORKS[kind], expose_embedding(convert(model, kind, examples))
         (model_folder / file).write_bytes(network)
         digests[file] = hashlib.sha256(network).hexdigest()
     kept = ("network", "start", "other_words", "mix", "teaching", "optimiser", "held_out_noise", "equal_priors")
@@ -121,7 +121,7 @@ def export(
         labels=recipe.labels,
         front_end=front_end,
         sha256=digests,
-        embedding=model.get_layer("pooling").output.shape[-1],
+        embedding=embedding,
         decision=_with_hop(recipe.decision, front_end),
         licence=recipe.licence,
         attribution=recipe.attribution,

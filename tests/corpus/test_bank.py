@@ -7,11 +7,19 @@ import pytest
 
 from kws.audio.word_extent import word_extent
 from kws.corpus.bank import FOLDER, negatives
+from kws.corpus.clips import Recordings
 from kws.corpus.transcripts import says
 
 
-def test_it_holds_hundreds_of_words_and_minutes_of_sentences_in_a_few_megabytes() -> None:
-    words, sentences = negatives([])
+@pytest.fixture(scope="module")
+def everything() -> tuple[Recordings, Recordings]:
+    return negatives([])
+
+
+def test_it_holds_hundreds_of_words_and_minutes_of_sentences_in_a_few_megabytes(
+    everything: tuple[Recordings, Recordings],
+) -> None:
+    words, sentences = everything
     assert len(words) >= 600
     assert sentences.seconds > 180
     assert sum(path.stat().st_size for path in FOLDER.iterdir()) < 5e6
@@ -21,10 +29,10 @@ def test_it_holds_hundreds_of_words_and_minutes_of_sentences_in_a_few_megabytes(
         assert 0.3 < np.abs(words[i]).max() < 1.0
 
 
-def test_what_has_a_keyword_is_left_out() -> None:
+def test_what_has_a_keyword_is_left_out(everything: tuple[Recordings, Recordings]) -> None:
     lines = [line.split("\t")[2] for path in FOLDER.glob("*.tsv") for line in path.read_text("utf-8").splitlines()[1:]]
     keyword = next(text for text in lines if " " not in text and any(text in other.split() for other in lines))
-    everything, without = negatives([]), negatives([keyword.upper()])
+    without = negatives([keyword.upper()])
     assert len(everything[0]) - len(without[0]) == lines.count(keyword)
     assert len(everything[1]) - len(without[1]) == sum(
         keyword in text.replace(",", "").split() and " " in text for text in lines

@@ -37,23 +37,30 @@ def noise(tmp_path: Path) -> Path:
     return tmp_path / "noise"
 
 
+def spectrum(sound: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The spectrum of a sound that is padded to a power of two, and its frequencies in hertz."""
+    size = 1 << (len(sound) - 1).bit_length()  # other lengths may take a hundred times as long
+    return np.fft.rfft(sound, size), np.fft.rfftfreq(size, 1 / RATE)
+
+
 def power(sound: np.ndarray, low: float, high: float) -> float:
     """The mean square of what lies between two frequencies: by the spectrum, not by what ``mix`` measures."""
-    size = 1 << (len(sound) - 1).bit_length()  # a fast one
-    spectrum = np.abs(np.fft.rfft(sound * np.hanning(len(sound)), size)) ** 2
-    hertz = np.fft.rfftfreq(size, 1 / RATE)
-    return float(spectrum[(hertz >= low) & (hertz < high)].sum())
+    lines, hertz = spectrum(sound * np.hanning(len(sound)))
+    return float((np.abs(lines[(hertz >= low) & (hertz < high)]) ** 2).sum())
+
+
+def parted(samples: np.ndarray, hertz: float) -> tuple[np.ndarray, np.ndarray]:
+    """The parts of a mixed stream below and above a frequency: told apart by pitch, not by what the mixer knows."""
+    lines, frequencies = spectrum(samples / 32768)
+    below, above = (np.fft.irfft(np.where(part, lines, 0)) for part in (frequencies < hertz, frequencies >= hertz))
+    return below[: len(samples)], above[: len(samples)]
 
 
 @pytest.mark.parametrize("snr", [-5.0, 0.0, 10.0, 25.0])
 def test_each_word_stands_out_of_the_noise_by_the_ratio(clips: Path, noise: Path, snr: float) -> None:
     stream = mix(find_clips([clips]), backgrounds=[find_noise([noise])], snr=snr, seed=3)
     assert len(stream.labels) == 12
-    # Told apart by their pitch, not by what the mixer knows.
-    spectrum = np.fft.rfft(stream.samples / 32768)
-    high = np.fft.rfftfreq(len(stream.samples), 1 / RATE) > 5500
-    noises = np.fft.irfft(np.where(high, spectrum, 0), len(stream.samples))
-    words = np.fft.irfft(np.where(high, 0, spectrum), len(stream.samples))
+    words, noises = parted(stream.samples, 5500)
     for label in stream.labels:
         extent = slice(round(label.start * RATE), round(label.end * RATE))
         ratio = np.mean(words[extent] ** 2) / np.mean(noises[extent] ** 2)
@@ -193,10 +200,7 @@ def talk(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("talk_snr", [5.0, 20.0])
 def test_talk_alone_runs_under_words_of_one_level(clips: Path, talk: Path, talk_snr: float) -> None:
     stream = mix(find_clips([clips]), talk=find_talk([talk], ["on"]), talk_snr=talk_snr, seed=2)
-    spectrum = np.fft.rfft(stream.samples / 32768)
-    low = np.fft.rfftfreq(len(stream.samples), 1 / RATE) < 300
-    voices = np.fft.irfft(np.where(low, spectrum, 0), len(stream.samples))
-    words = np.fft.irfft(np.where(low, 0, spectrum), len(stream.samples))
+    voices, words = parted(stream.samples, 300)
     assert 10 * np.log10(np.mean(voices**2)) == pytest.approx(-35, abs=0.2)
     for label in stream.labels:
         extent = slice(round(label.start * RATE), round(label.end * RATE))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from functools import cache
 from html.parser import HTMLParser
 from pathlib import Path
 
@@ -15,7 +16,7 @@ from kws.errors import UsageError
 from kws.evaluation.curves import compared, together
 from kws.evaluation.labels import LabelledWord
 from kws.evaluation.plots import LogAxis, det, keyword_dets
-from kws.evaluation.report import MOST_MISTAKES, page
+from kws.evaluation.report import page
 from kws.evaluation.scoring import ScoredStream, Utterance
 from kws.evaluation.stream import Evaluation, evaluate
 from kws.evaluation.stream_json import as_dict
@@ -62,8 +63,14 @@ def speech() -> ScoredStream:
     return heard([Activation("on", 25.0), Activation("stop", 30.0, 0.93)], utterances=said, name="a")
 
 
+@cache
 def evaluation() -> Evaluation:
     return evaluate([scene(), speech()], settings(), held_out=[speech()])
+
+
+@cache
+def whole_page() -> str:
+    return page(evaluation(), ABOUT)
 
 
 def plots(reader: Reader) -> list[str | None]:
@@ -75,7 +82,7 @@ def plots(reader: Reader) -> list[str | None]:
 
 
 def test_the_page_is_well_formed_and_needs_nothing_else() -> None:
-    text = page(evaluation(), ABOUT)
+    text = whole_page()
     reader = Reader(text)
     assert reader.open == []
     assert text.startswith("<!doctype html>")
@@ -90,7 +97,7 @@ def test_the_page_is_well_formed_and_needs_nothing_else() -> None:
 
 
 def test_the_page_says_everything() -> None:
-    reader = Reader(page(evaluation(), ABOUT))
+    reader = Reader(whole_page())
     for words in (
         "made <up> & tested", "on", "off", "stop", "another word", "no word", "2 & 3.flac at 9.00 s",
         "Thresholds for 1 false accept an hour", "[keyword.stop]", "Checked on 0.02 h of other sound",
@@ -112,11 +119,12 @@ def test_a_page_without_mistakes() -> None:
     assert "None: no miss" in Reader(page(evaluate([stream], settings()), ABOUT)).text
 
 
-def test_a_page_shows_no_more_than_the_worst() -> None:
+def test_a_page_shows_no_more_than_the_worst(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kws.evaluation.report.MOST_MISTAKES", 3)
     labels = [LabelledWord(2.0 * i, 2.0 * i + 0.5, "on") for i in range(1, 100)]
     reader = Reader(page(evaluate([heard([], labels, seconds=210.0)], settings()), ABOUT))
-    assert f"The worst {MOST_MISTAKES} of 99" in reader.text
-    assert len(plots(reader)) == 2 + MOST_MISTAKES
+    assert "The worst 3 of 99" in reader.text
+    assert len(plots(reader)) == 2 + 3
 
 
 def test_the_json_has_every_figure() -> None:

@@ -76,7 +76,7 @@ def test_it_fires_where_the_decider_does(data: st.DataObject) -> None:
 @pytest.mark.parametrize("threshold", [0.1, 0.5, 0.81, 0.999])
 def test_long_random_streams(threshold: float) -> None:
     rng = np.random.default_rng(3)
-    walk = np.cumsum(rng.normal(0, 0.6, (20000, 4)), axis=0)
+    walk = np.cumsum(rng.normal(0, 0.6, (6000, 4)), axis=0)
     walk -= np.stack([np.convolve(walk[:, i], np.ones(200) / 200, "same") for i in range(4)], axis=1)
     rows = (np.exp(walk) / np.exp(walk).sum(axis=1, keepdims=True)).astype(np.float32)
     cache = PosteriorCache(LABELS, rows, levels=rng.uniform(-60, -20, len(rows)).tolist())

@@ -17,7 +17,7 @@ ON, OFF = "ON", "OFF"
 _LONGEST = 32
 
 #: float() would also accept "nan", "1_0" and the digits of every script.
-_NUMBER = re.compile(r"(?=.*[0-9])[0-9]{0,20}\.?[0-9]{0,20}(?:[eE][+-]?[0-9]{1,3})?", re.ASCII)
+_NUMBER = re.compile(r"(?=\.?[0-9])[0-9]{0,20}\.?[0-9]{0,20}(?:[eE][+-]?[0-9]{1,3})?", re.ASCII)
 
 
 class ControlError(KwsError):
@@ -26,11 +26,6 @@ class ControlError(KwsError):
 
 class Requests:
     """The requests that a site takes: on its own topics and, with a Hermes site, Hermes' toggles.
-
-    Args:
-        topics: of the site.
-        keywords: of the model.
-        hermes_site: None without Hermes.
 
     Attributes:
         filters: to subscribe to.
@@ -87,12 +82,9 @@ def _on(payload: bytes) -> bool:
 
 def _threshold(payload: bytes) -> float:
     text = _text(payload)
-    try:
-        value = float(text) if _NUMBER.fullmatch(text) else None
-    except ValueError:
-        value = None
-    if value is None:
+    if not _NUMBER.fullmatch(text):
         raise ControlError(f"{text!r} is not a number")
+    value = float(text)
     low, high = RANGES["threshold"]
     if not low <= value <= high:
         raise ControlError(f"{value:g} is not within {low:g} to {high:g}")

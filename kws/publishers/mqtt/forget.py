@@ -27,26 +27,16 @@ def open_session(options: MqttOptions, hear: Hear = lambda _topic, _payload, _re
         UsageError: an option is wrong.
         ConnectError: the broker cannot be reached or refuses the login.
     """
-    broker = parse_broker(options)
-    return Session(
-        options,
-        broker,
-        password=read_password(options),
-        tls=make_tls(options, broker),
-        client_id=f"kws-{secrets.token_hex(6)}",
-        hear=hear,
-    )
+    broker, password, client_id = parse_broker(options), read_password(options), f"kws-{secrets.token_hex(6)}"
+    tls = make_tls(options, broker)
+    return Session(options, broker, password=password, tls=tls, client_id=client_id, hear=hear)
 
 
 def forget(options: MqttOptions, home_assistant: HomeAssistantOptions) -> list[str]:
-    """Clear every retained message of a site, and discovery in both forms and of earlier models.
-
-    Returns:
-        The topics that were cleared.
+    """Clear every retained message of a site, and discovery in both forms and of earlier models; return their topics.
 
     Raises:
-        UsageError: an option is wrong.
-        ConnectError: the broker cannot be reached or refuses the login.
+        UsageError, ConnectError: see :func:`open_session`.
         PublishError: the connection was lost, or the broker refuses.
     """
     topics = Topics(options.prefix, site_name(options))

@@ -25,13 +25,9 @@ class HermesOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
 
 
 def detected(detection: Detection, *, site: str, version: str, threshold: float) -> Message:
-    """Return ``hotwordDetected`` for a detection.
+    """Return ``hotwordDetected`` for a detection by this version of the model; ``site`` is the ``siteId``.
 
-    Args:
-        detection: of a keyword.
-        site: the ``siteId``.
-        version: of the model.
-        threshold: of the keyword; the sensitivity of Hermes is 1 less the threshold.
+    The sensitivity of Hermes is 1 less the keyword's threshold.
     """
     payload = {
         "modelId": detection.model,

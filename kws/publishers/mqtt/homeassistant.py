@@ -37,10 +37,10 @@ class HomeAssistantOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unk
     name: str | None = None
     area: str | None = None
 
-
-def birth_topic(options: HomeAssistantOptions) -> str:
-    """Return the topic on which Home Assistant says that it has started."""
-    return f"{options.prefix}/status"
+    @property
+    def birth_topic(self) -> str:
+        """The topic on which Home Assistant says that it has started."""
+        return f"{self.prefix}/status"
 
 
 def discovery_filters(options: HomeAssistantOptions, site: str) -> list[str]:
@@ -51,15 +51,7 @@ def discovery_filters(options: HomeAssistantOptions, site: str) -> list[str]:
 def discovery(
     options: HomeAssistantOptions, topics: Topics, keywords: Sequence[str], *, model: str, version: str
 ) -> list[Message]:
-    """Return the retained messages that announce the service.
-
-    Args:
-        options: of the user.
-        topics: of the site.
-        keywords: of the model, in its order.
-        model: its name.
-        version: of kws.
-    """
+    """Return the retained messages that announce the service: this version of kws, with the keywords of a model."""
     device = {
         "identifiers": [f"kws_{topics.site}"],
         "name": options.name or f"kws {topics.site}",

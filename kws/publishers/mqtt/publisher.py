@@ -228,7 +228,7 @@ class MqttPublisher(Observer):
 
     def _filters(self) -> list[str]:
         states = [self.topics.state(f"{kind}/+") for kind in ("threshold", "keyword")]
-        birth = [homeassistant.birth_topic(self._home_assistant)] if self._home_assistant else []
+        birth = [self._home_assistant.birth_topic] if self._home_assistant else []
         return [self.topics.status, self.topics.instance, *states, *birth]
 
     def _status(self) -> Message:
@@ -250,7 +250,7 @@ class MqttPublisher(Observer):
         elif topic.startswith(self.topics.state("")):
             if retained and topic not in self._keyword_topics:  # of an earlier model
                 self._send(Message(topic, "", retain=True))
-        elif self._home_assistant and topic == homeassistant.birth_topic(self._home_assistant):
+        elif self._home_assistant and topic == self._home_assistant.birth_topic:
             self._welcome(payload, retained=retained)
         else:
             self._control(topic, payload, retained=retained)

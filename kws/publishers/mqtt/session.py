@@ -158,8 +158,8 @@ class Session:
         Args:
             filters: to subscribe to.
             deadline: on the clock of :func:`time.monotonic`.
-            requests: those of the filters whose messages keep the retain flag of their sender (MQTT 5). Without it
-                a message shows as retained only if it is older than the subscription.
+            requests: filters whose messages keep the retain flag of their sender (MQTT 5). Without it a message shows
+                as retained only if it is older than the subscription.
 
         Raises:
             PublishError: the connection was lost, or the broker did not answer in time.
@@ -183,9 +183,7 @@ class Session:
     def publish(self, messages: Sequence[Message], *, deadline: float) -> None:
         """Publish messages in order and wait until the broker has confirmed each; else end the connection.
 
-        Args:
-            messages: to publish.
-            deadline: on the clock of :func:`time.monotonic`.
+        The deadline is on the clock of :func:`time.monotonic`.
 
         Raises:
             NotSentError: the connection was lost before.

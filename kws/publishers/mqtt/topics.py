@@ -42,11 +42,7 @@ Prefix = _text(
 
 
 def checked(field: str, value: str, kind: Any) -> str:
-    """Return a value that may be a part of a topic.
-
-    Raises:
-        OptionError: it is not of this type: :data:`Site`, :data:`Level` or :data:`Prefix`.
-    """
+    """Return a value of type :data:`Site`, :data:`Level` or :data:`Prefix`, or raise an OptionError."""
     try:
         msgspec.convert(value, kind)
     except msgspec.ValidationError:
