@@ -71,6 +71,7 @@ MODEL = (
 )
 
 DECISION = (
+    Flag("--sensitivity", "decision.sensitivity", "S", "0 to 1, moves all thresholds: each is 1 less this"),
     Flag("--keywords", "decision.keywords", "A,B", "listen for these keywords only, or for none; without it for all"),
     Flag("--smoothing", "decision.smoothing", "S", "seconds over which posteriors are averaged"),
     Flag("--patience", "decision.patience", "N", "windows in a row that must be at the threshold"),
@@ -163,7 +164,7 @@ def add_decision_options(parser: argparse.ArgumentParser) -> None:
         action=Say,
         flag=Flag("--threshold", "decision.threshold", "", ""),
         metavar="[WORD=]X",
-        help="smoothed posterior from which a keyword fires, for all or for one word; may be repeated "
+        help="score from which a keyword fires, for all or for one word; may be repeated "
         "(decision.threshold, keyword.WORD.threshold)",
     )
     add_flags(group, *DECISION)

@@ -179,7 +179,7 @@ class Decider:
         """
         self.settings = self.settings.with_threshold(keyword, threshold)
         for decider in self._deciders:
-            decider.trigger.settings = self.settings.keywords[decider.keyword]
+            decider.set(self.settings.keywords[decider.keyword])
         self._set_releases()
         self._calm = 0  # it was counted by the threshold before
 
@@ -225,8 +225,8 @@ class Decider:
         for decider, average, high in zip(self._deciders, self._averages.tolist(), active, strict=True):
             if not high:
                 misses += filter(None, [decider.close()])
-            elif (score := decider.step(average, end, self._speech_before(decider.keyword, end))) is not None:
-                self._let_fire(decider, score, end, levels)
+            elif (reduced := decider.step(average, end, self._speech_before(decider.keyword, end))) is not None:
+                self._let_fire(decider, reduced, end, levels)
         fired: list[Fired] = []
         for candidate in tuple(self._candidates):
             outcome = candidate.settle(levels, end)
@@ -248,14 +248,14 @@ class Decider:
             return 0.0
         return self._context.speech(self.settings.keywords[keyword].speech_margin)
 
-    def _let_fire(self, decider: KeywordDecider, score: float, end: int, levels: Sequence[float]) -> None:
+    def _let_fire(self, decider: KeywordDecider, reduced: float, end: int, levels: Sequence[float]) -> None:
         """Let a keyword fire, unless it is a command and the gate is closed."""
         wake = None
         if self._gate and self._gate.guards(decider.keyword):
             wake = self._gate.opener(end)
             if wake is None:
-                decider.trigger.suppress(score, end, Reason.GATE_CLOSED)
+                decider.trigger.suppress(reduced, end, Reason.GATE_CLOSED)
                 return
-        candidate = decider.fire(score, end, levels, wake)
+        candidate = decider.fire(reduced, end, levels, wake)
         if candidate:
             self._candidates.append(candidate)

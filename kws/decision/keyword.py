@@ -41,7 +41,8 @@ class KeywordDecider:
         keyword: its label.
         column: the label's index among the posteriors.
         mean: its average, which it may share with other keywords.
-        trigger: its state.
+        settings: its settings, see :meth:`set`.
+        trigger: its state; works by averages, not by scores.
         isolation: the quiet that it needs.
     """
 
@@ -49,15 +50,22 @@ class KeywordDecider:
         self.keyword = keyword
         self.column = column
         self.mean = mean
-        self.trigger = Trigger(settings, refractory=grid.samples(settings.refractory))
+        self.settings = settings
+        self.trigger = Trigger(settings.in_averages(), refractory=grid.samples(settings.refractory))
         self.isolation = Isolation(
             before=grid.hops(grid.samples(settings.quiet_before)),
             after=grid.hops(grid.samples(settings.quiet_after)),
             slack=grid.hops(grid.samples(SLACK)),
             margin=settings.quiet_margin,
         )
+        self._kept = 1.0  # share of the average that speech before the word left in the newest window
         self._length = grid.samples(settings.length)
         self._grid = grid
+
+    def set(self, settings: KeywordSettings) -> None:
+        """Change thresholds between two windows; no state is lost."""
+        self.settings = settings
+        self.trigger.settings = settings.in_averages()
 
     def step(self, average: float, end: int, speech: float) -> float | None:
         """Take a window with the average at or above release.
@@ -68,20 +76,21 @@ class KeywordDecider:
             speech: share of speech before the word, 0 to 1.
 
         Returns:
-            The score at which the keyword may fire, for :meth:`fire`; None if it may not.
+            The average that speech before the word leaves, for :meth:`fire`, if the keyword may fire; else None.
         """
         if self.trigger.start is None:
             windows_ago = self.mean.rise(self.column, self.trigger.settings.release)
             self.trigger.start = end - windows_ago * self._grid.hop - self._length
         largest = int(self.mean.averages.argmax()) == self.column
-        score = average * (1.0 - self.trigger.settings.speech_before * speech)
-        return score if self.trigger.step(average, score, largest=largest, end=end) else None
+        self._kept = 1.0 - self.settings.speech_before * speech
+        reduced = average * self._kept
+        return reduced if self.trigger.step(average, reduced, largest=largest, end=end) else None
 
-    def fire(self, score: float, end: int, levels: Sequence[float], wake: str | None) -> Candidate | None:
+    def fire(self, reduced: float, end: int, levels: Sequence[float], wake: str | None) -> Candidate | None:
         """Fire, if it was quiet before the word.
 
         Args:
-            score: the result of :meth:`step`.
+            reduced: the result of :meth:`step` for the newest window.
             end: of the window.
             levels: of the hops heard, in decibels, newest last.
             wake: the wake word that had opened the gate.
@@ -90,20 +99,29 @@ class KeywordDecider:
         start = max(self.trigger.start or 0, end - self._grid.window)
         word = self._grid.hops(end - start)
         if not self.isolation.quiet_before(levels, word):
-            self.trigger.suppress(score, end, Reason.NOT_ISOLATED)
+            self.trigger.suppress(reduced, end, Reason.NOT_ISOLATED)
             return None
         self.trigger.fire(end)
         limit = self.isolation.limit(levels, word) if self.isolation.after else 0.0
         deadline = end + self.isolation.patience * self._grid.hop
-        return Candidate(self, score, start, end, wake, limit, deadline)
+        return Candidate(self, self._expected_score(reduced), start, end, wake, limit, deadline)
+
+    def _expected_score(self, reduced: float) -> float:
+        """Return the best estimate of the highest score of this activation.
+
+        The average has only just reached the threshold and still holds windows from before the word. Once they have
+        left it, it is about as high as the highest posterior so far.
+        """
+        expected = max(reduced, self.mean.highest(self.column) * self._kept)
+        return max(self.settings.scale.score(expected), self.settings.threshold)
 
     def close(self) -> NearMiss | None:
         """End the activation; return it as a near miss if it came near and did not fire."""
         peak = self.trigger.close()
-        return self.miss(peak.score, peak.end, peak.reason) if peak else None
+        return self.miss(self.settings.scale.score(peak.average), peak.end, peak.reason) if peak else None
 
     def miss(self, score: float, end: int, reason: Reason) -> NearMiss:
-        threshold = self.trigger.settings.threshold
+        threshold = self.settings.threshold
         return NearMiss(keyword=self.keyword, score=score, threshold=threshold, end=end, reason=reason)
 
 
@@ -113,7 +131,7 @@ class Candidate:
 
     Attributes:
         decider: of the keyword.
-        score: when it fired.
+        score: the estimate of its highest score, when it fired.
         start: the estimated position of the word's first sample.
         end: the end of the window in which it fired.
         wake: the wake word that had opened the gate.

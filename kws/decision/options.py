@@ -29,6 +29,7 @@ from kws.decision.settings import (
     KeywordSettings,
     check_ranges,
     table_of,
+    threshold_at,
 )
 from kws.errors import OptionError
 from kws.types import SILENCE, UNKNOWN
@@ -41,7 +42,11 @@ def _compose(options: msgspec.Struct, field: str) -> None:
 
 
 class KeywordOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
-    """The table of one keyword: see :class:`~kws.decision.settings.KeywordSettings`; None is not said."""
+    """The table of one keyword: see :class:`~kws.decision.settings.KeywordSettings`; None is not said.
+
+    Attributes:
+        sensitivity: 0 to 1; stands for a threshold of 1 less this where the table sets no threshold.
+    """
 
     threshold: float | None = None
     release: float | None = None
@@ -55,6 +60,8 @@ class KeywordOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     quiet_margin: float | None = None
     speech_before: float | None = None
     speech_margin: float | None = None
+    score_scale: tuple[float, float] | None = None
+    sensitivity: float | None = None
 
 
 class DecisionOptions(KeywordOptions, frozen=True, kw_only=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -138,21 +145,19 @@ def explain(labels: Collection[str], layers: Mapping[str, Options]) -> tuple[Dec
     try:
         for place, layer in layers.items():
             start = f"{place}." if place else ""
-            common = _said(layer.decision)
+            common = _written(layer.decision, f"{start}decision")
             if "hop" in common:
-                hop = common.pop("hop")
-                origins["decision.hop"] = f"{start}decision.hop"
+                hop, origins["decision.hop"] = common.pop("hop")
             if "keywords" in common:
-                listened = common.pop("keywords")
-                origins["decision.keywords"] = f"{start}decision.keywords"
-            gate |= _said(layer.gate)
-            origins |= {f"gate.{key}": f"{start}gate.{key}" for key in _said(layer.gate)}
+                listened, origins["decision.keywords"] = common.pop("keywords")
+            for key, (value, path) in _written(layer.gate, f"{start}gate").items():
+                gate[key], origins[f"gate.{key}"] = value, path
             for keyword in keywords:
                 table = table_of(keyword)
-                own = _said(layer.keyword.get(keyword, KeywordOptions()))
-                said = {**common, **own}
-                places = {key: f"{start}{table if key in own else 'decision'}.{key}" for key in said}
-                if "threshold" in said:  # moves the other two with it
+                written = common | _written(layer.keyword.get(keyword, KeywordOptions()), f"{start}{table}")
+                said = {key: value for key, (value, _) in written.items()}
+                places = {key: path for key, (_, path) in written.items()}
+                if "threshold" in places:  # moves the other two with it
                     places = {"release": places["threshold"], "near": places["threshold"], **places}
                 origins |= {f"{table}.{key}": path for key, path in places.items()}
                 with inside(table):
@@ -176,6 +181,15 @@ def _gate(said: dict[str, Any], off: Collection[str]) -> GateSettings | None:
 def _said(table: msgspec.Struct) -> dict[str, Any]:
     """Return the options that a table sets."""
     return {key: value for key, value in msgspec.structs.asdict(table).items() if value is not None}
+
+
+def _written(table: msgspec.Struct, path: str) -> dict[str, tuple[Any, str]]:
+    """Return the settings that a table sets, each with its value and its path. A sensitivity sets the threshold."""
+    written = {key: (value, f"{path}.{key}") for key, value in _said(table).items()}
+    sensitivity, place = written.pop("sensitivity", (None, ""))
+    if sensitivity is not None:
+        written.setdefault("threshold", (threshold_at(sensitivity), place))
+    return written
 
 
 def check_values(layer: Options) -> None:

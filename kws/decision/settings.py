@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 from kws.common.tables import inside, key_written
+from kws.decision.score_scale import PLAIN, ScoreScale
 from kws.errors import OptionError
 
 #: Seconds from one window to the next.
@@ -24,6 +25,7 @@ LARGEST_MARGIN = 120.0
 
 RANGES: Mapping[str, tuple[float, float]] = {
     "hop": (0.01, 0.5),
+    "sensitivity": (0.0, 1.0),
     "threshold": (0.01, 1.0),
     "smoothing": (0.01, 5.0),
     "patience": (1, 100),
@@ -52,14 +54,19 @@ def check_ranges(values: Mapping[str, object]) -> None:
                 raise OptionError(key, f"{value:g} is not within {low:g} to {high:g}")
 
 
+def threshold_at(sensitivity: float) -> float:
+    """Return the threshold for a sensitivity in [0, 1]: what is missing to 1."""
+    return max(RANGES["threshold"][0], round(1 - sensitivity, _DIGITS))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KeywordSettings:
     """The settings of one keyword.
 
     Attributes:
-        threshold: the average at which it fires.
-        release: the average below which an utterance is over; at most the threshold.
-        near: the average from which an activation that did not fire is reported; between release and threshold.
+        threshold: the score at which it fires.
+        release: the score below which an utterance is over; at most the threshold.
+        near: the score from which an activation that did not fire is reported; between release and threshold.
         smoothing: seconds over which posteriors are averaged, rounded to whole windows.
         patience: windows in a row that must be at the threshold and the largest.
         refractory: seconds after it fired during which it does not fire again.
@@ -69,6 +76,7 @@ class KeywordSettings:
         quiet_margin: decibels below the word's loudest hop from which a hop is quiet.
         speech_before: share of its score that a keyword loses if only other words came before it.
         speech_margin: decibels below the word from which speech before it does not count.
+        score_scale: the averages that have the scores 0.5 and 0.9, see :class:`~kws.decision.score_scale.ScoreScale`.
 
     Raises:
         OptionError: a value is out of its range.
@@ -86,9 +94,14 @@ class KeywordSettings:
     quiet_margin: float = 5.0
     speech_before: float = 0.0
     speech_margin: float = LARGEST_MARGIN
+    score_scale: tuple[float, float] = (PLAIN.half, PLAIN.clear)
 
     def __post_init__(self) -> None:
         check_ranges(asdict(self))
+        try:
+            ScoreScale(*self.score_scale)
+        except ValueError as error:
+            raise OptionError("score_scale", str(error)) from None
         if not 0 < self.release <= self.threshold:
             raise OptionError(
                 "release", f"{self.release:g} is not above 0 and at most the threshold {self.threshold:g}"
@@ -98,6 +111,22 @@ class KeywordSettings:
                 "near",
                 f"{self.near:g} is not between the release {self.release:g} and the threshold {self.threshold:g}",
             )
+
+    @property
+    def scale(self) -> ScoreScale:
+        """The scale of its scores."""
+        return ScoreScale(*self.score_scale)
+
+    def in_averages(self) -> KeywordSettings:
+        """Return the same settings with averages in place of scores, as the trigger compares them."""
+        average = self.scale.average
+        return replace(
+            self,
+            threshold=average(self.threshold),
+            release=average(self.release),
+            near=average(self.near),
+            score_scale=(PLAIN.half, PLAIN.clear),
+        )
 
     def override(self, **said: Any) -> KeywordSettings:
         """Return these settings with some of them replaced.

@@ -57,6 +57,10 @@ class RunningMean:
             self.averages = self._sum / (self.windows * ONE)
         return self.averages
 
+    def highest(self, column: int) -> float:
+        """Return the highest posterior of one label among the windows of the average."""
+        return float(self._ring[:, column].max() / ONE)
+
     def rise(self, column: int, level: float) -> int:
         """Return how many windows ago the posterior of one label rose to ``level``; 0 is the newest window.
 

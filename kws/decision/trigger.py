@@ -1,10 +1,12 @@
 """The trigger of one keyword, which makes one utterance one detection.
 
+The trigger compares averages: threshold, release and near are on their scale (``KeywordSettings.in_averages``).
+
 An utterance shows as an *activation*: a run of windows in which the keyword's average is at or above ``release``. An
 activation fires at most once, at the first window in which all of this holds:
 
-- the average is the largest of all labels and the score at or above ``threshold``, for ``patience`` windows in a row
-  (the score is the average, less what speech before the word takes away);
+- the average is the largest of all labels and, less what speech before the word takes away, at or above ``threshold``,
+  for ``patience`` windows in a row;
 - the activation has not fired yet;
 - the refractory time since the keyword last fired is over.
 """
@@ -21,7 +23,7 @@ from kws.decision.values import Reason
 class Peak:
     """The highest average of an activation, the end of its window, and what kept it from firing there."""
 
-    score: float
+    average: float
     end: int
     reason: Reason
 
@@ -30,7 +32,7 @@ class Trigger:
     """The state of one keyword.
 
     Attributes:
-        settings: may be replaced between windows without loss of state.
+        settings: in averages; may be replaced between windows without loss of state.
         start: the estimated start of the word of this activation; None between activations.
     """
 
@@ -52,12 +54,12 @@ class Trigger:
         self._suppressed: Reason | None = None
         self._peak: Peak | None = None
 
-    def step(self, average: float, score: float, *, largest: bool, end: int) -> bool:
+    def step(self, average: float, reduced: float, *, largest: bool, end: int) -> bool:
         """Take one window of an activation; return True if the keyword may fire.
 
         The caller then decides with :meth:`fire` or :meth:`suppress`.
         """
-        obstacle = self._obstacle(average, score, largest=largest, end=end)
+        obstacle = self._obstacle(average, reduced, largest=largest, end=end)
         if obstacle:
             self._note(average, end, obstacle)
         return obstacle is None
@@ -86,8 +88,8 @@ class Trigger:
         self._end_activation()
         return peak
 
-    def _obstacle(self, average: float, score: float, *, largest: bool, end: int) -> Reason | None:
-        high = score >= self.settings.threshold
+    def _obstacle(self, average: float, reduced: float, *, largest: bool, end: int) -> Reason | None:
+        high = reduced >= self.settings.threshold
         self._run = self._run + 1 if high and largest else 0
         obstacles = {
             Reason.BELOW_THRESHOLD: average < self.settings.threshold,
@@ -105,5 +107,5 @@ class Trigger:
             # The rest of the utterance that fired is no near miss. A second peak that would have fired is.
             self._dipped = self._dipped or not near
             near = self._dipped and obstacle is Reason.HELD
-        if near and (self._peak is None or average >= self._peak.score):
+        if near and (self._peak is None or average >= self._peak.average):
             self._peak = Peak(average, end, obstacle)

@@ -25,7 +25,7 @@ class Fired:
 
     Attributes:
         keyword: one of the labels.
-        score: the average when it fired, less what speech before it takes away; in [0, 1].
+        score: the best estimate, when it fired, of the highest score of its activation; in [0, 1].
         start: the estimated position of the word's first sample.
         end: the position just after the newest sample heard at the decision.
         wake: the wake word that had opened the gate; None without a gate and for a wake word.
@@ -44,7 +44,7 @@ class NearMiss:
 
     Attributes:
         keyword: one of the labels.
-        score: the highest average of the activation, in [0, 1].
+        score: the highest score of the activation, without what speech before it takes away; in [0, 1].
         threshold: the keyword's threshold.
         end: the position at the end of the window with that average.
         reason: what kept it from firing there.

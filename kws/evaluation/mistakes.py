@@ -120,7 +120,7 @@ def find_mistakes(point: OperatingPoint, tolerance: dict[str, float]) -> list[Mi
 
 def timeline(mistake: Mistake, settings: DecisionSettings) -> Timeline:
     """Return the scores from :data:`BEFORE` to :data:`AFTER` a mistake."""
-    cache = mistake.stream.cache
+    cache, scale = mistake.stream.cache, settings.keywords[mistake.keyword].scale
     rows = _rows(mistake.stream, settings, mistake.time - BEFORE, mistake.time + AFTER)
     averages = cache.averages(settings.windows(mistake.keyword))[rows]
     column = cache.labels.index(mistake.keyword)
@@ -130,17 +130,18 @@ def timeline(mistake: Mistake, settings: DecisionSettings) -> Timeline:
     rival = int(others[peak].argmax()) if len(others) else 0
     return Timeline(
         times=_ends(mistake.stream, settings)[rows],
-        posteriors=cache.posteriors[rows, column].astype(np.float64),
-        averages=averages[:, column],
+        posteriors=scale.scores(cache.posteriors[rows, column].astype(np.float64)),
+        averages=scale.scores(averages[:, column]),
         rival=cache.labels[rival],
-        rivals=averages[:, rival],
+        rivals=scale.scores(averages[:, rival]),
     )
 
 
 def _peak(stream: ScoredStream, label: LabelledWord, settings: DecisionSettings, tolerance: dict[str, float]) -> float:
     """Return the highest score in the time in which a detection could belong to a label."""
     rows = _rows(stream, settings, label.start, label.end + tolerance[label.word])
-    return float(stream.cache.scores(label.word, settings)[rows].max(initial=0.0))
+    reduced = stream.cache.reduced(label.word, settings)[rows].max(initial=0.0)
+    return settings.keywords[label.word].scale.score(float(reduced))
 
 
 def _ends(stream: ScoredStream, settings: DecisionSettings) -> Float64Array:

@@ -67,8 +67,8 @@ class PosteriorCache:
             self._averages[windows] = smooth(self.posteriors, windows)
         return self._averages[windows]
 
-    def scores(self, keyword: str, settings: DecisionSettings) -> Float64Array:
-        """Return a keyword's score at each window, float64 ``(windows,)``: its average, reduced by speech before it.
+    def reduced(self, keyword: str, settings: DecisionSettings) -> Float64Array:
+        """Return a keyword's average at each window, float64 ``(windows,)``, less what speech before it takes away.
 
         Raises:
             ValueError: speech reduces it, and the levels are missing.

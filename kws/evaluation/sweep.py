@@ -12,9 +12,10 @@ import numpy as np
 from kws.decision import DecisionSettings, Fired
 from kws.decision.isolation import SLACK
 from kws.decision.keyword import Candidate, KeywordDecider
-from kws.decision.smoothing import RunningMean, to_counts
+from kws.decision.smoothing import ONE, RunningMean, to_counts
 from kws.evaluation.matching import Fire
 from kws.evaluation.posterior_cache import PosteriorCache
+from kws.types import Float32Array
 
 #: The thresholds of a sweep: hundredths, and thousandths where scores crowd.
 THRESHOLDS: tuple[float, ...] = tuple(i / 100 for i in range(10, 90)) + tuple(i / 1000 for i in range(900, 1000))
@@ -40,10 +41,10 @@ class KeywordSweep:
         self._mean = _CachedMean(cache, settings.windows(keyword))
         self._grid = cache.grid(settings)
         averages = cache.averages(settings.windows(keyword))[:, self._column]
-        least = min(self._chosen.override(threshold=lowest).release, self._chosen.release)
+        least = self._chosen.scale.average(min(self._chosen.override(threshold=lowest).release, self._chosen.release))
         self._windows = np.flatnonzero(averages >= least)
         self._averages = averages[self._windows]
-        self._scores = cache.scores(keyword, settings)[self._windows]
+        self._reduced = cache.reduced(keyword, settings)[self._windows]
         weighs = self._chosen.speech_before > 0
         self._speech = cache.speech(keyword, settings)[self._windows] if weighs else np.zeros(len(self._windows))
 
@@ -71,7 +72,7 @@ class KeywordSweep:
                 settle(window)
 
         following = 0
-        places = self._activations(chosen.release, chosen.threshold)
+        places = self._activations(decider.trigger.settings.release, decider.trigger.settings.threshold)
         columns = (self._windows[places], self._averages[places], self._speech[places])
         for window, average, speech in zip(*(column.tolist() for column in columns), strict=True):
             if window > following:
@@ -79,9 +80,9 @@ class KeywordSweep:
                 settle_between(following, window)
             following = window + 1
             self._mean.move_to(window)
-            score = decider.step(average, self._end(window), speech)
-            if score is not None:
-                candidate = decider.fire(score, self._end(window), self._levels(quiet, window), None)
+            reduced = decider.step(average, self._end(window), speech)
+            if reduced is not None:
+                candidate = decider.fire(reduced, self._end(window), self._levels(quiet, window), None)
                 if candidate:
                     candidates.append(candidate)
             settle(window)
@@ -89,10 +90,13 @@ class KeywordSweep:
         return fires
 
     def _activations(self, release: float, threshold: float) -> np.ndarray[tuple[int], np.dtype[np.int64]]:
-        """Return the places among the kept windows that belong to activations which reach the threshold."""
+        """Return the places among the kept windows that belong to activations which reach the threshold.
+
+        Release and threshold are averages.
+        """
         active = np.flatnonzero(self._averages >= release)
         activation = np.cumsum(np.diff(self._windows[active], prepend=-2) > 1)
-        reaching = activation[self._scores[active] >= threshold]
+        reaching = activation[self._reduced[active] >= threshold]
         return active[np.isin(activation, reaching)]
 
     def _end(self, window: int) -> int:
@@ -126,10 +130,17 @@ class _CachedMean(RunningMean):
         self._window = window
         self.averages = self._cache.averages(self.windows)[window]
 
+    def highest(self, column: int) -> float:
+        return float(to_counts(self._newest[:, column]).max() / ONE)
+
     def rise(self, column: int, level: float) -> int:
         if not self.finds_starts:
             return 0
         mean = RunningMean(self.windows, len(self._cache.labels))
-        for counts in to_counts(self._cache.posteriors[max(0, self._window - self.windows + 1) : self._window + 1]):
+        for counts in to_counts(self._newest):
             mean.push(counts)
         return mean.rise(column, level)
+
+    @property
+    def _newest(self) -> Float32Array:
+        return self._cache.posteriors[max(0, self._window - self.windows + 1) : self._window + 1]

@@ -56,6 +56,12 @@ class Reference:
     def score(self, keyword: str, window: int) -> Fraction:
         return self.average(keyword, window, self.settings.windows(keyword))
 
+    def published(self, keyword: str, window: int) -> float:
+        """The score of a detection: the highest posterior in the average, which it is expected to come to."""
+        first = window + 1 - self.settings.windows(keyword)
+        highest = max(row[self.labels.index(keyword)] for row in self.rows[first : window + 1])
+        return float(highest)
+
     def largest(self, keyword: str, window: int) -> bool:
         over = self.settings.windows(keyword)
         averages = [self.average(label, window, over) for label in self.labels]

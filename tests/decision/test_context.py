@@ -155,7 +155,7 @@ def test_levels_are_needed() -> None:
     with pytest.raises(ValueError, match="each window needs its level"):
         list(step_all(Decider(LABELS, settings(speech_before=0.5)), "...."))
     with pytest.raises(ValueError, match="each window needs its level"):
-        PosteriorCache(LABELS, posteriors("....")).scores("on", settings(speech_before=0.5))
+        PosteriorCache(LABELS, posteriors("....")).reduced("on", settings(speech_before=0.5))
 
 
 LETTERS = st.lists(

@@ -20,6 +20,7 @@ from kws.decision import (
     read_options,
     resolve,
 )
+from kws.decision.options import explain
 from kws.errors import UsageError
 
 LABELS = ("_silence_", "_unknown_", "on", "off", "stop", "computer")
@@ -91,6 +92,37 @@ def test_any_threshold_may_follow_any_other(thresholds: list[float], release: fl
         assert on.threshold == threshold
         assert 0 < on.release <= on.near <= threshold
         assert on.release / threshold == pytest.approx(release / 0.8)
+
+
+@pytest.mark.parametrize(
+    ("sensitivity", "threshold"), [(0.5, 0.5), (0.0, 1.0), (0.2, 0.8), (0.7, 0.3), (0.99, 0.01), (1.0, 0.01)]
+)
+def test_a_sensitivity_sets_all_thresholds(sensitivity: float, threshold: float) -> None:
+    model = "[decision]\nthreshold = 0.5\nrelease = 0.3\nnear = 0.4\n[keyword.on]\nthreshold = 0.6"
+    chosen = settle(model, f"[decision]\nsensitivity = {sensitivity}").keywords
+    assert {word.threshold for word in chosen.values()} == {threshold}
+    assert chosen["off"].release == pytest.approx(0.6 * threshold)
+
+
+def test_a_threshold_goes_before_the_sensitivity_of_the_same_layer() -> None:
+    text = "[decision]\nsensitivity = 0.7\n[keyword.on]\nthreshold = 0.6\n[keyword.off]\nsensitivity = 0.8"
+    chosen = settle(text).keywords
+    assert (chosen["on"].threshold, chosen["off"].threshold, chosen["stop"].threshold) == (0.6, 0.2, 0.3)
+    assert settle("[decision]\nsensitivity = 0.7\nthreshold = 0.6").keywords["on"].threshold == 0.6
+    assert settle(text, "[decision]\nsensitivity = 0.1").keywords["on"].threshold == 0.9
+
+
+def test_where_a_sensitivity_was_written() -> None:
+    layers = {"file": read("[decision]\nsensitivity = 0.7\n[keyword.on]\nthreshold = 0.6")}
+    places = explain(LABELS, layers)[1]
+    assert places["keyword.off.threshold"] == places["keyword.off.release"] == "file.decision.sensitivity"
+    assert places["keyword.on.threshold"] == "file.keyword.on.threshold"
+
+
+@pytest.mark.parametrize("value", [-0.1, 1.1])
+def test_a_sensitivity_is_a_share(value: float) -> None:
+    with pytest.raises(UsageError, match=rf"decision\.sensitivity: {value:g} is not within 0 to 1"):
+        settle(f"[decision]\nsensitivity = {value}")
 
 
 def test_a_gate_in_layers() -> None:
@@ -168,7 +200,8 @@ def test_the_error_names_the_layer() -> None:
 
 
 def test_options_and_settings_are_of_the_same_things() -> None:
-    assert [field.name for field in fields(KeywordSettings)] == list(KeywordOptions.__struct_fields__)
+    # A sensitivity sets the threshold.
+    assert [*(field.name for field in fields(KeywordSettings)), "sensitivity"] == list(KeywordOptions.__struct_fields__)
     assert [field.name for field in fields(GateSettings)] == list(GateOptions.__struct_fields__)
     assert set(DecisionOptions.__struct_fields__) == {"hop", "keywords", *KeywordOptions.__struct_fields__}
 

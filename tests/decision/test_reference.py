@@ -89,7 +89,7 @@ def test_it_does_what_its_definition_says(rows: Float32Array, chosen: DecisionSe
         (fired.keyword, window, fired.wake) for window, decision in enumerate(decisions) for fired in decision.fired
     ] == expected.fired
     assert [fired.score for decision in decisions for fired in decision.fired] == [
-        float(expected.score(keyword, window)) for keyword, window, _ in expected.fired
+        expected.published(keyword, window) for keyword, window, _ in expected.fired
     ]
     missed = [
         (miss.keyword, (miss.end - WINDOW) // HOP, miss.score, miss.reason, window)

@@ -50,6 +50,7 @@ def keyword_settings(draw: st.DrawFn) -> KeywordSettings:
         quiet_after=draw(windows | st.just(0.0)),
         speech_before=draw(st.sampled_from([0.0, 0.3, 1.0])),
         speech_margin=draw(st.sampled_from([8.0, 120.0])),
+        score_scale=draw(st.sampled_from([(0.5, 0.9), (0.3, 0.7)])),
     )
 
 
