@@ -45,10 +45,17 @@ def talk(readers: Iterable[Path], snr: int) -> list[Any]:
 
 
 def mixed(clips: Path, stream: Path, *under: object, words: str = COMMANDS, count: int = 100) -> list[Any]:
-    """Mix a stream; return the command that does it, which ends with the stream."""
-    mixing = ["mix", clips, "--words", words, *under, "--count", count, "--seed", _SEED, "--out", stream]
-    run(*mixing)
-    return mixing
+    """Mix a stream; return the command that does it, which ends with the stream.
+
+    A stream that is there and would come out the same is left alone, because posteriors are kept by a file's time.
+    """
+    mixing = ["mix", clips, "--words", words, *under, "--count", count, "--seed", _SEED, "--out"]
+    new = stream.with_name(f"new-{stream.name}")
+    run(*mixing, new)
+    if not stream.exists() or new.read_bytes() != stream.read_bytes():
+        new.with_suffix(".tsv").replace(stream.with_suffix(".tsv"))
+        new.replace(stream)
+    return [*mixing, stream]
 
 
 def other_words(clips: Path) -> str:
