@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import suppress
 from io import BufferedReader
 from pathlib import Path
-from types import ModuleType
 from typing import Any, Self
 
 from kws.audio.channels import check_channel
@@ -59,7 +58,7 @@ class FileSource(Source):
     def interrupt(self) -> None:
         self._interrupted = True
 
-    def _open(self, file: BufferedReader, soundfile: ModuleType) -> None:
+    def _open(self, file: BufferedReader, soundfile: Any) -> None:
         size = os.fstat(file.fileno()).st_size
         if size == 0:
             raise AudioError(f"{self.name} is empty (0 bytes)")
@@ -120,21 +119,19 @@ class FileSource(Source):
             )  # fmt: skip
 
     def _read(self, position: int) -> Float32Array:
-        soundfile = _load_soundfile()
         try:
             frames: Float32Array = self._sound.read(BLOCK, dtype="float32", always_2d=True)
-        except soundfile.LibsndfileError as error:
-            log.debug("%s: libsndfile: %s", self.name, error.error_string)
+        except RuntimeError as error:  # soundfile's
+            log.debug("%s: libsndfile: %s", self.name, error)
             raise AudioError(f"{self.name} is damaged or cut short at {position / self.rate:.2f} s") from None
         return frames
 
 
-def _load_soundfile() -> ModuleType:
+def _load_soundfile() -> Any:
     try:
         import soundfile  # noqa: PLC0415
     except OSError as error:
         raise AudioError(
             f"audio files need libsndfile, which cannot be loaded (Debian: apt install libsndfile1): {error}"
         ) from None
-    module: ModuleType = soundfile
-    return module
+    return soundfile

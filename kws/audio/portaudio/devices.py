@@ -9,7 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from types import ModuleType
+from typing import Any
 
 from kws.common.names import composed
 from kws.errors import AudioError, UsageError
@@ -115,7 +115,7 @@ def stable_names(names: Sequence[tuple[str, str]]) -> list[str]:
     return [brief if count[brief] == 1 else f"{name}, {api}" for brief, (name, api) in zip(short, names, strict=True)]
 
 
-def load_portaudio() -> ModuleType:
+def load_portaudio() -> Any:
     """Import python-sounddevice, which loads PortAudio and looks for devices.
 
     Raises:
@@ -125,8 +125,7 @@ def load_portaudio() -> ModuleType:
         import sounddevice  # noqa: PLC0415
     except OSError as error:
         raise AudioError(f"microphones need PortAudio (Debian: apt install libportaudio2): {error}") from None
-    module: ModuleType = sounddevice
-    return module
+    return sounddevice
 
 
 def _quoted(devices: Sequence[Device]) -> str:
