@@ -162,6 +162,8 @@ def make_mqtt(
     description: Description,
     keywords: Sequence[str],
     on_command: Callable[[Request], None] = lambda _: None,
+    *,
+    gated: bool = False,
 ) -> MqttPublisher:
     """Return the MQTT publisher for a source; nothing is connected yet.
 
@@ -171,6 +173,7 @@ def make_mqtt(
         description: of the model.
         keywords: that are listened for, and published.
         on_command: gets the requests that come over MQTT.
+        gated: True if the source has a gate.
 
     Raises:
         UsageError: an option is wrong.
@@ -186,6 +189,7 @@ def make_mqtt(
             on_command=on_command,
             home_assistant=home_assistant,
             hermes_options=hermes,
+            gated=gated,
         )
 
 
@@ -256,9 +260,10 @@ class Composition:
         if mqtt is not None:
             with config.errors("mqtt"):
                 password = read_password(mqtt)
+            gated = settings.gate is not None
             add(
-                (mqtt, others, password, description.name, description.version, settings.listened),
-                lambda: make_mqtt(config, source, description, settings.listened, obey),
+                (mqtt, others, password, description.name, description.version, settings.listened, gated),
+                lambda: make_mqtt(config, source, description, settings.listened, obey, gated=gated),
                 mqtt.max_age,
                 mqtt.queue,
             )

@@ -5,9 +5,12 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from kws.types import Detection
+
+if TYPE_CHECKING:
+    from kws.decision import NearMiss
 
 
 def utc_text(time: datetime) -> str:
@@ -27,6 +30,18 @@ def as_dict(detection: Detection) -> dict[str, Any]:
     }
     optional = {"wake": detection.wake, "site": detection.site}
     return fields | {name: value for name, value in optional.items() if value is not None}
+
+
+def near_miss_fields(miss: NearMiss, sample_rate: int) -> dict[str, Any]:
+    """Return the fields of a near miss that has just ended, as every publisher sends them."""
+    return {
+        "keyword": miss.keyword,
+        "score": round(miss.score, 3),
+        "threshold": round(miss.threshold, 3),
+        "end": round(miss.end / sample_rate, 3),
+        "time": utc_text(datetime.now(UTC)),
+        "reason": miss.reason.value,
+    }
 
 
 def as_json(detection: Detection) -> str:

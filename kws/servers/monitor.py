@@ -11,7 +11,6 @@ import threading
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,7 +18,7 @@ from kws import __version__
 from kws.common.addresses import http_url, listen
 from kws.pipeline.pipeline import Pipeline, Scored
 from kws.pipeline.requests import Request
-from kws.publishers.formats import as_dict, utc_text
+from kws.publishers.formats import as_dict, near_miss_fields
 from kws.publishers.mqtt.control import ControlError, Requests
 from kws.publishers.mqtt.topics import Topics
 from kws.publishers.observer import Observer
@@ -123,9 +122,7 @@ class Monitor(Observer):
         self._note(site, {"t": "detection", "id": self._count, "clip": bool(self._clip), **as_dict(detection)})
 
     def near_miss(self, site: str, miss: NearMiss, sample_rate: int) -> None:
-        fields = {"keyword": miss.keyword, "score": round(miss.score, 3), "threshold": round(miss.threshold, 3)}
-        when = {"end": round(miss.end / sample_rate, 3), "time": utc_text(datetime.now(UTC))}
-        self._note(site, {"t": "near", **fields, **when, "reason": miss.reason.value})
+        self._note(site, {"t": "near", **near_miss_fields(miss, sample_rate)})
 
     def gate(self, site: str, wake_word: str | None) -> None:
         self._gates[site] = wake_word

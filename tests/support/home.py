@@ -160,6 +160,7 @@ class Home:
         reopens: True if its source is a microphone, which can be opened again.
         watch: when the microphone counts as dead.
         requests: what was set before a restart.
+        gate: its wake words; none for no gate.
         others: more sources, each with its site; only the recorder receives their detections.
     """
 
@@ -171,6 +172,7 @@ class Home:
         watch: WatchOptions | None = None,
         requests: tuple[Request, ...] = (),
         others: dict[str, Microphone] | None = None,
+        gate: tuple[str, ...] = (),
         **more: Any,
     ) -> None:
         self.microphone = Microphone()
@@ -178,6 +180,7 @@ class Home:
         self.inbox: SimpleQueue[Any] = SimpleQueue()
         self.reopens = reopens
         self.requests = requests
+        self.gate = gate
         self.watch = watch or WatchOptions(retry=0.1)
         workers = [PublisherWorker(self.recorder)]
         self.mqtt = None
@@ -207,7 +210,7 @@ class Home:
         self, site: str, microphone: Microphone, inbox: SimpleQueue[Any], mqtt: MqttPublisher | None, settings: Any
     ) -> Place:
         model: Any = LoudMeansOn()
-        layer = read_options({"decision": settings})
+        layer = read_options({"decision": settings, "gate": {"wake_words": self.gate}})
         pipeline = Pipeline(model, resolve(model.labels, {"test": layer}))
         if site == "kitchen":
             self.pipeline = pipeline

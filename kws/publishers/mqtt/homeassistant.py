@@ -49,7 +49,13 @@ def discovery_filters(options: HomeAssistantOptions, site: str) -> list[str]:
 
 
 def discovery(
-    options: HomeAssistantOptions, topics: Topics, keywords: Sequence[str], *, model: str, version: str
+    options: HomeAssistantOptions,
+    topics: Topics,
+    keywords: Sequence[str],
+    *,
+    model: str,
+    version: str,
+    gated: bool = False,
 ) -> list[Message]:
     """Return the retained messages that announce the service: this version of kws, with the keywords of a model."""
     device = {
@@ -62,7 +68,7 @@ def discovery(
     }
     common = {"device": device, "origin": {"name": "kws", "sw_version": version}}
     availability = {"availability": [{"topic": topics.status}]}
-    parts = components(topics, keywords)
+    parts = components(topics, keywords, gated=gated)
     if options.form == "device":
         return [_retained(_device_topic(options, topics.site), {**common, **availability, "components": parts})]
     messages = []
@@ -75,7 +81,7 @@ def discovery(
     return messages
 
 
-def components(topics: Topics, keywords: Sequence[str]) -> dict[str, dict[str, Any]]:
+def components(topics: Topics, keywords: Sequence[str], *, gated: bool = False) -> dict[str, dict[str, Any]]:
     """Return the entities and triggers by key, each with its platform."""
     parts: dict[str, dict[str, Any]] = {
         "keyword": {
@@ -89,6 +95,14 @@ def components(topics: Topics, keywords: Sequence[str]) -> dict[str, dict[str, A
         },
         "listening": _switch("Listening", "mdi:microphone", topics, names.LISTENING),
     }
+    if gated:
+        parts["gate"] = {
+            "platform": "binary_sensor",
+            "name": "Gate",
+            "icon": "mdi:gate",
+            "state_topic": topics.gate,
+            "value_template": "{{ 'OFF' if value == 'closed' else 'ON' }}",
+        }
     low, high = RANGES["threshold"]
     for keyword in keywords:
         parts[f"threshold_{identifier(keyword)}"] = {

@@ -11,12 +11,13 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from kws import __version__
 from kws.common.backoff import Backoff
 from kws.pipeline.requests import Request
 from kws.publishers.base import PublishError, UnconfirmedError, UnreachableError
-from kws.publishers.formats import as_json
+from kws.publishers.formats import as_json, near_miss_fields
 from kws.publishers.health import HealthReport
 from kws.publishers.mqtt import control, hermes, homeassistant, topics
 from kws.publishers.mqtt.hermes import HermesOptions
@@ -27,6 +28,9 @@ from kws.publishers.mqtt.settings import MqttOptions, exposed_files, make_tls, p
 from kws.publishers.mqtt.topics import OFFLINE, ONLINE, Message, Topics
 from kws.publishers.observer import Observer
 from kws.types import Detection
+
+if TYPE_CHECKING:
+    from kws.decision import NearMiss
 
 _log = logging.getLogger(__name__)
 
@@ -53,6 +57,7 @@ class MqttPublisher(Observer):
         on_command: gets the requests of others, in the connection's thread; must not block. None takes no requests.
         home_assistant: None for no discovery.
         hermes_options: None for no Hermes.
+        gated: True if the site has a gate, whose state is then shown.
         backoff: between attempts to connect.
 
     Raises:
@@ -69,6 +74,7 @@ class MqttPublisher(Observer):
         on_command: Callable[[Request], None] | None = None,
         home_assistant: HomeAssistantOptions | None = None,
         hermes_options: HermesOptions | None = None,
+        gated: bool = False,
         backoff: Backoff | None = None,
     ) -> None:
         self._options = options
@@ -85,7 +91,7 @@ class MqttPublisher(Observer):
         self._discovery: list[Message] = []
         if announced := self._home_assistant:
             self._discovery = homeassistant.discovery(
-                announced, self.topics, keywords, model=model, version=__version__
+                announced, self.topics, keywords, model=model, version=__version__, gated=gated
             )
         self._hermes_site = None
         if hermes_options and hermes_options.enabled:
@@ -159,6 +165,17 @@ class MqttPublisher(Observer):
     def keyword(self, site: str, keyword: str, *, on: bool) -> None:  # noqa: ARG002
         self._show(Message(self.topics.state(topics.switch(keyword)), control.ON if on else control.OFF, retain=True))
 
+    def gate(self, site: str, wake_word: str | None) -> None:  # noqa: ARG002
+        self._show(Message(self.topics.gate, "closed" if wake_word is None else f"open {wake_word}", retain=True))
+
+    def near_miss(self, site: str, miss: NearMiss, sample_rate: int) -> None:  # noqa: ARG002
+        """Publish a near miss now, if it is asked for and there is a connection; it is never sent later."""
+        if self._options.near_misses and self.connected:
+            message = Message(self.topics.near_miss, json.dumps(near_miss_fields(miss, sample_rate)), qos=0)
+            with self._lock:
+                self._pending[f"{message.topic}#{miss.keyword}"] = message
+            self._link.wake()
+
     def available(self, site: str, *, available: bool) -> None:  # noqa: ARG002
         with self._lock:
             self._available = available
@@ -213,7 +230,7 @@ class MqttPublisher(Observer):
             messages = list(self._pending.values())
             self._pending.clear()
             if fresh:
-                answers = [message for message in messages if message.topic not in self._state]
+                answers = [one for one in messages if one.topic not in (*self._state, self.topics.near_miss)]
                 messages = [*self._discovery, *self._state.values(), *answers, self._hello(), self._status()]
         try:
             session.publish(messages, deadline=time.monotonic() + _CONFIRM_SECONDS)

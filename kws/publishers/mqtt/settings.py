@@ -51,6 +51,7 @@ class MqttOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         keepalive: seconds after which a silent broker counts as lost.
         max_age: seconds that a detection waits for the broker at most.
         queue: detections that wait at most.
+        near_misses: publish keywords that nearly fired, too.
     """
 
     url: str = "mqtt://localhost"
@@ -65,6 +66,7 @@ class MqttOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     keepalive: Annotated[int, msgspec.Meta(ge=5, le=3600)] = 30
     max_age: Annotated[float, msgspec.Meta(gt=0, le=3600)] = 5.0
     queue: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 100
+    near_misses: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -93,6 +93,14 @@ class Topics:
         return f"{self.base}/health"
 
     @property
+    def gate(self) -> str:
+        return f"{self.base}/gate"
+
+    @property
+    def near_miss(self) -> str:
+        return f"{self.base}/near_miss"
+
+    @property
     def instance(self) -> str:
         """The topic on which services of one site find each other."""
         return f"{self.base}/instance"

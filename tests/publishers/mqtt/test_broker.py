@@ -13,10 +13,12 @@ from pathlib import Path
 
 import pytest
 
+from kws.decision.values import NearMiss, Reason
 from kws.publishers.formats import as_json
 from kws.publishers.health import HealthReport
 from kws.publishers.worker import Counts
 from tests.support.broker import Broker, Subscriber
+from tests.support.home import QUIET, Home
 from tests.support.mqtt_publisher import running
 from tests.support.publishers import detection, past
 from tests.support.waiting import wait_until
@@ -339,3 +341,54 @@ def test_a_thousand_detections_through_twenty_restarts(broker: Broker) -> None:
     assert heard.keys() <= reached.keys()
     assert len(heard) > total / 2
     assert max(heard.values()) <= max_age
+
+
+def test_the_gate_is_retained_and_comes_back_with_the_broker(broker: Broker) -> None:
+    with running(broker) as service:
+        for word, said in ((None, "closed"), ("computer", "open computer")):
+            service.publisher.gate("kitchen", word)
+            with Subscriber(broker) as subscriber:
+                subscriber.wait("kws/kitchen/gate", said)
+        broker.stop()
+        broker.start()
+        with Subscriber(broker) as subscriber:
+            assert subscriber.wait("kws/kitchen/gate").payload == "open computer"
+
+
+def test_near_misses_are_published_if_asked_for_and_never_late(broker: Broker, subscriber: Subscriber) -> None:
+    def miss(keyword: str) -> NearMiss:
+        return NearMiss(keyword=keyword, score=0.44, threshold=0.5, end=32000, reason=Reason.BELOW_THRESHOLD)
+
+    with running(broker) as silent:
+        silent.session()
+        silent.publisher.near_miss("kitchen", miss("off"), 16000)
+    with running(broker, near_misses=True) as service:
+        service.session()
+        service.publisher.near_miss("kitchen", miss("on"), 16000)
+        heard = subscriber.wait("kws/kitchen/near_miss")
+        assert not heard.retained
+        fields = heard.fields
+        assert fields.pop("time")
+        assert fields == {
+            "keyword": "on", "score": 0.44, "threshold": 0.5, "end": 2.0, "reason": "below threshold",
+        }  # fmt: skip
+        broker.stop()
+        wait_until(lambda: not service.publisher.connected)
+        service.publisher.near_miss("kitchen", miss("off"), 16000)
+        broker.start()
+        with Subscriber(broker) as later:
+            later.wait(STATUS, "online")
+            wait_until(lambda: service.publisher.connected)
+            service.publisher.near_miss("kitchen", miss("on"), 16000)
+            assert later.wait("kws/kitchen/near_miss").fields["keyword"] == "on"
+
+
+def test_an_open_gate_is_shown_over_mqtt_while_it_is_open(broker: Broker, subscriber: Subscriber) -> None:
+    """Of a service that hears a wake word: the gate opens, and closes by time in the sound."""
+    home = Home(broker=broker, gate=("on",))
+    subscriber.wait("kws/kitchen/gate", "closed")
+    home.microphone.say_on()
+    subscriber.wait("kws/kitchen/gate", "open on")
+    home.microphone.hear(*[QUIET] * 12)
+    subscriber.wait("kws/kitchen/gate", "closed", count=2)
+    home.stop()

@@ -10,10 +10,13 @@ from pathlib import Path
 import pytest
 
 from kws.config.reading import read_config
+from kws.decision.values import NearMiss, Reason
+from kws.publishers.formats import as_json, near_miss_fields
 from kws.publishers.health import HealthReport
 from kws.publishers.mqtt.forget import forget
 from kws.publishers.mqtt.homeassistant import HomeAssistantOptions
 from kws.publishers.mqtt.settings import MqttOptions
+from kws.publishers.mqtt.topics import Topics
 from tests.support.broker import Broker, Subscriber
 from tests.support.mqtt_publisher import running
 from tests.support.publishers import detection
@@ -36,8 +39,10 @@ def test_every_configuration_is_one(tmp_path: Path) -> None:
 
 
 def test_the_payloads_have_the_fields_that_are_sent() -> None:
-    shown_detection, shown_health, flow = (json.loads(text) for text in blocks("json"))
+    shown_detection, shown_miss, shown_health, flow = (json.loads(text) for text in blocks("json"))
     assert shown_detection == HealthReport(listening=True, last_detection=detection("on")).as_dict()["last_detection"]
+    miss = NearMiss(keyword="on", score=0.44, threshold=0.47, end=497280, reason=Reason.BELOW_THRESHOLD)
+    assert shown_miss | {"time": ""} == near_miss_fields(miss, 16000) | {"time": ""}
     assert list(shown_health) == [*HealthReport(listening=True).as_dict(), "other_instances"]
     nodes = {node["id"]: node for node in flow}
     for node in flow:
@@ -83,3 +88,40 @@ def test_the_rights_are_enough_and_no_more(
         with running(stopped_broker, url=url, site="cellar") as other:
             other.worker.put(detection("on"))
             assert other.wait_settled(1).dropped == 1
+
+
+BLUEPRINT = Path(__file__).parents[3] / "docs" / "blueprints" / "wake_word_then_command.yaml"
+
+
+@pytest.mark.parametrize(
+    ("wake", "wanted", "score", "runs"),
+    [
+        ("computer", "", 0.5, True),
+        ("computer", "computer", 0.97, True),
+        ("jarvis", "computer", 0.5, False),
+        (None, "", 0.5, False),  # a detection without a gate
+        ("computer", "", 0.98, False),
+    ],
+)
+def test_the_blueprint_runs_for_a_command_after_its_wake_word(
+    wake: str | None, wanted: str, score: float, runs: bool
+) -> None:
+    yaml = pytest.importorskip("yaml")
+    jinja2 = pytest.importorskip("jinja2")
+
+    class Loader(yaml.SafeLoader):  # type: ignore[misc, name-defined]
+        pass
+
+    Loader.add_constructor("!input", lambda loader, node: f"input {loader.construct_scalar(node)}")
+    blueprint = yaml.load(BLUEPRINT.read_text(encoding="utf-8"), Loader)
+    inputs = blueprint["blueprint"]["input"]
+    used = [*blueprint["trigger_variables"].values(), *blueprint["variables"].values(), blueprint["actions"]]
+    assert {one.removeprefix("input ") for one in used} == set(inputs)
+    render = jinja2.Environment().from_string
+    [trigger] = blueprint["triggers"]
+    topic = render(trigger["topic"]).render(prefix=inputs["prefix"]["default"], site="kitchen", command="on")
+    assert topic == Topics("kws", "kitchen").detection("on")
+    [condition] = blueprint["conditions"]
+    payload = json.loads(as_json(detection("on", wake=wake)))
+    said = render(condition["value_template"]).render(trigger={"payload_json": payload}, wake_word=wanted, score=score)
+    assert said.strip() == str(runs)

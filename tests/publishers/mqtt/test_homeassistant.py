@@ -41,6 +41,7 @@ DOCUMENTED = {
         {"command_topic"},
         {"name", "icon", "state_topic", "min", "max", "step", "mode", "qos", "unique_id", "entity_category"},
     ),
+    "binary_sensor": ({"state_topic"}, {"name", "icon", "value_template", "unique_id"}),
     "sensor": (
         {"state_topic"},
         {"name", "icon", "value_template", "unit_of_measurement", "state_class", "unique_id", "entity_category"},
@@ -52,7 +53,7 @@ DEVICE = {"identifiers", "name", "manufacturer", "model", "sw_version", "suggest
 
 def messages(form: str = "device", keywords: tuple[str, ...] = KEYWORDS, **more: str) -> list[Message]:
     options = HomeAssistantOptions(form=form, **more)  # type: ignore[arg-type]
-    return discovery(options, TOPICS, keywords, model="commands", version="0.1.0")
+    return discovery(options, TOPICS, keywords, model="commands", version="0.1.0", gated=True)
 
 
 def payload(message: Message) -> dict[str, Any]:
