@@ -15,6 +15,8 @@ _FLOOR_PERCENTILE = 10
 _SHARE = 0.3
 _LARGEST_DROP = 35.0
 _MARGIN = 0.02
+#: The longest pauses in a word (the closure in "stop") and between the words of a phrase, in seconds.
+PAUSE_IN_WORD, PAUSE_IN_PHRASE = 0.15, 0.8
 
 
 def levels(samples: Float32Array, sample_rate: int = 16000) -> Float32Array:
@@ -26,7 +28,9 @@ def levels(samples: Float32Array, sample_rate: int = 16000) -> Float32Array:
     return decibels
 
 
-def word_extent(samples: Float32Array, sample_rate: int = 16000, *, longest_pause: float = 0.15) -> tuple[int, int]:
+def word_extent(
+    samples: Float32Array, sample_rate: int = 16000, *, longest_pause: float = PAUSE_IN_WORD
+) -> tuple[int, int]:
     """Find the word in a clip that holds one.
 
     A frame is part of the word if its level lies above the floor (the clip's 10th percentile) by 30 % of the
@@ -60,11 +64,14 @@ def clip_window(samples: Float32Array, window: int = 16000) -> Float32Array:
         window: its samples.
 
     Returns:
-        float32 ``(window,)``: a shorter clip in the middle of silence, a longer one cut round its word.
+        float32 ``(window,)``: a shorter clip in the middle of silence, a longer one cut round its words, or round the
+        loudest if they are too long.
     """
     spare = window - len(samples)
     if spare >= 0:
         return np.pad(samples, (spare // 2, spare - spare // 2))
-    start, end = word_extent(samples)
+    start, end = word_extent(samples, longest_pause=PAUSE_IN_PHRASE)
+    if end - start > window:
+        start, end = word_extent(samples)
     first = min(max(0, (start + end - window) // 2), -spare)
     return samples[first : first + window]

@@ -12,18 +12,18 @@ from rich import box
 from rich.console import Console
 from rich.table import Table
 
-from kws.app.build import load_model
 from kws.cli.flags import (
     add_folders,
     add_json,
     add_model_options,
     check_snr,
-    configuration,
+    model_and_settings,
     names,
     progress_bar,
 )
+from kws.corpus.word_folders import is_run
 from kws.errors import UsageError
-from kws.evaluation.clips import ClipResult, evaluate_clips
+from kws.evaluation.clips import ClipResult, evaluate_clips, false_accepts
 from kws.evaluation.conditions import Conditions, simulate_rooms
 from kws.evaluation.mix import find_noise
 from kws.types import Float32Array
@@ -31,6 +31,7 @@ from kws.types import Float32Array
 _EXAMPLES = """\
   kws evaluate clips speech_commands/validation --noise noise
   kws evaluate clips speech_commands/validation --under noise --under-only rain,dishes --snr 5 --room 0.4
+  kws evaluate clips runs/mine --model models/mine                  what the training held out
   kws evaluate clips my_recordings --model commands/model-float32.tflite --json
 """
 
@@ -41,7 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "folder",
         type=Path,
         metavar="DIR",
-        help="DIR/WORD/*.wav, .flac or .ogg; words that the model does not know count as unknown",
+        help="DIR/WORD/*.wav, .flac or .ogg, or what lies below validation/ or test/; words that the model does not "
+        "know count as unknown. Or the folder of kws train: the clips that it held out, and the false accepts in the "
+        "held-out words and sentences that come with kws",
     )
     add_folders(
         parser,
@@ -70,15 +73,22 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    model = load_model(configuration(options))
+    model, settings = model_and_settings(options)
     with progress_bar("Listening") as progress:
         result = evaluate_clips(
             model, options.folder, noise=options.noise, conditions=_conditions(options), progress=progress
         )
+    accepts = false_accepts(model, settings) if is_run(options.folder) else None
     if options.json:
-        print(json.dumps(_as_dict(result, model.name, mistakes=options.mistakes), indent=2))
+        report = _as_dict(result, model.name, mistakes=options.mistakes)
+        if accepts:
+            report |= {"false_accepts": accepts[0], "negative_seconds": round(accepts[1], 1)}
+        print(json.dumps(report, indent=2))
     else:
         _print(result, mistakes=options.mistakes)
+        if accepts:
+            count, seconds = accepts
+            print(f"{count} false accepts in {seconds:.0f} s of other words and sentences (synthetic voices)")
     return 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 
 from kws.training.recipe import read_recipe
@@ -34,9 +35,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    def say(text: str) -> None:
+        print(text, file=sys.stderr, flush=True)
+
+    say("Loading TensorFlow")
     from kws.training.export import export  # noqa: PLC0415 - it loads TensorFlow
 
     recipe = read_recipe(options.recipe) if options.recipe else None
     kinds = [kind.strip() for kind in options.networks.split(",")]
-    export(options.run_folder, options.model_folder, recipe=recipe, version=options.model_version, kinds=kinds)
+    export(options.run_folder, options.model_folder, recipe=recipe, version=options.model_version, kinds=kinds, say=say)
     return 0

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from kws.cli.flags import add_folders, add_json, names
 from kws.common.names import composed
 from kws.errors import UsageError
 
@@ -13,10 +15,11 @@ if TYPE_CHECKING:
     from kws.training.recipe import Recipe
     from kws.training.train import Learner
 
+_START = "commands-small"
 _EXAMPLES = """\
-  kws train --data speech_commands --noise noise --speech librispeech --run runs/mine
-  kws train --data words --keywords lights,music --run runs/mine --clips 200000
-  kws train --start commands-small --data words --keywords lights,music --run runs/mine --clips 50000
+  kws train --data words --keywords lights,music --run runs/mine --export models/mine
+  kws train --say "good night,lights on" --run runs/mine --export models/mine
+  kws train --data words --speech librispeech --noise noise --run runs/mine --clips 200000
   kws train --recipe models/commands/recipe.toml --data speech_commands --data wake_words --run runs/commands
   kws train --data words --front-end article --run runs/article     the front-end of the original article
   kws train --pytorch --data words --run runs/mine                  on a graphics card
@@ -26,16 +29,18 @@ _EXAMPLES = """\
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.epilog = f"examples:\n{_EXAMPLES}"
 
-    def folders(flag: str, about: str, *, required: bool = False) -> None:
-        parser.add_argument(
-            flag, type=Path, action="append", default=None if required else [], required=required, metavar="DIR",
-            help=about,
-        )  # fmt: skip
-
-    folders("--data", "a folder of words, DIR/WORD/*.wav, or with DIR/train/ and DIR/validation/", required=True)
-    folders("--more", "words that are all for training")
-    folders("--speech", "running speech, in which to stay calm")
-    folders("--noise", "recordings of noise")
+    add_folders(parser, "--data", "a folder of words, DIR/WORD/*.wav, or with DIR/train/ and DIR/validation/")
+    parser.add_argument(
+        "--say", metavar="A,B,...", help="words to train without recordings: synthetic voices say them, into RUN/said"
+    )
+    add_folders(parser, "--more", "words that are all for training")
+    add_folders(parser, "--speech", "running speech, in which to stay calm")
+    add_folders(parser, "--noise", "recordings of noise")
+    parser.add_argument(
+        "--no-negatives",
+        action="store_true",
+        help="do not learn from the words and sentences of synthetic voices that come with kws",
+    )
     parser.add_argument(
         "--run",
         type=Path,
@@ -44,6 +49,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         dest="folder",
         help="checkpoint and history; the same command continues a stopped run",
     )
+    parser.add_argument("--export", type=Path, metavar="MODEL", help="then write this model folder, as kws export does")
     parser.add_argument(
         "--recipe",
         type=Path,
@@ -53,13 +59,16 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--start",
         metavar="MODEL",
-        help="begin with the weights, network and front-end of this model (folder or name)",
+        help="begin with the weights, network, front-end and mix of this model (folder or name), or with 'none' "
+        f"(default: {_START}, unless other options say what the network is)",
     )
     parser.add_argument("--keywords", metavar="A,B,...", help="the words to spot (default: every word of the folders)")
     parser.add_argument("--front-end", metavar="PRESET", help="log-mel, log-mel-small or article")
     parser.add_argument("--width", type=float, metavar="X", help="scale of EfficientNet-B0's width")
     parser.add_argument("--depth", type=float, metavar="X", help="scale of EfficientNet-B0's depth")
-    parser.add_argument("--clips", type=int, metavar="N", help="windows to learn from in all")
+    parser.add_argument(
+        "--clips", type=int, metavar="N", help="windows to learn from in all (default: by the number of recordings)"
+    )
     parser.add_argument("--name", help="of the model")
     parser.add_argument("--cache", type=Path, metavar="DIR", help="keeps decoded recordings for the next run")
     parser.add_argument(
@@ -67,33 +76,50 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="train with PyTorch, on a graphics card if there is one (extra 'pytorch'; an ensemble needs it)",
     )
+    add_json(parser)
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     from rich.console import Console  # noqa: PLC0415
 
-    recipe = make_recipe(options)
-    learner: type[Learner]
-    if options.pytorch or recipe.teaching.ensemble:
-        from kws.training.pytorch.learner import PyTorchLearner  # noqa: PLC0415
-
-        learner = PyTorchLearner
-    else:
-        from kws.training.tensorflow.learner import TensorFlowLearner  # noqa: PLC0415
-
-        learner = TensorFlowLearner
     from kws.training.prepare import Folders  # noqa: PLC0415
-    from kws.training.train import train  # noqa: PLC0415
+    from kws.training.saying import say_words  # noqa: PLC0415
+    from kws.training.train import Report, train  # noqa: PLC0415
 
-    folders = Folders(
-        words=options.data, more=options.more, speech=options.speech, noise=options.noise, cache=options.cache
-    )
-    train(recipe, folders, options.folder, Console(stderr=True), learner)
+    report = Report(Console(stderr=True), as_json=options.json)
+    said = names(composed(options.say), "--say") if options.say is not None else []
+    if not (said or options.data):
+        raise UsageError("nothing to learn: name folders of words with --data, or words with --say")
+    recipe = make_recipe(options, said or [])
+    framework = "PyTorch" if options.pytorch or recipe.teaching.ensemble else "TensorFlow"
+    if framework == "PyTorch" and options.export and not find_spec("tensorflow"):
+        raise UsageError("--export needs the extra 'train' as well: pip install '.[train]'")
+    words, more = list(options.data), list(options.more)
+    if said:
+        # Voices are held out only if there are no people.
+        (more if words else words).append(options.folder / "said")
+        say_words(said, options.folder / "said", report.say)
+    folders = Folders(words=words, more=more, speech=options.speech, noise=options.noise, cache=options.cache)
+    train(recipe, folders, options.folder, report, framework=framework, load_learner=lambda: _learner(framework))
+    if options.export:
+        from kws.training.export import export  # noqa: PLC0415
+
+        export(options.folder, options.export, say=report.say)
     return 0
 
 
-def make_recipe(options: argparse.Namespace) -> Recipe:
+def _learner(framework: str) -> type[Learner]:
+    if framework == "PyTorch":
+        from kws.training.pytorch.learner import PyTorchLearner  # noqa: PLC0415
+
+        return PyTorchLearner
+    from kws.training.tensorflow.learner import TensorFlowLearner  # noqa: PLC0415
+
+    return TensorFlowLearner
+
+
+def make_recipe(options: argparse.Namespace, said: list[str]) -> Recipe:
     """Return the recipe file with the changes of the options, or a recipe of the options alone."""
     from msgspec.structs import replace  # noqa: PLC0415
 
@@ -104,40 +130,49 @@ def make_recipe(options: argparse.Namespace) -> Recipe:
     if options.recipe:
         recipe = read_recipe(options.recipe)
     else:
-        words = set() if options.keywords else {*split_words(options.data, percent=0).train} - {UNKNOWN}
-        recipe = Recipe(name=options.folder.name, keywords=tuple(sorted(words)))
-        if options.start:
-            recipe = _like(recipe, options.start)
+        words = set() if options.keywords else {*split_words(options.data, percent=0).train, *said} - {UNKNOWN}
+        recipe = Recipe(name=options.folder.name, keywords=tuple(sorted(words)), negatives=not options.no_negatives)
+        own = options.front_end, options.width, options.depth, options.pytorch or None
+        start = options.start or ("none" if any(option is not None for option in own) else _START)
+        if start != "none":
+            recipe = _like(recipe, start)
     if options.keywords:
-        spelled = composed(options.keywords).split(",")
-        keywords = tuple(word.strip() for word in spelled if word.strip())
-        if not keywords:
-            raise UsageError("--keywords names no word")
-        recipe = replace(recipe, keywords=keywords)
+        recipe = replace(recipe, keywords=tuple(names(composed(options.keywords), "--keywords") or ()))
 
     def given(*names: str) -> dict[str, object]:
         return {name: value for name in names if (value := getattr(options, name)) is not None}
 
     recipe = replace(
         recipe,
-        **given("name", "front_end", "start"),
+        **given("name", "front_end"),
         network=replace(recipe.network, **given("width", "depth")),
         optimiser=replace(recipe.optimiser, **given("clips")),
     )
+    if options.recipe and options.start:
+        recipe = replace(recipe, start=options.start.replace("none", ""))
     recipe.check()
     return recipe
 
 
 def _like(recipe: Recipe, model: str) -> Recipe:
-    """Return a recipe with the front-end and the network of a model, given by folder or name."""
+    """Return a recipe that begins with a model, given by folder or name, and has its front-end, network and mix."""
     import msgspec  # noqa: PLC0415
 
     from kws.inference.model import find_description  # noqa: PLC0415
-    from kws.training.recipe import NetworkOptions  # noqa: PLC0415
+    from kws.training.recipe import Mix, NetworkOptions, Optimiser  # noqa: PLC0415
 
     description = find_description(model)
     try:
         network = msgspec.convert(description.training.get("network"), NetworkOptions)
+        mix = msgspec.convert(description.training.get("mix", {}), Mix)
     except msgspec.ValidationError as error:
         raise UsageError(f"{model}: its model.json does not describe its network: {error}") from error
-    return msgspec.structs.replace(recipe, front_end=description.front_end, network=network)
+    return msgspec.structs.replace(
+        recipe,
+        start=model,
+        front_end=description.front_end,
+        network=network,
+        mix=mix,
+        # Small steps: the network is to keep what it has learned from thousands of people.
+        optimiser=Optimiser(batch=64, rate=5e-4, averaging=200),
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,10 +12,12 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
+from rich.console import Console
 from rich.progress import track
 
 from kws.audio.recordings import read_audio
 from kws.corpus.cache import Arrays, remember
+from kws.errors import AudioError
 from kws.types import Float32Array
 
 
@@ -41,19 +44,32 @@ class Recordings:
 
     def __add__(self, other: Recordings) -> Recordings:
         """Return these recordings and then the others."""
+        if not len(other):
+            return self
         starts = np.concatenate([self.starts, other.starts[1:] + len(self.data)])
         return Recordings(np.concatenate([self.data, other.data]), starts, self.paths + other.paths)
 
-    def cut(self, extents: Sequence[tuple[int, int]]) -> Recordings:
-        """Return parts of the first recording, each from one sample to another."""
-        parts = [self.data[first:last] for first, last in extents]
-        starts = np.concatenate(([0], np.cumsum([len(part) for part in parts]))).astype(np.int64)
-        return Recordings(np.concatenate([self.data[:0], *parts]), starts, self.paths * len(parts))
+    def where(self, chosen: npt.NDArray[np.bool_]) -> Recordings:
+        """Return the recordings that are chosen, bool ``(n,)``."""
+        if chosen.all():
+            return self
+        paths = [path for path, choose in zip(self.paths, chosen, strict=True) if choose]
+        return Recordings.of([sound for sound, choose in zip(self.sounds, chosen, strict=True) if choose], paths)
+
+    @classmethod
+    def of(cls, sounds: Sequence[npt.NDArray[np.int16]], paths: list[Path]) -> Recordings:
+        """Return these sounds, each int16 ``(n,)``, of these files."""
+        starts = np.concatenate(([0], np.cumsum([len(sound) for sound in sounds]))).astype(np.int64)
+        return cls(np.concatenate([np.zeros(0, np.int16), *sounds]), starts, paths)
+
+    @classmethod
+    def none(cls) -> Recordings:
+        return cls.of([], [])
 
     @property
-    def lengths(self) -> npt.NDArray[np.int64]:
-        """Samples of each recording."""
-        return np.diff(self.starts)
+    def sounds(self) -> list[npt.NDArray[np.int16]]:
+        """Views of each recording."""
+        return [self.data[first:last] for first, last in itertools.pairwise(self.starts)]
 
     @property
     def seconds(self) -> float:
@@ -68,8 +84,8 @@ def load(paths: Sequence[Path], *, what: str, cache: Path | None = None) -> Reco
         what: their name on the progress bar.
         cache: a folder that keeps the decoded sound, by every path, size and time of change.
 
-    Raises:
-        AudioError: a file cannot be decoded.
+    Returns:
+        A recording for each file; one that cannot be decoded is empty.
     """
     stored = None
     if cache is not None:
@@ -83,11 +99,22 @@ def load(paths: Sequence[Path], *, what: str, cache: Path | None = None) -> Reco
 
 
 def _decode_all(paths: Sequence[Path], what: str) -> Arrays:
+    console = Console(stderr=True)
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        sounds = list(track(pool.map(_decode, paths), f"Reading {what}", total=len(paths), transient=True))
-    starts = np.concatenate(([0], np.cumsum([len(sound) for sound in sounds]))).astype(np.int64)
-    return {"data": np.concatenate(sounds) if sounds else np.zeros(0, np.int16), "starts": starts}
+        progress = track(
+            pool.map(_decode, paths),
+            f"Reading {what}",
+            total=len(paths),
+            transient=True,
+            console=console,
+            disable=not console.is_terminal,
+        )
+        recordings = Recordings.of(list(progress), list(paths))
+    return {"data": recordings.data, "starts": recordings.starts}
 
 
 def _decode(path: Path) -> npt.NDArray[np.int16]:
-    return np.clip(np.rint(read_audio(path) * 32768), -32768, 32767).astype(np.int16)
+    try:
+        return np.clip(np.rint(read_audio(path) * 32768), -32768, 32767).astype(np.int16)
+    except AudioError:
+        return np.zeros(0, np.int16)

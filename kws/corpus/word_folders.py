@@ -7,6 +7,7 @@ added later move no speaker from one side to the other. With few speakers, clips
 from __future__ import annotations
 
 import hashlib
+import json
 import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping
@@ -18,6 +19,8 @@ from kws.common.names import composed
 from kws.errors import UsageError
 from kws.types import UNKNOWN
 
+#: In the folder of a training run: the word and the file of each held-out clip.
+HELD_OUT_FILE = "held_out.json"
 _HASH_BUCKETS = 2**27 - 1
 _FEW_SPEAKERS = 5
 _FEW_CLIPS = 4  # of a word; with fewer, none is held out
@@ -86,6 +89,8 @@ def split_words(folders: Iterable[Path], *, percent: float) -> Split:
             if skipped := Counter(p.suffix.lower() for p in root.rglob("*") if p.suffix.lower() in _UNREADABLE):
                 kinds = ", ".join(f"{count} {suffix}" for suffix, count in sorted(skipped.items()))
                 split.notes.append(f"{root}: skipped {kinds}; convert them to WAV first (ffmpeg -i IN OUT.wav)")
+            if hidden := sum(p.name.startswith(".") and p.suffix.lower() in AUDIO_SUFFIXES for p in root.rglob("*")):
+                split.notes.append(f"{root}: skipped {hidden} hidden files")
         words = _words(train, spelling, set(held_out))
         if not words:
             wanted = ", ".join(sorted(AUDIO_SUFFIXES))
@@ -120,20 +125,25 @@ def _sides(folder: Path) -> tuple[list[Path], list[Path]]:
     return ([folder], held_out) if others or not held_out else (held_out, [])
 
 
-def word_files(folder: Path) -> list[tuple[str, Path]]:
-    """Return the word and the file of each clip ``WORD/*`` of a folder, in a fixed order.
+def is_run(folder: Path) -> bool:
+    """Return True for a folder of ``kws train`` that says which clips it held out."""
+    return (folder / HELD_OUT_FILE).is_file()
+
+
+def held_out_clips(run: Path) -> list[tuple[str, Path]]:
+    """Return the word and the file of each clip that a run held out.
 
     Raises:
-        UsageError: there is no such folder, or no clip in it.
+        UsageError: there is none.
     """
-    clips = list_clips(folder)
+    clips = [(str(word), Path(path)) for word, path in json.loads((run / HELD_OUT_FILE).read_bytes())]
     if not clips:
-        raise UsageError(f"{folder}: no clips in folders of words (WORD/*.wav, .flac or .ogg)")
+        raise UsageError(f"{run}: this training held out no clips; name a folder of words")
     return clips
 
 
 def list_clips(folder: Path) -> list[tuple[str, Path]]:
-    """Return the same, or nothing where there is no clip.
+    """Return the word and the file of each clip ``WORD/*`` of a folder, in a fixed order.
 
     Raises:
         UsageError: there is no such folder.
@@ -161,6 +171,10 @@ def _add(side: dict[str, list[Path]], words: Mapping[str, list[Path]]) -> None:
 def _hold_out(split: Split, folder: Path, words: Mapping[str, list[Path]], percent: float) -> None:
     """Hold out whole speakers, but never all clips of a word; with few speakers, hold out clips of every word."""
     speakers = {speaker_of(path) for paths in words.values() for path in paths}
+    chosen = {speaker for speaker in speakers if is_validation(speaker, percent)} or {min(speakers, key=_hash)}
+    for paths in words.values():
+        if len(own := {speaker_of(path) for path in paths}) >= _FEW_SPEAKERS and own.isdisjoint(chosen):
+            chosen.add(min(own, key=_hash))
     if len(speakers) < _FEW_SPEAKERS:
         split.notes.append(
             f"{folder}: only {len(speakers)} speaker{'s' * (len(speakers) > 1)}, so clips are held out and not whole "
@@ -172,7 +186,7 @@ def _hold_out(split: Split, folder: Path, words: Mapping[str, list[Path]], perce
             ranked = sorted(paths, key=lambda path: _hash(path.name))
             held_out = set(ranked[:count])
         else:
-            held_out = {path for path in paths if is_validation(speaker_of(path), percent)}
+            held_out = {path for path in paths if speaker_of(path) in chosen}
             if len(held_out) == len(paths):
                 split.notes.append(f"{folder}: all speakers of {word!r} would be held out, so none is")
                 held_out = set()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import numpy as np
@@ -11,10 +12,13 @@ import numpy.typing as npt
 
 from kws.audio.recordings import audio_files, read_audio
 from kws.audio.word_extent import clip_window
-from kws.corpus.word_folders import word_files
+from kws.corpus.bank import held_out, negatives
+from kws.corpus.word_folders import fold, held_out_clips, is_run, split_words
+from kws.decision import DecisionSettings
 from kws.errors import UsageError
 from kws.inference.model import Model
-from kws.types import SILENCE, UNKNOWN, Float32Array
+from kws.pipeline.pipeline import Pipeline
+from kws.types import SILENCE, UNKNOWN, AudioBlock, Float32Array
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,16 +59,36 @@ class ClipResult:
 
 
 def labelled_clips(folder: Path, labels: tuple[str, ...]) -> list[tuple[Path, int]]:
-    """Return the clips of ``WORD/*`` and their labels; words that the model does not know count as unknown.
+    """Return clips and their labels; words that the model does not know count as unknown.
+
+    Args:
+        folder: a run of ``kws train``, for the clips that it held out; or a folder of words: those below
+            ``validation/`` or ``test/`` if there are any, otherwise all.
+        labels: of the model.
 
     Raises:
         UsageError: no such folder, or no clips in it.
     """
-    return [
-        (path, labels.index(word if word in labels else UNKNOWN))
-        for word, path in word_files(folder)
-        if word in labels or not word.startswith("_")
-    ]
+    if is_run(folder):
+        clips = held_out_clips(folder)
+    else:
+        split = split_words([folder], percent=0.0)
+        sides = split.validation if any(split.validation.values()) else split.train
+        clips = [(word, path) for word, paths in sides.items() for path in paths]
+        clips += [(SILENCE, path) for noise in split.noise if noise.name == SILENCE for path in audio_files(noise)]
+    label_of = {fold(label): i for i, label in enumerate(labels)} | {SILENCE: labels.index(SILENCE)}
+    return sorted(
+        (path, label_of.get(fold(word) if word != SILENCE else SILENCE, labels.index(UNKNOWN))) for word, path in clips
+    )
+
+
+def false_accepts(model: Model, settings: DecisionSettings) -> tuple[int, float]:
+    """Return the detections in the held-out negatives that come with kws, and their seconds."""
+    sounds = [kind.where(held_out(kind)) for kind in negatives(model.description.keywords)]
+    data = np.concatenate([sound.data for sound in sounds]) * np.float32(1 / 32768)
+    pipeline = Pipeline(model, settings)
+    steps = chain(pipeline.push(AudioBlock(data, 0)), pipeline.finish())
+    return sum(len(step.decision.fired) for step in steps), len(data) / 16000
 
 
 def silences(noise: Sequence[Path], count: int, *, window: int, seed: int = 0) -> Iterator[tuple[str, Float32Array]]:
@@ -97,7 +121,7 @@ def evaluate_clips(
 
     Args:
         model: the model.
-        folder: ``WORD/*.wav``, .flac, .ogg; ``_silence_`` and ``_unknown_`` may be folders as well.
+        folder: see :func:`labelled_clips`; ``_silence_`` and ``_unknown_`` may be folders as well.
         noise: folders of recordings from which silence is cut.
         silence_share: seconds of silence to cut, as a share of the clips.
         conditions: applied to every clip except silence, such as :class:`kws.evaluation.conditions.Conditions`.

@@ -11,7 +11,7 @@ share it (:mod:`kws.features.windows`). Normalisation is part of the network for
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -78,6 +78,11 @@ class FrontEnd:
                 f"front-end: image {self.image[0]} x {self.image[1]} cannot be cropped from "
                 f"{self.frames} x {self.bins}; use fit = 'resize'"
             )
+
+    def with_window(self, window: int) -> FrontEnd:
+        """Return the same for windows of another length in samples, with an image of as many more or fewer frames."""
+        frames = 1 + (window - self.frame_length) // self.frame_step
+        return replace(self, window=window, image=(self.image[0] + frames - self.frames, self.image[1]))
 
     @property
     def frames(self) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +78,7 @@ def export(
     recipe: Recipe | None = None,
     version: str | None = None,
     kinds: Sequence[str] = tuple(NETWORKS),
+    say: Callable[[str], None] = lambda _: None,
 ) -> None:
     """Write a model folder; its networks, ``model.json`` and card are replaced.
 
@@ -87,6 +88,7 @@ def export(
         recipe: the run's recipe with another version, decision, licence and so on; None for the run's own.
         version: of the model; None for the recipe's.
         kinds: keys of :data:`NETWORKS`, int8 among them.
+        say: is told what is being written.
 
     Raises:
         UsageError: there is no run, the recipe is of another one, or a kind is unknown or missing.
@@ -110,7 +112,9 @@ def export(
     model_folder.mkdir(parents=True, exist_ok=True)
     digests = {}
     for kind in kinds:
-        file, (network, embedding) = NETWORKS[kind], expose_embedding(convert(model, kind, examples))
+        file = NETWORKS[kind]
+        say(f"Converting to {kind}: {model_folder / file}")
+        network, embedding = expose_embedding(convert(model, kind, examples))
         (model_folder / file).write_bytes(network)
         digests[file] = hashlib.sha256(network).hexdigest()
     kept = ("network", "start", "other_words", "mix", "teaching", "optimiser", "held_out_noise", "equal_priors")
@@ -133,6 +137,7 @@ def export(
     )
     (model_folder / MODEL_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(description), indent=2) + b"\n")
     write_card(model_folder, description, parameters=parameters)
+    say(f"Wrote {model_folder}; try it: kws listen --model {model_folder}")
 
 
 def _with_hop(decision: dict[str, Any], front_end: FrontEnd) -> dict[str, Any]:

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kws.audio.augment import rms
+from kws.audio.word_extent import PAUSE_IN_PHRASE, PAUSE_IN_WORD
 from kws.corpus.clips import Recordings
 from kws.types import Float32Array
 
@@ -27,6 +28,7 @@ class Material:
         sure: bool ``(len(speech),)``; True if a transcript shows that it has no keyword. Without one, what the network
             takes for a keyword may be one, so it is not repeated as a hard negative.
         noise: recordings of noise.
+        phrases: labels of keywords of several words, between which there may be pauses.
     """
 
     words: Recordings
@@ -34,6 +36,11 @@ class Material:
     speech: Recordings
     sure: npt.NDArray[np.bool_]
     noise: Recordings
+    phrases: frozenset[int] = frozenset()
+
+    def longest_pause(self, label: int) -> float:
+        """Return the longest pause within what is said for a label, in seconds."""
+        return PAUSE_IN_PHRASE if label in self.phrases else PAUSE_IN_WORD
 
 
 @dataclass(frozen=True, slots=True, eq=False)

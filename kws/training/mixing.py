@@ -40,7 +40,10 @@ class Mixer:
     def __init__(self, material: Material, mix: Mix, *, labels: int, window: int, seed: int | Sequence[int]) -> None:
         self._material, self._mix, self._window = material, mix, window
         self._rng = np.random.default_rng(seed)
-        self._extents = [word_extent(material.words[i]) for i in range(len(material.words))]
+        self._extents = [
+            word_extent(material.words[i], longest_pause=material.longest_pause(label))
+            for i, label in enumerate(material.labels.tolist())
+        ]
         by_label = {label: np.flatnonzero(material.labels == label) for label in np.unique(material.labels).tolist()}
         # Keywords are drawn by label, so that a word with few recordings is heard as often as the others.
         self._keywords = {label: by_label[label] for label in range(FIRST_KEYWORD, labels) if label in by_label}

@@ -121,7 +121,7 @@ class Optimiser(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
     """AdamW and its schedule: the rate rises, stays, and falls linearly to zero at the end.
 
     Attributes:
-        clips: windows in total.
+        clips: windows in total; 0 for a number that suits the recordings.
         batch: windows per step.
         rate: the highest learning rate.
         warmup: windows over which the rate rises.
@@ -131,7 +131,7 @@ class Optimiser(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         averaging: time constant, in steps, of the moving average of the weights. The average is what ships.
     """
 
-    clips: int = 700_000
+    clips: int = 0
     batch: int = 128
     rate: float = 1.5e-3
     warmup: int = 20_000
@@ -165,6 +165,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         network: the architecture.
         start: a model, by folder or name, whose weights training begins with; of the same front-end and network.
             Empty for random weights.
+        negatives: learn from the words and sentences that come with kws as well.
         mix, teaching, optimiser: what the network learns from, and how.
         held_out_noise: names of folders or files of noise that are kept for evaluation.
         equal_priors: export posteriors for labels of equal prior probability: those of training divided by the shares
@@ -181,6 +182,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     front_end: str | FrontEnd = "log-mel"
     network: NetworkOptions = NetworkOptions()
     start: str = ""
+    negatives: bool = False
     mix: Mix = Mix()
     teaching: Teaching = Teaching()
     optimiser: Optimiser = Optimiser()
@@ -218,8 +220,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             raise UsageError("other_words: name each word once, and no keyword")
         if min(min(n.width, n.depth) for n in (self.network, *self.teaching.ensemble)) <= 0:
             raise UsageError("network: width and depth must be above 0, also in teaching.ensemble")
-        if min(self.optimiser.clips, self.optimiser.batch) < 1:
-            raise UsageError("optimiser: clips and batch must be at least 1")
+        if self.optimiser.clips < 0 or self.optimiser.batch < 1:
+            raise UsageError("optimiser: batch must be at least 1, and clips too (or 0 to follow the recordings)")
         if not 0.0 <= self.teaching.share <= 1.0:
             raise UsageError("teaching: share must lie between 0 and 1")
         if min(self.resolved_front_end.image) < _SMALLEST_IMAGE:
@@ -227,15 +229,29 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
                 f"front_end: an EfficientNet needs images of at least {_SMALLEST_IMAGE} x {_SMALLEST_IMAGE}"
             )
 
+    def as_fitted(self, other: Recipe) -> Recipe:
+        """Return this recipe with the window, and if it names none the number of windows, that the other one was given.
+
+        So a run goes on with what its first recordings led to.
+        """
+        front_end, optimiser = self.resolved_front_end, self.optimiser
+        fitted = other.resolved_front_end
+        if front_end.fit == "crop" and front_end.with_window(fitted.window) == fitted:
+            front_end = fitted
+        if not optimiser.clips:
+            optimiser = other.optimiser
+        return msgspec.structs.replace(self, front_end=front_end, optimiser=optimiser)
+
     def continues(self, other: Recipe) -> bool:
         """Return True if a run of the other recipe can go on with this one.
 
         The length, the mix and the teachers may change, and everything that training does not use.
         """
-        free = ("name", "version", "mix", "equal_priors", "decision", "licence", "attribution")
+        free = ("name", "version", "negatives", "mix", "equal_priors", "decision", "licence", "attribution")
         changes = {name: getattr(self, name) for name in free}
         teaching = msgspec.structs.replace(self.teaching, ensemble=other.teaching.ensemble)
         optimiser = msgspec.structs.replace(other.optimiser, clips=self.optimiser.clips)
+        changes |= {"front_end": self.front_end} if self.resolved_front_end == other.resolved_front_end else {}
         return self == msgspec.structs.replace(other, **changes, teaching=teaching, optimiser=optimiser)
 
 

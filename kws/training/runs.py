@@ -1,4 +1,4 @@
-"""The folder of a training run: its recipe, its examples, one checkpoint and a history."""
+"""The folder of a training run: its recipe, what is held out, its examples, one checkpoint and a history."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from kws.common.files import replacing
+from kws.corpus.word_folders import HELD_OUT_FILE
 from kws.errors import UsageError
 from kws.features.front_end import FrontEnd
 from kws.training.batches import WindowSource
@@ -52,20 +53,29 @@ class Run:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
 
-    def claim(self, recipe: Recipe, framework: str) -> None:
-        """Make the folder this recipe's.
+    def claim(self, recipe: Recipe, framework: str) -> Recipe:
+        """Return the recipe as this folder goes on with it, or as it is for a new run.
 
         Raises:
-            UsageError: it holds a run of another recipe or framework.
+            UsageError: the folder holds a run of another recipe or framework.
         """
         advice = "choose another folder with --run, or remove it"
-        path = self.folder / RECIPE_FILE
         if (other := self._framework()) not in (None, framework):
             raise UsageError(f"{self.folder} holds a run of {other}, which {framework} cannot continue: {advice}")
-        if path.exists() and not recipe.continues(read_recipe(path)):
-            raise UsageError(f"{self.folder} holds a run of another recipe: {advice}")
+        path = self.folder / RECIPE_FILE
+        if path.exists():
+            before = read_recipe(path)
+            recipe = recipe.as_fitted(before)
+            if not recipe.continues(before):
+                raise UsageError(f"{self.folder} holds a run of another recipe: {advice}")
+        return recipe
+
+    def write(self, recipe: Recipe, held_out: Sequence[tuple[str, Path]]) -> None:
+        """Make the folder this recipe's, with the words and files of the clips that are held out."""
         self.folder.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(msgspec.json.format(msgspec.json.encode(recipe)))
+        (self.folder / RECIPE_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(recipe)))
+        clips = [(word, str(path.absolute())) for word, path in held_out]
+        (self.folder / HELD_OUT_FILE).write_bytes(msgspec.json.encode(clips))
 
     def recipe(self) -> Recipe:
         """Return the recipe of the run.

@@ -46,7 +46,10 @@ def read_start(recipe: Recipe) -> Start:
         raise UsageError(f"start: {folder / MODEL_FILE} describes another network than this training's")
     if wanted["variant"] != "lite":
         raise UsageError("start: only networks of the variant lite can be read back from TFLite")
-    if description.front_end != recipe.resolved_front_end:
+    front_end = recipe.resolved_front_end
+    if description.front_end != front_end and (
+        front_end.fit != "crop" or description.front_end.with_window(front_end.window) != front_end
+    ):
         raise UsageError(f"start: {folder / MODEL_FILE} has another front-end than this training's")
     path = float32_network(folder, "training begins with")
     Model(path)  # checks that the files belong together

@@ -108,7 +108,7 @@ def test_seconds_of_silence_are_the_same_each_time(tmp_path: Path) -> None:
 
 def test_folders_that_hold_nothing(tmp_path: Path) -> None:
     write(tmp_path / "a.wav", 500)
-    with pytest.raises(UsageError, match="no clips in folders of words"):
+    with pytest.raises(UsageError, match="no recordings in folders of words"):
         evaluate(tmp_path)
     with pytest.raises(UsageError, match="none: no such folder"):
         evaluate(tmp_path / "none")

@@ -57,7 +57,7 @@ def test_a_front_end_is_a_preset_or_a_table(tmp_path: Path) -> None:
         ('name = "a"\nkeywords = ["on"]\ncolour = 1', "unknown field `colour`"),
         ('name = "a"\nkeywords = ["on"]\n[network]\nwidth = 0.0', "width and depth"),
         ('name = "a"\nkeywords = ["on"]\n[[teaching.ensemble]]\ndepth = 0.0', "also in teaching.ensemble"),
-        ('name = "a"\nkeywords = ["on"]\n[optimiser]\nclips = 0', "clips and batch"),
+        ('name = "a"\nkeywords = ["on"]\n[optimiser]\nclips = -1', "batch must be at least 1, and clips too"),
         ('name = "a"\nkeywords = ["on"]\n[front_end]\nmel_bins = 20\nimage = [96, 20]', "at least 32 x 32"),
         ("name = ", "Invalid"),
     ],

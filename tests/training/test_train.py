@@ -19,7 +19,7 @@ from kws.errors import UsageError
 from kws.training.prepare import Folders
 from kws.training.recipe import Mix, Optimiser, Recipe
 from kws.training.runs import Run
-from kws.training.train import Answer, train
+from kws.training.train import Answer, Report, train
 from kws.training.workers import Part
 from kws.types import Float32Array
 from tests.support.tone_words import write_words
@@ -40,7 +40,6 @@ class Counter:
     """Counts its steps, and calls everything the other word, which is unknown."""
 
     framework: ClassVar[str] = "Counter"
-    can_start: ClassVar[bool] = False
     stop_after: ClassVar[int] = 1_000
     seen: ClassVar[list[int]] = []
 
@@ -89,7 +88,8 @@ def words(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def trained(words: Path, run: Path, recipe: Recipe = RECIPE) -> str:
     """Return the output of the console."""
     shown = io.StringIO()
-    train(recipe, Folders(words=[words]), run, Console(file=shown, width=60), Counter)
+    report = Report(Console(file=shown, width=60))
+    train(recipe, Folders(words=[words]), run, report, framework="Counter", load_learner=lambda: Counter)
     return shown.getvalue()
 
 
@@ -135,7 +135,7 @@ def test_a_finished_run_says_so_and_goes_on_for_more(learner: type[Counter], wor
 
 
 def test_what_cannot_be_done_is_said_before_the_reading(learner: type[Counter], words: Path, tmp_path: Path) -> None:
-    with pytest.raises(UsageError, match="Counter begins with random weights"):
+    with pytest.raises(UsageError, match="another network"):
         trained(words, tmp_path / "a", msgspec.structs.replace(RECIPE, start="commands"))
     trained(words, tmp_path / "b")
     with pytest.raises(UsageError, match="holds a run of another recipe"):

@@ -39,7 +39,6 @@ class PyTorchLearner:
     """A student and its ensemble."""
 
     framework: ClassVar[str] = "PyTorch"
-    can_start: ClassVar[bool] = False
 
     def __init__(self, recipe: Recipe, examples: Float32Array, start: Start | None = None) -> None:
         assert start is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import os
 
 from kws.common.stderr import silenced
@@ -10,6 +11,12 @@ from kws.errors import UsageError
 # The package efficientnet asks for Keras by this name; TensorFlow itself serves tf-keras under tf.keras if told to.
 os.environ.setdefault("TF_USE_LEGACY_KERAS", "1")
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")  # on some processors of AMD it is off
+# Keep free memory for the next tensor. Otherwise glibc maps each large one into memory, clears it and unmaps it again,
+# which takes longer than computing with it. These are its M_ARENA_MAX, M_MMAP_MAX, M_TRIM_THRESHOLD and M_TOP_PAD.
+if (mallopt := getattr(ctypes.CDLL(None), "mallopt", None)) is not None:
+    for parameter, value in ((-8, 1), (-4, 0), (-1, -1), (-2, 2**28)):
+        mallopt(parameter, value)
 
 try:
     # TensorFlow prints a greeting before it can be told not to, and a complaint if it finds no graphics card.

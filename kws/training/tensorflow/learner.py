@@ -25,7 +25,6 @@ class TensorFlowLearner:
     """A network, the moving average of its weights, and AdamW."""
 
     framework: ClassVar[str] = "TensorFlow"
-    can_start: ClassVar[bool] = True
 
     def __init__(self, recipe: Recipe, examples: Float32Array, start: Start | None = None) -> None:
         settings = self._settings = recipe.optimiser

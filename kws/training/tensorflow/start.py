@@ -10,17 +10,18 @@ from kws.training.recipe import UNKNOWN_LABEL, Recipe
 from kws.training.start import Start
 from kws.training.tensorflow import keras, tf
 from kws.training.tensorflow.network import set_normalisation
-from kws.types import Float32Array
+from kws.types import UNKNOWN, Float32Array
 
 _BATCH = 250
+_DOUBT = 4.0  # by which the bias of a new keyword lies below that of unknown words, as which it begins
 
 
 def begin(model: Any, start: Start, recipe: Recipe, images: Float32Array) -> None:
-    """Give a new Keras network the weights of another, so that it gives the same posteriors.
+    """Give a new Keras network the weights of another, so that it gives the same posteriors for what both know.
 
     Args:
         model: of :func:`kws.training.tensorflow.network.build_network`.
-        start: the other network. Its last layer is used only if its labels are the recipe's.
+        start: the other network.
         recipe: of the model.
         images: ``(n, *shape)``; the batch normalisation is measured over these.
     """
@@ -44,8 +45,7 @@ def begin(model: Any, start: Start, recipe: Recipe, images: Float32Array) -> Non
         variance = np.array([batch[i][1] for batch in moments]).mean(axis=0) + means.var(axis=0)
         norm, bias, factor = _norm(body, layer), start.layers[layer.name][1], factors[layer.name]
         norm.set_weights([np.sqrt(variance + norm.epsilon) / factor, bias + mean / factor, mean, variance])
-    if recipe.labels == start.labels:
-        model.get_layer("posteriors").set_weights(_last_layer(start, recipe.other_words))
+    model.get_layer("posteriors").set_weights(_last_layer(start, recipe))
 
 
 def _norm(body: Any, convolution: Any) -> Any:
@@ -59,18 +59,19 @@ def _identity(bias: Float32Array, factor: float, epsilon: float) -> list[Float32
     return [np.full(size, 1 / factor), bias, np.zeros(size), np.full(size, 1.0 - epsilon)]
 
 
-def _last_layer(start: Start, other_words: tuple[str, ...]) -> tuple[Float32Array, Float32Array]:
-    """Return kernel and bias of outputs for the labels and for these other words.
+def _last_layer(start: Start, recipe: Recipe) -> tuple[Float32Array, Float32Array]:
+    """Return kernel and bias of outputs for the labels and other words of a recipe.
 
-    Other words that the network did not tell apart begin as its unknown words, with an equal part of their posterior.
+    Words that the network did not tell apart begin as its unknown words: new keywords as unlikely ones, and other words
+    with an equal part of their posterior.
     """
     kernel, bias = start.layers["posteriors"]
-    if other_words == start.other_words:
+    if (recipe.labels, recipe.other_words) == (start.labels, start.other_words):
         return kernel, bias
-    labels = len(start.labels)
-    sources = np.concatenate([np.arange(labels), np.repeat(UNKNOWN_LABEL, len(other_words))])
-    parts = np.where(sources == UNKNOWN_LABEL, 1 + len(other_words), 1)
-    unknown = [UNKNOWN_LABEL, *range(labels, len(bias))]
+    labels, others = len(start.labels), len(recipe.other_words)
+    known = {word: i for i, word in enumerate(start.labels)}
+    sources = np.array([known.get(word, UNKNOWN_LABEL) for word in (*recipe.labels, *[UNKNOWN] * others)])
     merged = bias.copy()
-    merged[UNKNOWN_LABEL] = np.logaddexp.reduce(bias[unknown])
-    return kernel[:, sources], (merged[sources] - np.log(parts)).astype(np.float32)
+    merged[UNKNOWN_LABEL] = np.logaddexp.reduce(bias[[UNKNOWN_LABEL, *range(labels, len(bias))]]) - np.log(1 + others)
+    doubts = [_DOUBT * (word not in known) for word in (*recipe.labels, *[UNKNOWN] * others)]
+    return kernel[:, sources], (merged[sources] - doubts).astype(np.float32)

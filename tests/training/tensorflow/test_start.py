@@ -50,7 +50,7 @@ def write_model(folder: Path, recipe: Recipe, images: Float32Array) -> Path:
             gamma, beta, mean, variance = layer.get_weights()
             layer.set_weights([gamma, beta, rng.normal(0, 0.1, mean.shape), variance * rng.uniform(0.5, 2, mean.shape)])
     run = Run(folder / "run")
-    run.claim(recipe, learner.framework)
+    run.write(recipe, [])
     run.save(Checkpoint(learner.framework, 10, learner.weights()))
     np.save(folder / "run" / "examples.npy", images)
     export(folder / "run", folder / "model", kinds=("int8", "float32"))
@@ -82,12 +82,21 @@ def test_what_a_layer_sees_is_normalised_as_in_training(model: Path, images: Flo
     np.testing.assert_allclose(learner.model(images, training=True), learner.model(images, training=False), atol=2e-3)
 
 
-def test_other_keywords_get_a_new_last_layer(model: Path, images: Float32Array) -> None:
-    recipe = msgspec.structs.replace(SMALL, start=str(model), keywords=("one", "two", "three"))
-    learner = begun(recipe, images)
-    assert learner.posteriors(images).shape == (60, 5)
-    assert not learner.model.get_layer("posteriors").get_weights()[1].any()
+def test_new_keywords_begin_as_unlikely_unknown_words_and_known_ones_as_they_were(
+    model: Path, images: Float32Array
+) -> None:
+    learner = begun(msgspec.structs.replace(SMALL, start=str(model), keywords=("new", "high")), images)
+    posteriors, before = learner.posteriors(images), said(model, images)
+    np.testing.assert_allclose(posteriors[:, 2], posteriors[:, 1] * np.exp(-4.0), rtol=1e-3)
+    np.testing.assert_allclose(posteriors[:, 3] / posteriors[:, 1], before[:, 3] / before[:, 1], rtol=1e-2)
+
+
+def test_a_longer_window_begins_with_the_same_layers(model: Path, images: Float32Array) -> None:
+    longer = SMALL.resolved_front_end.with_window(32000)
+    assert longer.shape == (98, 40, 1)
+    recipe = msgspec.structs.replace(SMALL, start=str(model), front_end=longer)
     kernel, _ = read_start(recipe).layers["top_conv"]
+    learner = begun(recipe, np.concatenate([images, images, images[:, :2]], axis=1))
     mine = learner.model.get_layer("efficientnet").get_layer("top_conv").get_weights()[0]
     assert np.corrcoef(mine.ravel(), kernel.ravel())[0, 1] == pytest.approx(1.0, abs=1e-6)
 
