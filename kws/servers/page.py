@@ -111,10 +111,10 @@ class _Scores:
         self._newest.append(scored.posteriors)
         rows, settings = np.array(self._newest), self.pipeline.settings
         labels = self.pipeline.model.labels
-        scores = {
-            keyword: round(float(rows[-self._windows[keyword] :, labels.index(keyword)].mean()), 3)
-            for keyword in settings.listened
-        }
+        scores = {}
+        for keyword in settings.listened:
+            average = float(rows[-self._windows[keyword] :, labels.index(keyword)].mean())
+            scores[keyword] = round(settings.keywords[keyword].scale.score(average), 3)
         end = scored.end / self.pipeline.model.front_end.sample_rate
         return {"end": round(end, 3), "level": round(scored.level, 1), "scores": scores}
 
