@@ -9,9 +9,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from kws.app.state import StateFile
+from kws.audio.url import is_url
 from kws.common.tables import check_known, inside
 from kws.config.places import config_places
 from kws.config.schema import Config, SourceOptions
@@ -100,24 +101,33 @@ def wake_word_pipeline(config: Config, model: Model) -> Pipeline:
     return pipeline
 
 
-def source_maker(config: Config, source: SourceOptions, *, hop: float = 0.1) -> partial[Source]:
+def source_maker(config: Config, source: SourceOptions, *, hop: float = 0.1, reopens: bool = True) -> partial[Source]:
     """Return a function that makes the source, to be called before each opening.
 
     Args:
         config: as read.
         source: one of its sources.
         hop: seconds between windows; a microphone's blocks end with them.
+        reopens: True if it is opened again when it ends.
 
     Raises:
         UsageError: an option is wrong, or two do not go together.
     """
+    from kws.audio.gain import amplified  # noqa: PLC0415
     from kws.audio.open import open_source  # noqa: PLC0415
 
     names = ("wyoming", "device", "channel", "rate", "channels", "sample_format")
     options = {name: getattr(source, name) for name in names}
     if source.input is None:
         options["hop"] = hop
-    make = partial(open_source, source.input, timeout=source.watch.stall, buffer=source.watch.backlog, **options)
+    if is_url(source.input):
+        options["ends"] = not reopens
+    options |= {"timeout": source.watch.stall, "buffer": source.watch.backlog}
+
+    def open_amplified(gain_db: float, audio: str | None, **options: Any) -> Source:
+        return amplified(open_source(audio, **options), gain_db)
+
+    make = partial(open_amplified, source.gain, source.input, **options)
     with config.errors(config.name(source)):
         make()  # wrong options are found now, not when listening begins
     return make
@@ -229,10 +239,13 @@ class Composition:
     def _place(self, config: Config, source: SourceOptions, model: Model, workers: dict[str, PublisherWorker]) -> Place:
         pipeline = make_pipeline(config, source, model)
         description, settings = model.description, pipeline.settings
-        make_source = source_maker(config, source, hop=settings.hop)
+        reopens = not self._once and (source.input is None or is_url(source.input))
+        make_source = source_maker(config, source, hop=settings.hop, reopens=reopens)
         mqtt, *others = config.publishing(source)
         site = str(
-            site_name(mqtt) if mqtt else source.site or source.device or source.wyoming or source.input or "microphone"
+            site_name(mqtt)
+            if mqtt
+            else source.site or source.device or source.wyoming or source.input_shown or "microphone"
         )
         inbox = self._inboxes.setdefault(site, SimpleQueue())
         recording = self._once and not make_source().live
@@ -272,7 +285,7 @@ class Composition:
             site=site,
             key=(make_source.args, make_source.keywords),
             make_source=make_source,
-            reopens=source.input is None and not self._once,
+            reopens=reopens,
             pipeline=pipeline,
             workers=tuple(mine),
             observer=observer,

@@ -27,6 +27,7 @@ from kws.app.build import (
     source_maker,
     wake_word_pipeline,
 )
+from kws.audio.url import is_url
 from kws.audio.wyoming import MISSING as WYOMING_MISSING
 from kws.common.addresses import http_url, is_local, listen
 from kws.config.schema import MISSING
@@ -149,7 +150,8 @@ def _source(config: Config, options: SourceOptions) -> Found:
     with config.errors(config.name(options)), make_source() as source:
         try:
             found = f"{source.name} at {source.rate} Hz"
-            return (found, "") if options.input is not None else _level(source, found)
+            live = options.input is None or is_url(options.input)
+            return _level(source, found) if live else (found, "")
         finally:
             source.interrupt()
 

@@ -26,16 +26,19 @@ class NetworkSource(Source):
         channel: the channel to hear, counted from 1; None for the mean of all.
         timeout: seconds without sound after which :meth:`blocks` gives up.
         buffer: seconds of sound that wait for a slow reader; older sound is dropped.
+        ends: True if the sound may come to an end; else the end is an error.
     """
 
     live = True
 
-    def __init__(self, name: str, *, channel: int | None, timeout: float, buffer: float) -> None:
+    def __init__(self, name: str, *, channel: int | None, timeout: float, buffer: float, ends: bool = False) -> None:
         check_channel(channel)
         self.name = name
         self.timeout = timeout
         self._channel = channel
         self._buffer = buffer
+        self._ends = ends
+        self._ended = False
         self._changed = threading.Condition()  # its lock guards the next four
         self._waiting: deque[tuple[float, AudioBlock]] = deque()  # each block with the time of its arrival
         self._failure: KwsError | None = None
@@ -59,11 +62,12 @@ class NetworkSource(Source):
             self.rate = self.overruns = self.drops = 0
             self._waiting.clear()
             self._failure = None
+            self._ended = False
             self._opening += 1
             self._thread = threading.Thread(target=self._run, args=(self._opening,), name=self.name, daemon=True)
             self._thread.start()
             self._changed.wait_for(lambda: self._waiting or self._failure or self._interrupted, _OPEN_SECONDS)
-            failure = self._failure
+            failure = None if self._waiting else self._failure
             if not self._waiting and failure is None:
                 failure = AudioError(f"{self.name}: no sound within {_OPEN_SECONDS:g} s")
         if failure:
@@ -82,7 +86,7 @@ class NetworkSource(Source):
         self.disconnect()
 
     def blocks(self) -> Iterator[AudioBlock]:
-        """Yield sound as it comes, until :meth:`interrupt` is called.
+        """Yield sound as it comes, until :meth:`interrupt` is called, or to its end if it may have one.
 
         Raises:
             AudioError: the connection ended, or no sound came for ``timeout`` seconds.
@@ -91,6 +95,8 @@ class NetworkSource(Source):
             with self._changed:
                 self._changed.wait_for(lambda: self._waiting or self._failure or self._interrupted, self.timeout)
                 if self._interrupted:
+                    return
+                if not self._waiting and self._ended:
                     return
                 if not self._waiting:
                     raise self._failure or AudioError(f"{self.name} delivered no sound for {self.timeout:g} s")
@@ -101,6 +107,7 @@ class NetworkSource(Source):
         try:
             self._fill(opening)
             failure: KwsError = AudioError(f"{self.name} has ended")
+            self._ended = self._ends and self.rate > 0
         except KwsError as error:
             failure = error
         except OSError as error:

@@ -58,6 +58,7 @@ VERBOSE = Flag("-v", "log.level", "", "log more", value="debug")
 SOUND = (
     Flag("--device", "source.device", "NAME", "a microphone's name, part of it, or its index: kws devices"),
     Flag("--wyoming", "source.wyoming", "URI", "a voice satellite whose microphone to hear, tcp://HOST:PORT"),
+    Flag("--gain", "source.gain", "DB", "decibels by which the sound is made louder"),
     Flag("--channel", "source.channel", "N", "the channel to hear, from 1; without it the mix of all"),
     Flag("--rate", "source.rate", "HZ", "samples a second of raw PCM, or of the microphone"),
     Flag("--channels", "source.channels", "N", "interleaved channels of raw PCM; without it 1"),

@@ -88,7 +88,8 @@ def _settings(config: Config, table: str, options: msgspec.Struct | None, *paths
 def _source(config: Config, source: SourceOptions, description: Description) -> Iterator[Setting]:
     """Yield the settings of one source. Of a single one, its tables and those of the file are shown as one."""
     name = config.name(source)
-    yield from (setting for setting in _settings(config, name, source, name) if setting.name not in _OWN)
+    shown = msgspec.structs.replace(source, input=source.input_shown)
+    yield from (setting for setting in _settings(config, name, shown, name) if setting.name not in _OWN)
     alone = len(config.sources) == 1
     inner = "" if alone else f"{name}."
     yield from _settings(config, f"{inner}watch", source.watch, f"{name}.watch", "watch")

@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from kws.audio.url import is_url
 from kws.common.tables import inside, read_table, read_toml
 from kws.config.overrides import Override, layers, merged
 from kws.config.provenance import Provenance, by_flag
@@ -117,8 +118,8 @@ def _resolve_table(name: str, table: Any, folder: Path) -> Any:
 
 def _resolve(key: str, value: str, folder: Path) -> str:
     path = folder / Path(value).expanduser()
-    if (key == "input" and value == "-") or (key == "name" and not path.exists()):
-        return value  # standard input; a model that ships
+    if (key == "input" and (value == "-" or is_url(value))) or (key == "name" and not path.exists()):
+        return value  # standard input, a URL; a model that ships
     return str(path)
 
 

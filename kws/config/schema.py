@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Literal, get_args
 import msgspec
 
 from kws import DEFAULT_MODEL
+from kws.audio.url import without_login
 from kws.common.addresses import http_url, is_local
 from kws.common.logs import LogOptions
 from kws.common.tables import Text, inside
@@ -118,10 +119,11 @@ class SourceOptions(Options, frozen=True, kw_only=True, forbid_unknown_fields=Tr
 
     Attributes:
         site: the place of the microphone, a level of its topics; None for the site of MQTT.
-        input: None for the microphone, ``-`` for standard input, else a path (a FIFO, a recording).
+        input: None for the microphone, ``-`` for standard input, a URL for ffmpeg, else a path (a FIFO, a recording).
         wyoming: a satellite whose microphone to use, ``tcp://HOST:PORT``.
         device: the microphone, by name or a part of it; None for the default.
         channel: the channel to use, from 1; None for the mix of all.
+        gain: decibels by which the sound is made louder.
         rate: samples a second, of headerless sound or of the microphone.
         channels, sample_format: of headerless sound; see :func:`kws.audio.open.open_source`.
         home_assistant: what Home Assistant shows.
@@ -133,11 +135,17 @@ class SourceOptions(Options, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     wyoming: Text | None = None
     device: Text | int | None = None
     channel: Positive | None = None
+    gain: Annotated[float, msgspec.Meta(ge=-60, le=60)] = 0.0
     rate: Annotated[int, msgspec.Meta(ge=1000, le=768_000)] | None = None
     channels: Positive | None = None
     sample_format: Literal["s16le", "s32le", "f32le"] | None = None
     home_assistant: DeviceOptions = DeviceOptions()
     watch: WatchOptions = WatchOptions()
+
+    @property
+    def input_shown(self) -> str | None:
+        """The input, without the user and password of a URL."""
+        return self.input and without_login(self.input)
 
 
 class ModelOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
