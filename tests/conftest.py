@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import secrets
 from pathlib import Path
@@ -56,6 +57,15 @@ def starts_a_process(item: pytest.Item) -> bool:
 def state_home(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each test has a state directory of its own, so that nothing that it sets outlives it."""
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path_factory.getbasetemp() / "state" / secrets.token_hex(8)))
+
+
+@pytest.fixture(autouse=True)
+def log_as_imported() -> None:
+    """A command that ran within an earlier test has set up the log, and would keep messages from pytest."""
+    log = logging.getLogger("kws")
+    log.handlers.clear()
+    log.setLevel(logging.NOTSET)
+    log.propagate = True
 
 
 @pytest.fixture(scope="session")

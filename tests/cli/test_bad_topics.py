@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -20,15 +18,6 @@ BAD = (
     *((f'[mqtt]\n[home_assistant]\nprefix = "{value}"', "home_assistant.prefix") for value in PREFIXES),
     *((f'[mqtt]\n[hermes]\nenabled = true\nsite = "{value}"', "hermes.site") for value in LEVELS),
 )
-
-
-@pytest.fixture(autouse=True)
-def _the_log_stays_as_it_is() -> Iterator[None]:
-    log = logging.getLogger("kws")
-    before = log.level, log.propagate, log.handlers[:]
-    yield
-    log.setLevel(before[0])
-    log.propagate, log.handlers[:] = before[1:]
 
 
 @pytest.mark.parametrize("command", ["check", "run"])

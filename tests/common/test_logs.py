@@ -8,7 +8,6 @@ import pty
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
@@ -18,14 +17,6 @@ import pytest
 from kws.common.logs import LogOptions, in_journal, set_up
 
 _log = logging.getLogger("kws.test")
-
-
-@pytest.fixture(autouse=True)
-def _as_it_was() -> Iterator[None]:
-    root = logging.getLogger("kws")
-    before = root.handlers[:], root.level, root.propagate
-    yield
-    root.handlers[:], root.level, root.propagate = before
 
 
 def test_the_defaults_find_out_by_themselves() -> None:
