@@ -9,15 +9,20 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 from kws.app.state import StateFile
+from kws.audio.gain import amplified
+from kws.audio.open import open_source
+from kws.audio.source import Source
 from kws.audio.url import is_url
 from kws.common.tables import check_known, inside
 from kws.config.places import config_places
 from kws.config.schema import Config, SourceOptions
 from kws.decision import DecisionSettings, resolve
 from kws.errors import OptionError
+from kws.inference.model import Description, Model, find_model
+from kws.pipeline.pipeline import Pipeline
 from kws.pipeline.requests import Request
 from kws.publishers.base import Publisher
 from kws.publishers.exec import CommandPublisher
@@ -29,11 +34,6 @@ from kws.publishers.worker import MAX_AGE, QUEUE, PublisherWorker
 from kws.service.place import Inbox, Place
 from kws.service.service import Service
 
-if TYPE_CHECKING:
-    from kws.audio.source import Source
-    from kws.inference.model import Description, Model
-    from kws.pipeline.pipeline import Pipeline
-
 #: Seconds that the commands for a recording may take together.
 _ALL_DAY_SECONDS = 86400.0
 
@@ -44,8 +44,6 @@ def load_model(config: Config) -> Model:
     Raises:
         ModelError, UsageError: it cannot be used.
     """
-    from kws.inference.model import Model, find_model  # noqa: PLC0415
-
     with config.errors("model"):
         return Model(find_model(config.model.name), interpreter=config.model.interpreter, threads=config.model.threads)
 
@@ -72,8 +70,6 @@ def make_pipeline(config: Config, source: SourceOptions, model: Model, *, gated:
     Raises:
         UsageError: a setting is wrong.
     """
-    from kws.pipeline.pipeline import Pipeline  # noqa: PLC0415
-
     settings = decision_settings(config, source, model.description)
     if not gated:
         settings = replace(settings, gate=None)
@@ -113,9 +109,6 @@ def source_maker(config: Config, source: SourceOptions, *, hop: float = 0.1, reo
     Raises:
         UsageError: an option is wrong, or two do not go together.
     """
-    from kws.audio.gain import amplified  # noqa: PLC0415
-    from kws.audio.open import open_source  # noqa: PLC0415
-
     names = ("wyoming", "device", "channel", "rate", "channels", "sample_format")
     options = {name: getattr(source, name) for name in names}
     if source.input is None:

@@ -14,7 +14,6 @@ from dataclasses import dataclass
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -27,14 +26,17 @@ from kws.app.build import (
     source_maker,
     wake_word_pipeline,
 )
+from kws.audio.source import Source
 from kws.audio.url import is_url
 from kws.audio.wyoming import MISSING as WYOMING_MISSING
 from kws.common.addresses import http_url, is_local, listen
-from kws.config.schema import MISSING
+from kws.config.schema import MISSING, ClipsOptions, Config, MetricsOptions, SourceOptions
 from kws.errors import AudioError, KwsError, OptionError, UsageError
+from kws.inference.model import Description, Model
 from kws.publishers.mqtt.forget import open_session
 from kws.publishers.mqtt.session import ConnectError
 from kws.publishers.mqtt.settings import (
+    MqttOptions,
     exposed_files,
     make_tls,
     parse_broker,
@@ -42,14 +44,8 @@ from kws.publishers.mqtt.settings import (
     read_password,
     site_name,
 )
-
-if TYPE_CHECKING:
-    from kws.audio.source import Source
-    from kws.config.schema import ClipsOptions, Config, MetricsOptions, SourceOptions
-    from kws.inference.model import Description, Model
-    from kws.publishers.mqtt.settings import MqttOptions
-    from kws.servers.settings import MonitorOptions, WyomingOptions
-    from kws.types import Float32Array
+from kws.servers.settings import MonitorOptions, WyomingOptions
+from kws.types import Float32Array
 
 #: Seconds of sound that a microphone has to deliver.
 _SECONDS = 0.5

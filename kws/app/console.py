@@ -8,18 +8,16 @@ import logging
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, TextIO
+from typing import TextIO
 
+from kws.decision import NearMiss
 from kws.errors import UsageError
+from kws.inference.model import Model
+from kws.pipeline.pipeline import Scored
 from kws.publishers.formats import FORMATS
 from kws.publishers.observer import Observer
 from kws.service.liveness import Liveness
 from kws.types import AudioBlock, Detection
-
-if TYPE_CHECKING:
-    from kws.decision import NearMiss
-    from kws.inference.model import Model
-    from kws.pipeline.pipeline import Scored
 
 #: Seconds of silence without any noise after which a microphone is reported as muted.
 _MUTED_SECONDS = 5.0

@@ -9,6 +9,10 @@ import sys
 from collections.abc import Iterable
 from dataclasses import asdict
 
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
 from kws.app.checks import Result, checks
 from kws.cli.flags import add_config_flags, add_json, configuration
 
@@ -48,10 +52,6 @@ def _show_lines(results: Iterable[Result]) -> list[Result]:
 
 
 def _show_table(results: Iterable[Result]) -> list[Result]:
-    from rich.live import Live  # noqa: PLC0415
-    from rich.table import Table  # noqa: PLC0415
-    from rich.text import Text  # noqa: PLC0415
-
     table = Table("", "part", "what was found")
     shown = []
     with Live(table, refresh_per_second=8):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal, get_args
+from typing import Annotated, Literal, get_args
 
 import msgspec
 
@@ -18,6 +18,7 @@ from kws.config.places import state_folder
 from kws.config.provenance import MODEL, Provenance
 from kws.decision import Options, recommended
 from kws.errors import OptionError
+from kws.inference.model import Description
 from kws.publishers.exec import ExecOptions
 from kws.publishers.mqtt.hermes import HermesOptions
 from kws.publishers.mqtt.homeassistant import HomeAssistantOptions
@@ -25,9 +26,6 @@ from kws.publishers.mqtt.settings import MqttOptions
 from kws.publishers.mqtt.topics import Site
 from kws.publishers.stdout import LineOptions
 from kws.servers.settings import MonitorOptions, WyomingOptions
-
-if TYPE_CHECKING:
-    from kws.inference.model import Description
 
 Positive = Annotated[int, msgspec.Meta(ge=1, le=1024)]
 

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable
-from typing import TYPE_CHECKING
 
+from kws.decision import NearMiss
+from kws.pipeline.pipeline import Scored
+from kws.publishers.health import HealthReport
 from kws.types import AudioBlock, Detection
-
-if TYPE_CHECKING:
-    from kws.decision import NearMiss
-    from kws.pipeline.pipeline import Scored
-    from kws.publishers.health import HealthReport
 
 _log = logging.getLogger(__name__)
 

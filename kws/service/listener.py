@@ -11,9 +11,9 @@ import time
 from collections.abc import Callable
 from contextlib import closing
 from queue import Empty
-from typing import TYPE_CHECKING
 
 from kws.audio.portaudio.devices import AbsentError
+from kws.audio.source import Source
 from kws.common.backoff import Backoff
 from kws.errors import AudioError, UsageError
 from kws.pipeline.requests import Request, SetKeyword, SetListening, SetThreshold
@@ -22,9 +22,6 @@ from kws.service.hearing import Hearing
 from kws.service.liveness import Liveness
 from kws.service.place import Place
 from kws.service.stream import Counters, SourceStream
-
-if TYPE_CHECKING:
-    from kws.audio.source import Source
 
 _log = logging.getLogger(__name__)
 

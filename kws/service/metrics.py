@@ -6,7 +6,7 @@ import logging
 import socket
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, start_http_server
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
@@ -14,16 +14,14 @@ from prometheus_client.registry import Collector
 
 from kws import __version__
 from kws.config.schema import MetricsOptions
+from kws.decision import NearMiss
 from kws.errors import KwsError, UsageError
+from kws.pipeline.pipeline import Scored
 from kws.publishers.observer import Observer
 from kws.publishers.worker import total
 from kws.service.clips.recorder import ClipCounts
 from kws.service.listener import Listener
 from kws.types import Detection
-
-if TYPE_CHECKING:
-    from kws.decision import NearMiss
-    from kws.pipeline.pipeline import Scored
 
 _log = logging.getLogger(__name__)
 

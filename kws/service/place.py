@@ -5,16 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from queue import SimpleQueue
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TypeAlias
 
+from kws.audio.source import Source
 from kws.config.schema import WatchOptions
+from kws.pipeline.pipeline import Pipeline
 from kws.pipeline.requests import Request
 from kws.publishers.observer import Observer
 from kws.publishers.worker import PublisherWorker
-
-if TYPE_CHECKING:
-    from kws.audio.source import Source
-    from kws.pipeline.pipeline import Pipeline
 
 #: Requests from other threads; None only wakes the listener.
 Inbox: TypeAlias = SimpleQueue[Request | None]

@@ -8,18 +8,15 @@ import time
 from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
+from kws.audio.source import Source
+from kws.decision import Fired
 from kws.errors import AudioError
+from kws.pipeline.pipeline import Scored, Step
 from kws.service.hearing import Hearing
 from kws.service.liveness import Liveness
 from kws.service.place import Place
 from kws.types import AudioBlock
-
-if TYPE_CHECKING:
-    from kws.audio.source import Source
-    from kws.decision import Fired
-    from kws.pipeline.pipeline import Scored, Step
 
 _log = logging.getLogger(__name__)
 

@@ -11,15 +11,12 @@ import socket
 import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
-from typing import TYPE_CHECKING
 
+from kws.pipeline.pipeline import Scored
 from kws.publishers.observer import Observer
 from kws.service.hearing import STARTING
 from kws.service.listener import Listener
-
-if TYPE_CHECKING:
-    from kws.pipeline.pipeline import Scored
-    from kws.types import Detection
+from kws.types import Detection
 
 _log = logging.getLogger(__name__)
 

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 import threading
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 from kws.config.schema import ClipsOptions
+from kws.decision import NearMiss
 from kws.publishers.observer import Observer
 from kws.service.clips.cutter import ClipRequest, Cutter, RecordedClip
 from kws.service.clips.recorder import ClipCounts, ClipRecorder
 from kws.types import AudioBlock, Detection
-
-if TYPE_CHECKING:
-    from kws.decision import NearMiss
 
 #: Seconds of one window of the model: a near miss is somewhere within.
 _WINDOW_SECONDS = 1.0
