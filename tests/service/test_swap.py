@@ -25,7 +25,7 @@ class Tape:
     """Stands for a pipeline: the positions of the blocks pushed since each was opened."""
 
     pause_seconds = 0.0
-    settings = SimpleNamespace(keywords={}, listened=())
+    settings = SimpleNamespace(keywords={}, listened=(), gate=None)
     model = SimpleNamespace(front_end=SimpleNamespace(sample_rate=RATE, window=RATE))
 
     def __init__(self) -> None:
