@@ -107,7 +107,7 @@ def test_listening_as_shown_finds_the_words_of_the_demo(command: list[str]) -> N
     rest = [
         word
         for word in without(command[1:], ELSEWHERE)
-        if word not in ("-", "recording.flac", "rtsp://camera.local/stream")
+        if word not in ("-", "--live", "recording.flac", "rtsp://camera.local/stream")
     ]
     assert detections("listen", *rest, "--demo") >= enough(command)
 

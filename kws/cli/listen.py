@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import argparse
+import sys
+from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from kws.app.build import make_service
 from kws.app.console import ConsoleObserver, open_scores, score_writer
@@ -16,6 +20,10 @@ from kws.errors import UsageError
 from kws.publishers.observer import Observers
 from kws.publishers.worker import total
 from kws.service.service import Service
+
+if TYPE_CHECKING:
+    from kws.app.live import LiveView
+    from kws.pipeline.pipeline import Pipeline
 
 _EXAMPLES = """\
   kws listen                                   the default microphone
@@ -59,6 +67,11 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="write the posteriors of every window there: JSON Lines, or CSV if the name ends in .csv; - is stderr",
     )
+    parser.add_argument(
+        "--live",
+        action="store_true",
+        help="show the level, the best three keywords and what was heard, in the terminal; no lines are printed there",
+    )
     add_flags(parser, *_LINES)
     add_flags(parser.add_argument_group("sound"), *SOUND)
     add_model_options(parser)
@@ -75,14 +88,18 @@ def run(options: argparse.Namespace) -> int:
     observer = ConsoleObserver(config.stdout.format, microphone=config.sources[0].input is None)
     services: list[Service] = []
     monitor = make_monitor(config, lambda: services[0].listeners if services else ()) if config.monitor else None
-    service = make_service(lambda: config, Observers(filter(None, (observer, monitor))), once=True)
+    live = _live_view(lambda: services[0].listeners[0].place.pipeline) if options.live else None
+    # On a terminal, lines would break the live view, which shows the same.
+    printed = None if live and sys.stdout.isatty() else observer
+    service = make_service(lambda: config, Observers(filter(None, (printed, monitor, live))), once=True)
     services.append(service)
     observer.stop = service.stop
     file = open_scores(options.scores) if options.scores else None
     if file:
         observer.scores = score_writer(file, service.listeners[0].place.pipeline.model)
     try:
-        ended = run_service(service, lambda: config)
+        with live or nullcontext():
+            ended = run_service(service, lambda: config)
     finally:
         if monitor:
             monitor.close(wait=False)
@@ -93,6 +110,19 @@ def run(options: argparse.Namespace) -> int:
     if ended:
         return 128 + ended
     return 1 if total(service.workers).dropped else 0  # the log says why
+
+
+def _live_view(pipeline: Callable[[], Pipeline]) -> LiveView:
+    """Return the live view.
+
+    Raises:
+        UsageError: there is no terminal.
+    """
+    from kws.app.live import LiveView  # noqa: PLC0415
+
+    if not sys.stderr.isatty():
+        raise UsageError("--live needs a terminal for standard error")
+    return LiveView(pipeline)
 
 
 def _configuration(options: argparse.Namespace) -> Config:

@@ -49,7 +49,7 @@ class Page:
         self._news = threading.Event()
         self._ended = False
         self._pictures: dict[str, _Picture] = {}
-        self._scores: dict[str, _Scores] = {}
+        self._scores: dict[str, Scores] = {}
 
     def put(self, site: str, event: object) -> None:
         """Queue an event; never waits."""
@@ -86,7 +86,7 @@ class Page:
         if isinstance(event, Scored):
             scores = self._scores.get(site)
             if scores is None or scores.pipeline is not one.pipeline:
-                scores = self._scores[site] = _Scores(one.pipeline)
+                scores = self._scores[site] = Scores(one.pipeline)
             yield {"t": "scores", "site": site, **scores.push(event)}
         elif isinstance(event, AudioBlock):
             picture = self._pictures.get(site)
@@ -96,7 +96,7 @@ class Page:
             yield from ({"t": "sound", "site": site, **columns} for columns in picture.push(event))
 
 
-class _Scores:
+class Scores:
     """The scores of every keyword that is listened for: smoothed as the decisions smooth them."""
 
     def __init__(self, pipeline: Pipeline) -> None:
