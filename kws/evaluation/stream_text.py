@@ -12,6 +12,7 @@ from rich.table import Table
 
 from kws.evaluation.choose import as_toml, describe
 from kws.evaluation.curves import compared, together
+from kws.evaluation.matching import Kind
 from kws.evaluation.measure import Figures, percent, seconds
 from kws.evaluation.scoring import ScoredStream
 from kws.evaluation.stream import Evaluation, OperatingPoint
@@ -91,6 +92,9 @@ def choice_remarks(evaluation: Evaluation) -> list[str]:
         lines.append(f"{', '.join(off)}: almost switched off, because nothing better fits the budget")
     if choice.unsaid:
         lines.append(f"{', '.join(choice.unsaid)}: not said, so there is no threshold to choose and none is counted")
+    verdicts = [verdict for each in evaluation.recommended.streams for verdict in each.verdicts]
+    if others := sum(verdict.kind is Kind.FALSE and verdict.label is not None for verdict in verdicts):
+        lines.append(f"{others} of {total.false} false accepts are on labelled other words: errors, outside the budget")
     if choice.budget * total.hours < _ENOUGH:
         lines.append(
             f"{total.hours:.2g} h of sound say little of {false_accepts(choice.budget)} an hour; "

@@ -201,3 +201,10 @@ def test_a_missing_library_is_named_with_its_extra(monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize(("number", "text"), [(0, "0"), (0.123, "0.12"), (1.26, "1.3"), (9.94, "9.9"), (123.4, "123")])
 def test_rough_numbers(number: float, text: str) -> None:
     assert rough(number) == text
+
+
+def test_false_accepts_on_labelled_other_words_are_named(capsys: pytest.CaptureFixture[str]) -> None:
+    words = [LabelledWord(2.0, 2.5, "tree"), LabelledWord(20.0, 20.5, "on")]
+    stream = heard([Activation("on", 2.3, 0.999), Activation("on", 20.3, 0.999), Activation("on", 40, 0.999)], words)
+    print_evaluation(evaluate([stream], settings(), budget=1000.0), Console(width=120))
+    assert "1 of 2 false accepts are on labelled other words: errors, outside the budget" in capsys.readouterr().out
