@@ -173,6 +173,5 @@ def _like(recipe: Recipe, model: str) -> Recipe:
         front_end=description.front_end,
         network=network,
         mix=mix,
-        # Small steps: the network is to keep what it has learned from thousands of people.
-        optimiser=Optimiser(batch=64, rate=5e-4, averaging=200),
+        optimiser=Optimiser(batch=64, rate=1e-3, averaging=200),
     )

@@ -201,7 +201,7 @@ def _fitted(recipe: Recipe, material: Material) -> Recipe:
         clips = _WINDOWS_PER_CLIP * int(np.count_nonzero(material.labels >= FIRST_KEYWORD))
         clips = min(max(clips, _LEAST_WINDOWS), _MOST_WINDOWS)
         clips -= clips % optimiser.batch
-        recipe = replace(recipe, optimiser=replace(optimiser, clips=clips, warmup=min(optimiser.warmup, clips // 10)))
+        recipe = replace(recipe, optimiser=replace(optimiser, clips=clips))
     return recipe
 
 

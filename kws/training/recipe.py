@@ -14,6 +14,7 @@ from kws.types import SILENCE, UNKNOWN
 #: Positions of the labels in the output of every network.
 SILENCE_LABEL, UNKNOWN_LABEL, FIRST_KEYWORD = 0, 1, 2
 _SMALLEST_IMAGE = 32
+_LONGEST_WARMUP = 0.1  # share of all windows
 
 
 class NetworkOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -124,7 +125,7 @@ class Optimiser(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         clips: windows in total; 0 for a number that suits the recordings.
         batch: windows per step.
         rate: the highest learning rate.
-        warmup: windows over which the rate rises.
+        warmup: windows over which the rate rises, at most a tenth of all.
         decay: share of the windows over which it falls.
         weight_decay: decoupled, for kernels.
         label_smoothing: share of the target given to all labels alike.
@@ -143,7 +144,7 @@ class Optimiser(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     def rate_after(self, clips: int) -> float:
         """Return the learning rate after ``clips`` windows."""
-        up = min(1.0, (clips + self.batch) / max(1, self.warmup))
+        up = min(1.0, (clips + self.batch) / max(1.0, min(self.warmup, _LONGEST_WARMUP * self.clips)))
         down = (self.clips - clips) / max(1.0, self.decay * self.clips)
         return self.rate * max(0.0, min(up, down, 1.0))
 

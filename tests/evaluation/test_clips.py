@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,29 @@ def test_words_that_are_no_labels_are_unknown_and_what_lies_beside_the_words_is_
         ("on/b.flac", "on"),
         ("on/c.wav", "on"),
     ]
+
+
+def test_of_a_split_only_what_is_held_out_is_asked(tmp_path: Path) -> None:
+    write(tmp_path / "train/on/a.wav", 1000)
+    write(tmp_path / "test/On/b.wav", 1100)
+    write(tmp_path / "test/_silence_/c.wav", 100)
+    found = [(path.name, LABELS[label]) for path, label in labelled_clips(tmp_path, LABELS)]
+    assert sorted(found) == [("b.wav", "on"), ("c.wav", SILENCE)]
+
+
+def test_of_a_training_run_the_clips_that_it_held_out_are_asked(tmp_path: Path) -> None:
+    clip = tmp_path / "words/on/a.wav"
+    write(clip, 1000)
+    held_out = tmp_path / "run" / "held_out.json"
+    held_out.parent.mkdir()
+    held_out.write_text(json.dumps([["ON", str(clip)], ["dog", "gone.wav"]]))
+    assert sorted(labelled_clips(tmp_path / "run", LABELS)) == [
+        (clip, LABELS.index("on")),
+        (Path("gone.wav"), LABELS.index(UNKNOWN)),
+    ]
+    held_out.write_text("[]")
+    with pytest.raises(UsageError, match="held out no clips"):
+        labelled_clips(tmp_path / "run", LABELS)
 
 
 def test_what_was_said_and_what_was_heard(clips: Path) -> None:
