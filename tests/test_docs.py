@@ -49,6 +49,7 @@ ELSEWHERE = {
     "--gain",
     "--wyoming",
     "--monitor",
+    "--word",
 }
 
 
@@ -90,7 +91,7 @@ def without(command: list[str], options: set[str]) -> list[str]:
 
 def test_there_are_examples() -> None:
     assert {command[0] for command in COMMANDS.values()} == {
-        "listen", "run", "wyoming", "check", "config", "evaluate", "mix", "train", "export", "bench",
+        "listen", "run", "enroll", "wyoming", "check", "config", "evaluate", "mix", "train", "export", "bench",
     }  # fmt: skip
 
 

@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import partial
+from pathlib import Path
 from queue import SimpleQueue
 from typing import Any, cast
 
@@ -20,8 +21,10 @@ from kws.common.tables import check_known, inside
 from kws.config.places import config_places
 from kws.config.schema import Config, SourceOptions
 from kws.decision import DecisionSettings, resolve
+from kws.enroll.word_file import WordFile, read_word
+from kws.enroll.word_model import WordModel, with_words
 from kws.errors import OptionError
-from kws.inference.model import Description, Model, find_model
+from kws.inference.model import Description, Model, find_description, find_model
 from kws.pipeline.pipeline import Pipeline
 from kws.pipeline.requests import Request
 from kws.publishers.base import Publisher
@@ -39,13 +42,29 @@ _ALL_DAY_SECONDS = 86400.0
 
 
 def load_model(config: Config) -> Model:
-    """Load the model.
+    """Load the model, which hears the enrolled words as further keywords.
+
+    Raises:
+        ModelError, UsageError: it cannot be used.
+    """
+    options = config.model
+    with config.errors("model"):
+        model = Model(find_model(options.name), interpreter=options.interpreter, threads=options.threads)
+    return WordModel(model, _words(config)) if config.words else model
+
+
+def describe_model(config: Config) -> Description:
+    """Return the description of the model with the enrolled words, without loading a network.
 
     Raises:
         ModelError, UsageError: it cannot be used.
     """
     with config.errors("model"):
-        return Model(find_model(config.model.name), interpreter=config.model.interpreter, threads=config.model.threads)
+        return with_words(find_description(config.model.name), _words(config))
+
+
+def _words(config: Config) -> list[tuple[Path, WordFile]]:
+    return [(Path(word.file), read_word(Path(word.file))) for word in config.words]
 
 
 def decision_settings(config: Config, source: SourceOptions, description: Description) -> DecisionSettings:
@@ -55,7 +74,7 @@ def decision_settings(config: Config, source: SourceOptions, description: Descri
         UsageError: a setting is wrong.
     """
     with config.errors():
-        return resolve(description.labels, config.layers_over(description, source))
+        return resolve(description.labels, config.layers_over(description, source), description.enrolled)
 
 
 def make_pipeline(config: Config, source: SourceOptions, model: Model, *, gated: bool = True) -> Pipeline:

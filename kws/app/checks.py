@@ -133,7 +133,9 @@ class _Model:
         self.description = description = model.description
         for source in self._config.sources:
             make_pipeline(self._config, source, model)
-        found = f"{description.name} {description.version} with {len(description.keywords)} keywords"
+        own = len(description.keywords) - len(description.enrolled)
+        words = f" and {', '.join(map(repr, description.enrolled))}" if description.enrolled else ""
+        found = f"{description.name} {description.version} with {own} keywords{words}"
         return f"{found}, by {model.network.interpreter}", ""
 
 

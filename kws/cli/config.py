@@ -6,11 +6,11 @@ import argparse
 import json
 import sys
 
+from kws.app.build import describe_model
 from kws.cli import add_command
 from kws.cli.flags import add_config_flags, add_json, configuration
 from kws.config.inforce import in_force
 from kws.config.writing import as_toml
-from kws.inference.model import find_description
 
 _EXAMPLES = """\
   kws config show                                     what is in force, and where each value comes from
@@ -33,7 +33,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run_show(options: argparse.Namespace) -> int:
     config = configuration(options)
-    settings = in_force(config, find_description(config.model.name))
+    settings = in_force(config, describe_model(config))
     if options.json:
         shown = [{"key": setting.key, "value": setting.value, "origin": setting.origin} for setting in settings]
         print(json.dumps(shown, indent=2, ensure_ascii=False))

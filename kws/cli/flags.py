@@ -71,9 +71,11 @@ MODEL = (
     Flag("--threads", "model.threads", "N", "threads for one window"),
 )
 
+WORD = Flag("--word", "word", "FILE", "a word of your own beside the keywords, from kws enroll; repeatable", many=True)
+
 DECISION = (
     Flag("--sensitivity", "decision.sensitivity", "S", "0 to 1, moves all thresholds: each is 1 less this"),
-    Flag("--keywords", "decision.keywords", "A,B", "listen for these keywords only, or for none; without it for all"),
+    Flag("--keywords", "decision.keywords", "A,B", "of the model's keywords listen for these only, or for none"),
     Flag("--smoothing", "decision.smoothing", "S", "seconds over which posteriors are averaged"),
     Flag("--patience", "decision.patience", "N", "windows in a row that must be at the threshold"),
     Flag("--refractory", "decision.refractory", "S", "seconds for which a keyword that fired does not fire again"),
@@ -155,7 +157,7 @@ def add_json(group: argparse._ActionsContainer) -> None:
 
 
 def add_model_options(parser: argparse.ArgumentParser) -> None:
-    add_flags(parser.add_argument_group("model"), *MODEL)
+    add_flags(parser.add_argument_group("model"), *MODEL, WORD)
 
 
 def add_decision_options(parser: argparse.ArgumentParser) -> None:
@@ -188,9 +190,11 @@ def configuration(options: argparse.Namespace) -> Config:
     return read_config(_checked(Path(settings)) if settings else None, said, options.spelled)
 
 
-def _override(option: str, path: str, value: str | list[str]) -> Override:
+def _override(option: str, path: str, value: str | list[str] | list[dict[str, str]]) -> Override:
     if option == "--set":
         return parse_set(str(value))
+    if option == "--word":
+        value = [{"file": str(file)} for file in value]
     if option == "--keywords":
         value = [] if value == "none" else [word.strip() for word in str(value).split(",")]
     if option == "--threshold":

@@ -61,6 +61,8 @@ def in_force(config: Config, description: Description, environment: Mapping[str,
     settings: list[Setting] = []
     for source in config.sources:
         settings += _source(config, source, description)
+    for number, word in enumerate(config.words, 1):
+        settings.append(Setting(f"word[{number}]", "file", word.file, config.provenance.origin("word")))
     for name in TABLES:
         if name != "watch":  # each source has it
             settings += _table(config, name)
@@ -96,7 +98,7 @@ def _source(config: Config, source: SourceOptions, description: Description) -> 
     if config.mqtt is not None and not alone:
         yield from _settings(config, f"{name}.home_assistant", source.home_assistant, f"{name}.home_assistant")
     with config.errors():
-        decision, places = explain(description.labels, config.layers_over(description, source))
+        decision, places = explain(description.labels, config.layers_over(description, source), description.enrolled)
     gate = asdict(decision.gate) if decision.gate else {"wake_words": ()}
     tables = {"decision": {"hop": decision.hop, "keywords": decision.listened}}
     tables |= {f"keyword.{key_written(keyword)}": asdict(its) for keyword, its in decision.keywords.items()}

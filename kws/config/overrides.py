@@ -32,7 +32,7 @@ class Override:
 
     option: str
     key: str
-    value: str | list[str]
+    value: str | list[str] | list[dict[str, str]]
 
 
 def parse_set(text: str) -> Override:
@@ -65,7 +65,7 @@ def layers(said: Override, count: int) -> tuple[str, list[dict[str, Any]]]:
     first, *keys = (json.loads(name) if name.startswith('"') else name for name in _NAME.findall(composed(said.key)))
     path = ".".join(map(key_written, keys))
     if not (source := _SOURCE.fullmatch(first)):
-        return f"{first}.{path}", [_nested([first, *keys], value) for value in _readings(said.value)]
+        return f"{first}.{path}".rstrip("."), [_nested([first, *keys], value) for value in _readings(said.value)]
     if source[1] is None and count > 1:
         raise UsageError(f"{said.option}: {said.key}: there {_are(count)}; write source[1].{path}")
     index = int(source[1] or 1) - 1
@@ -91,7 +91,7 @@ def merged(below: Any, above: Any) -> Any:
     return above
 
 
-def _readings(value: str | list[str]) -> list[object]:
+def _readings(value: str | list[str] | list[dict[str, str]]) -> list[object]:
     """Return what a value may stand for."""
     if not isinstance(value, str):
         return [value]

@@ -13,7 +13,7 @@ from kws.audio.url import is_url
 from kws.common.tables import inside, read_table, read_toml
 from kws.config.overrides import Override, layers, merged
 from kws.config.provenance import Provenance, by_flag
-from kws.config.schema import TABLES, Config, DeviceOptions, SourceOptions, Tables, source_name
+from kws.config.schema import TABLES, Config, DeviceOptions, SourceOptions, Tables, WordOptions, source_name
 from kws.decision.options import DecisionOptions, check_values
 from kws.errors import OptionError
 from kws.publishers.mqtt.settings import parse_broker
@@ -22,11 +22,17 @@ from kws.publishers.mqtt.settings import parse_broker
 _FILES = {
     "source": ("input",),
     "model": ("name",),
+    "word": ("file",),
     "mqtt": ("password_file", "ca", "certificate", "key"),
     "clips": ("folder",),
 }
 
-_KINDS: Mapping[str, type[msgspec.Struct]] = {"source": SourceOptions, "decision": DecisionOptions, **TABLES}
+_KINDS: Mapping[str, type[msgspec.Struct]] = {
+    "source": SourceOptions,
+    "word": WordOptions,
+    "decision": DecisionOptions,
+    **TABLES,
+}
 
 
 def read_config(

@@ -162,6 +162,16 @@ class ModelOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
     skip_silence: bool = True
 
 
+class WordOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """The table ``word``, or one of several: an enrolled word.
+
+    Attributes:
+        file: the word file that ``kws enroll`` wrote.
+    """
+
+    file: Text
+
+
 class Tables(Options, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """All tables of a configuration; None for a part that is not asked for.
 
@@ -169,6 +179,7 @@ class Tables(Options, frozen=True, kw_only=True, forbid_unknown_fields=True):
         decision, keyword, gate: settings of every source that has none of its own.
         sources: the tables ``source``, at least one. Of several, each has a site of its own where MQTT is on.
         model: the network.
+        words: the tables ``word``, which the model is to hear as well.
         watch: when a microphone counts as dead.
         mqtt, stdout, exec: where detections go.
         home_assistant, hermes: what else is published over MQTT.
@@ -180,6 +191,7 @@ class Tables(Options, frozen=True, kw_only=True, forbid_unknown_fields=True):
 
     sources: tuple[SourceOptions, ...] = msgspec.field(default=(SourceOptions(),), name="source")
     model: ModelOptions = ModelOptions()
+    words: tuple[WordOptions, ...] = msgspec.field(default=(), name="word")
     watch: WatchOptions = WatchOptions()
     mqtt: MqttOptions | None = None
     home_assistant: HomeAssistantOptions = HomeAssistantOptions()
@@ -242,11 +254,11 @@ class Config(Tables, frozen=True, kw_only=True):
         return next(number for number, other in enumerate(self.sources) if other is source)
 
 
-#: The tables other than ``source``, ``decision``, ``keyword`` and ``gate``.
+#: The tables other than ``source``, ``word``, ``decision``, ``keyword`` and ``gate``.
 TABLES: Mapping[str, type[msgspec.Struct]] = {
     field.name: next(kind for kind in (field.type, *get_args(field.type)) if isinstance(kind, type))
     for field in msgspec.structs.fields(Tables)
-    if field.name not in ("sources", *Options.__struct_fields__)
+    if field.name not in ("sources", "words", *Options.__struct_fields__)
 }
 
 

@@ -52,7 +52,14 @@ class Decider:
         self.hop = grid.hop
         self._gate = Gate(settings.gate, sample_rate) if settings.gate else None
         self._deciders = [
-            KeywordDecider(label, column, means[settings.windows(label)], settings.keywords[label], grid)
+            KeywordDecider(
+                label,
+                column,
+                means[settings.windows(label)],
+                settings.keywords[label],
+                grid,
+                rivals=settings.rivals(label, len(labels)),
+            )
             for column, label in enumerate(labels)
             if label in keywords
         ]

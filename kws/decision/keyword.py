@@ -44,9 +44,14 @@ class KeywordDecider:
         settings: its settings, see :meth:`set`.
         trigger: its state; works by averages, not by scores.
         isolation: the quiet that it needs.
+
+    Args:
+        rivals: the columns that it must be the largest of, see :meth:`DecisionSettings.rivals`.
     """
 
-    def __init__(self, keyword: str, column: int, mean: RunningMean, settings: KeywordSettings, grid: Grid) -> None:
+    def __init__(
+        self, keyword: str, column: int, mean: RunningMean, settings: KeywordSettings, grid: Grid, *, rivals: slice
+    ) -> None:
         self.keyword = keyword
         self.column = column
         self.mean = mean
@@ -59,6 +64,7 @@ class KeywordDecider:
             margin=settings.quiet_margin,
         )
         self._kept = 1.0  # share of the average that speech before the word left in the newest window
+        self._rivals = rivals
         self._length = grid.samples(settings.length)
         self._grid = grid
 
@@ -81,7 +87,7 @@ class KeywordDecider:
         if self.trigger.start is None:
             windows_ago = self.mean.rise(self.column, self.trigger.settings.release)
             self.trigger.start = end - windows_ago * self._grid.hop - self._length
-        largest = int(self.mean.averages.argmax()) == self.column
+        largest = self._rivals.start + int(self.mean.averages[self._rivals].argmax()) == self.column
         self._kept = 1.0 - self.settings.speech_before * speech
         reduced = average * self._kept
         return reduced if self.trigger.step(average, reduced, largest=largest, end=end) else None

@@ -110,7 +110,7 @@ def read_options(tables: Mapping[str, Any]) -> Options:
     return read_table(tables, Options, "table")
 
 
-def resolve(labels: Collection[str], layers: Mapping[str, Options]) -> DecisionSettings:
+def resolve(labels: Collection[str], layers: Mapping[str, Options], enrolled: Collection[str] = ()) -> DecisionSettings:
     """Return the settings of every keyword, from the built-in defaults and the layers over them.
 
     A later layer goes before an earlier one; within a layer a keyword's own table goes before ``decision``. So
@@ -120,14 +120,17 @@ def resolve(labels: Collection[str], layers: Mapping[str, Options]) -> DecisionS
         labels: the model's labels; all but silence and unknown are keywords.
         layers: by the path of each, with which the fields of its errors begin (``model.json``, ``source[2]``, empty for
             none), lowest first.
+        enrolled: the labels that are enrolled words, the last ones. ``decision.keywords`` does not switch them off.
 
     Raises:
         OptionError: a value that cannot be, or a keyword that the model does not have.
     """
-    return explain(labels, layers)[0]
+    return explain(labels, layers, enrolled)[0]
 
 
-def explain(labels: Collection[str], layers: Mapping[str, Options]) -> tuple[DecisionSettings, dict[str, str]]:
+def explain(
+    labels: Collection[str], layers: Mapping[str, Options], enrolled: Collection[str] = ()
+) -> tuple[DecisionSettings, dict[str, str]]:
     """Return what :func:`resolve` does, and where each setting that is not built in was written.
 
     Returns:
@@ -162,10 +165,13 @@ def explain(labels: Collection[str], layers: Mapping[str, Options]) -> tuple[Dec
                 origins |= {f"{table}.{key}": path for key, path in places.items()}
                 with inside(table):
                     settings[keyword] = settings[keyword].override(**said)
-        off = frozenset(keywords) - frozenset(listened)
-        return DecisionSettings(hop=hop, keywords=settings, gate=_gate(gate, off), off=off), origins
+        off = frozenset(keywords) - {*listened, *enrolled}
+        decision = DecisionSettings(
+            hop=hop, keywords=settings, gate=_gate(gate, off), off=off, enrolled=frozenset(enrolled)
+        )
     except OptionError as error:
         raise OptionError(origins.get(error.field, error.field), error.problem) from None
+    return decision, origins
 
 
 def _gate(said: dict[str, Any], off: Collection[str]) -> GateSettings | None:

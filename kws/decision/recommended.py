@@ -17,7 +17,7 @@ def recommended(description: Description) -> Options:
     front_end = description.front_end
     try:
         options = read_options(description.decision)
-        settings = resolve(description.labels, {"": options})
+        settings = resolve(description.labels, {"": options}, description.enrolled)
         if options.decision.hop is not None:
             check_hop(front_end, round(settings.hop * front_end.sample_rate))
     except UsageError as error:

@@ -180,6 +180,8 @@ class DecisionSettings:
         keywords: the settings of every keyword of the model.
         gate: the gate; None lets every keyword count at any time.
         off: keywords that are switched off: they neither fire nor come near. Other keywords must still be larger.
+        enrolled: keywords that are enrolled words, the last of the labels. They need only be larger than each other,
+            and no other keyword depends on them.
 
     Raises:
         OptionError: a value is out of its range; a smoothing is shorter than the hop; a wake word is no keyword.
@@ -189,6 +191,7 @@ class DecisionSettings:
     keywords: Mapping[str, KeywordSettings]
     gate: GateSettings | None = None
     off: frozenset[str] = frozenset()
+    enrolled: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         check_ranges({"hop": self.hop})
@@ -210,6 +213,11 @@ class DecisionSettings:
     def windows(self, keyword: str) -> int:
         """Return the number of windows in the keyword's average."""
         return max(1, round(self.keywords[keyword].smoothing / self.hop))
+
+    def rivals(self, keyword: str, labels: int) -> slice:
+        """Return the columns among so many labels that a keyword must be the largest of."""
+        own = labels - len(self.enrolled)
+        return slice(own, labels) if keyword in self.enrolled else slice(0, own)
 
     def with_threshold(self, keyword: str, threshold: float) -> DecisionSettings:
         """Return these settings with another threshold for a keyword; its release and near move in proportion.

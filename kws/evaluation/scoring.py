@@ -167,7 +167,7 @@ class StreamScorer:
         """Return a name for everything that the posteriors depend on."""
         description, network = self._model.description, self._model.network
         key = hashlib.sha256(f"{description.front_end} {network.interpreter} {self._hop} 2\0".encode())
-        key.update(description.sha256[self._model.path.name].encode())
+        key.update(self._model.key.encode())
         for path in files:
             status = path.stat()
             key.update(f"{path.resolve()}\0{status.st_size}\0{status.st_mtime_ns}\0".encode())

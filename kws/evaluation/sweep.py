@@ -42,6 +42,7 @@ class KeywordSweep:
         self._grid = cache.grid(settings)
         averages = cache.averages(settings.windows(keyword))[:, self._column]
         least = self._chosen.scale.average(min(self._chosen.override(threshold=lowest).release, self._chosen.release))
+        self._rivals = settings.rivals(keyword, len(cache.labels))
         self._windows = np.flatnonzero(averages >= least)
         self._averages = averages[self._windows]
         self._reduced = cache.reduced(keyword, settings)[self._windows]
@@ -51,7 +52,7 @@ class KeywordSweep:
     def fires(self, threshold: float | None = None) -> list[Fire]:
         """Return the detections at a threshold, with the release in proportion; None keeps the threshold as set."""
         chosen = self._chosen if threshold is None else self._chosen.override(threshold=threshold)
-        decider = KeywordDecider(self._keyword, self._column, self._mean, chosen, self._grid)
+        decider = KeywordDecider(self._keyword, self._column, self._mean, chosen, self._grid, rivals=self._rivals)
         quiet = max(decider.isolation.before, decider.isolation.after)
         self._mean.finds_starts = quiet > 0
         fires: list[Fire] = []

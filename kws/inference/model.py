@@ -35,7 +35,7 @@ class Description(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         labels: the meaning of the network's outputs: silence, unknown, then the keywords.
         front_end: turns a window into the network's input.
         sha256: by the name of each ``.tflite`` file beside it.
-        embedding: length of the pooled features that each network has as a second output; 0 if they have none.
+        embedding: number of the inner features that each network has as a second output; 0 if they have none.
         enrolled: labels that are enrolled words, the last ones; never in the file.
         decision: recommended decision settings, unchecked: see :func:`kws.decision.recommended`.
         licence: the licence of the model.
@@ -109,6 +109,11 @@ class Model:
     @property
     def labels(self) -> tuple[str, ...]:
         return self.description.labels
+
+    @property
+    def key(self) -> str:
+        """Text that is the same only where the posteriors are, but for the interpreter."""
+        return self.description.sha256[self.path.name]
 
     @property
     def front_end(self) -> FrontEnd:

@@ -320,7 +320,7 @@ def shown(text: str) -> dict[str, set[str]]:
     tables: dict[str, set[str]] = {}
     keys: set[str] = set()
     for line in text.splitlines():
-        if table := re.match(r"#?\[([a-z_.]+)\]", line):
+        if table := re.match(r"#?\[\[?([a-z_.]+)\]", line):
             keys = tables.setdefault(table[1], set())
         elif key := re.match(r"#?([a-z_]+) = ", line):
             keys.add(key[1])
@@ -337,7 +337,7 @@ def test_the_example_shows_every_setting() -> None:
     for name, kind in KINDS.items():
         assert tables[name] == set(kind.__struct_fields__) - {"commands"}, name
     assert "exec.commands" in tables
-    assert tables.keys() == KINDS.keys() | {"source", "keyword.on", "exec.commands"}
+    assert tables.keys() == KINDS.keys() | {"source", "word", "keyword.on", "exec.commands"}
     for name in own:
         assert f"[source.{name}" in EXAMPLE.read_text()
 
@@ -346,7 +346,7 @@ def test_each_default_that_the_example_tells_is_the_default() -> None:
     compared = 0
     table = ""
     for line in EXAMPLE.read_text().splitlines():
-        if match := re.match(r"#?\[([a-z_.]+)\]", line):
+        if match := re.match(r"#?\[\[?([a-z_.]+)\]", line):
             table = match[1]
         elif (match := re.match(r"#?(([a-z_]+) = .*)", line)) and table in KINDS:
             if "# example" in line or match[2] == "wake_words":

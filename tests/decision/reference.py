@@ -64,8 +64,10 @@ class Reference:
 
     def largest(self, keyword: str, window: int) -> bool:
         over = self.settings.windows(keyword)
-        averages = [self.average(label, window, over) for label in self.labels]
-        return averages.index(max(averages)) == self.labels.index(keyword)
+        enrolled = keyword in self.settings.enrolled
+        rivals = [label for label in self.labels if (label in self.settings.enrolled) == enrolled]
+        averages = [self.average(label, window, over) for label in rivals]
+        return averages.index(max(averages)) == rivals.index(keyword)
 
     def qualifies(self, keyword: str, window: int) -> bool:
         return window >= 0 and (

@@ -1,0 +1,1 @@
+"""Enrolment: words learned from a few recordings, on the computer that listens, without TensorFlow."""

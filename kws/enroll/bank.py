@@ -1,0 +1,136 @@
+"""The bank of a model: embeddings of other words and speech, which a new word is told apart from. It holds no sound.
+
+``tools/make-bank`` makes it. Features are embeddings after a linear map that gives all words the same spread around
+their means (within-class covariance normalisation): what tells words apart counts, what tells speakers apart does not.
+They are stored as int8.
+"""
+
+from __future__ import annotations
+
+import zipfile
+from dataclasses import dataclass, fields
+from io import BytesIO
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from kws.errors import ModelError, UsageError
+from kws.inference.model import Model
+from kws.types import Float32Array
+
+BANK_FILE = "bank.npz"
+
+#: Steps of int8 in one unit of a feature, the spread of a word.
+_STEPS = 12.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Bank:
+    """Features of other sound, and how to make features of an embedding.
+
+    Attributes:
+        sha256: of the network that the embeddings are of.
+        centre: float32 ``(embedding,)``, subtracted from embeddings.
+        axes: float32 ``(embedding, features)``, the linear map.
+        words: int8 ``(n, features)``: windows with single words.
+        labels: text ``(n,)``: the word in each; empty for noise.
+        speech: int8 ``(m, features)``: windows of running speech in order.
+        unknown: uint8 ``(m,)``: posteriors of unknown words in these, in 255ths.
+        levels: int8 ``(m,)``: of the newest hop of these, in decibels re full scale.
+        fresh: bool ``(m,)``: True for the first window of each recording.
+        hop: samples from one window of speech to the next.
+    """
+
+    sha256: str
+    centre: Float32Array
+    axes: Float32Array
+    words: npt.NDArray[np.int8]
+    labels: npt.NDArray[np.str_]
+    speech: npt.NDArray[np.int8]
+    unknown: npt.NDArray[np.uint8]
+    levels: npt.NDArray[np.int8]
+    fresh: npt.NDArray[np.bool_]
+    hop: int
+
+    def features(self, embeddings: Float32Array) -> npt.NDArray[np.int8]:
+        """Return the features, int8 ``(..., features)``, of embeddings ``(..., embedding)``."""
+        return quantised((embeddings - self.centre) @ self.axes)
+
+    @property
+    def hours(self) -> float:
+        """Hours of running speech."""
+        return len(self.speech) * self.hop / 16000 / 3600
+
+
+def quantised(features: npt.NDArray[np.floating[Any]]) -> npt.NDArray[np.int8]:
+    """Return features in the steps of int8."""
+    steps: npt.NDArray[np.int8] = np.clip(np.rint(features * _STEPS), -127, 127).astype(np.int8)
+    return steps
+
+
+def restored(features: npt.NDArray[np.int8]) -> Float32Array:
+    """Return the features that :func:`quantised` rounded, float32."""
+    return features.astype(np.float32) / np.float32(_STEPS)
+
+
+def read_bank(model: Model) -> Bank:
+    """Read the bank of a model, which lies in its folder.
+
+    Raises:
+        UsageError: the model has no bank.
+        ModelError: the bank belongs to another model or is damaged.
+    """
+    path = model.path.parent / BANK_FILE
+    if not model.description.embedding:
+        raise UsageError(
+            f"the model {model.name} has no embedding, which enrolment needs; export it again with kws export"
+        )
+    try:
+        with np.load(BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
+            found = {name: arrays[name] for name in arrays.files}
+        bank = Bank(
+            **{field.name: found[field.name] for field in fields(Bank) if field.name not in ("sha256", "hop")},
+            sha256=str(found["sha256"]),
+            hop=int(found["hop"]),
+        )
+    except FileNotFoundError:
+        raise UsageError(
+            f"{path}: missing; words are enrolled with a model that has a bank of other speech (tools/make-bank)"
+        ) from None
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise ModelError(f"{path}: damaged ({error})") from None
+    if bank.sha256 not in model.description.sha256.values() or len(bank.centre) != model.description.embedding:
+        raise ModelError(f"{path}: belongs to another version of {model.name}; make it again (tools/make-bank)")
+    return bank
+
+
+def write_bank(path: Path, bank: Bank) -> None:
+    """Write the bank of a model."""
+    np.savez_compressed(path, **{field.name: getattr(bank, field.name) for field in fields(Bank)})
+
+
+def spread_axes(
+    words: Float32Array, labels: npt.NDArray[np.str_], other: Float32Array, features: int
+) -> tuple[Float32Array, Float32Array]:
+    """Return the centre and the axes of a bank.
+
+    Args:
+        words: float32 ``(n, embedding)``, embeddings of words, several of each.
+        labels: the word in each.
+        other: float32 ``(m, embedding)``, embeddings of other speech.
+        features: the number of axes: those along which speech differs most, measured by the spread of one word.
+    """
+    centre = other.mean(axis=0)
+    means = {label: words[labels == label].mean(axis=0) for label in np.unique(labels)}
+    within = words - np.array([means[label] for label in labels])
+    scatter = within.T @ within / len(within)
+    # Few recordings show too little spread in most directions: mix in that of all speech.
+    total = np.cov(np.concatenate((words, other)), rowvar=False)
+    scatter = 0.7 * scatter + 0.25 * total + 0.05 * np.eye(len(total)) * np.trace(total) / len(total)
+    values, vectors = np.linalg.eigh(scatter)
+    whitening = vectors / np.sqrt(values)
+    spread, directions = np.linalg.eigh(whitening.T @ total @ whitening)
+    axes = whitening @ directions[:, np.argsort(spread)[::-1][:features]]
+    return centre.astype(np.float32), axes.astype(np.float32)

@@ -1,0 +1,171 @@
+"""``kws enroll``, and listening to what it wrote."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+import soundfile
+
+from kws.common.voices import utterances, voices
+from kws.enroll.word_file import read_word
+from tests.support import ROOT
+from tests.support.program import error, kws
+
+pytestmark = pytest.mark.skipif(
+    not (shutil.which("espeak-ng") and shutil.which("flite")), reason="needs espeak-ng and flite"
+)
+
+SMALL = ("--model", "commands-small")
+DEMO = ROOT / "kws" / "data" / "demo.flac"
+
+
+def say(folder: Path, text: str, count: int, *, first: int = 0) -> list[Path]:
+    """Write recordings of a text by so many voices, with quiet around it."""
+    folder.mkdir(exist_ok=True)
+    files = []
+    for number, (_, sound) in enumerate(utterances(text, count, among=voices()[first : first + count])):
+        files.append(folder / f"{text}-{first + number}.wav")
+        noise = np.random.default_rng(number).normal(0, 1e-3, len(sound) + 16000)
+        noise[8000:-8000] += 0.5 * sound
+        soundfile.write(files[-1], noise, 16000)
+    return files
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    return say(tmp_path_factory.mktemp("clips"), "banana", 6)
+
+
+@pytest.fixture(scope="module")
+def word(clips: list[Path], tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A word file, from the command as users call it."""
+    path = tmp_path_factory.mktemp("word") / "banana.json"
+    done = kws("enroll", "banana", *clips, "--out", path, *SMALL)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"{path}: learned without it, ")
+    return path
+
+
+def detections(*arguments: str | Path) -> list[str]:
+    done = kws("listen", *arguments, "--format", "tsv", *SMALL)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.splitlines()
+
+
+def test_the_report_is_honest(word: Path) -> None:
+    report = read_word(word).report
+    assert report["recordings"] == 6
+    assert 4 <= report["heard"] <= 6
+    assert report["false_accepts_an_hour"] <= 1
+    assert report["similar"] == {}
+
+
+def test_recordings_that_it_learned_from_fire(word: Path, clips: list[Path]) -> None:
+    for clip in clips:
+        heard = detections(clip, "--word", word, "--keywords", "none")
+        assert [line.split("\t")[0] for line in heard] == ["banana"], clip
+
+
+def test_the_keywords_of_the_model_are_unchanged(word: Path) -> None:
+    with_word, without = detections("--demo", "--word", word), detections("--demo")
+    assert len(without) >= 10
+    assert [line for line in with_word if not line.startswith("banana\t")] == without
+
+
+def test_keywords_none_leaves_the_word(word: Path) -> None:
+    assert detections("--demo", "--word", word, "--keywords", "none") == []
+
+
+def test_more_recordings_are_learned_beside_those_before(word: Path, clips: list[Path], tmp_path: Path) -> None:
+    more = say(tmp_path / "more", "banana", 2, first=10)
+    out = tmp_path / "more.json"
+    done = kws("enroll", "--more", word, *more, "--out", out, "--json", *SMALL)
+    report = json.loads(done.stdout)
+    assert (report["word"], report["recordings"]) == ("banana", 8)
+    assert read_word(out).lengths[:6] == read_word(word).lengths
+    wrong = say(tmp_path / "wrong", "bandana", 3, first=20)
+    done = kws("enroll", "--more", out, "--negative", wrong[0].parent, *SMALL)
+    assert done.returncode == 0, done.stderr
+    assert read_word(out).negatives
+    assert len(read_word(out).lengths) == 8
+
+
+def test_synthetic_voices_alone(tmp_path: Path, clips: list[Path]) -> None:
+    done = kws("enroll", "banana", "--say", "8", "--json", *SMALL, cwd=tmp_path)
+    assert json.loads(done.stdout)["file"] == "banana.json"
+    assert read_word(tmp_path / "banana.json").report["recordings"] == 8
+
+
+def test_a_service_hears_it_and_shows_it(word: Path, clips: list[Path], tmp_path: Path) -> None:
+    shutil.copy(word, tmp_path / "word.json")
+    (tmp_path / "kws.toml").write_text(
+        f'[source]\ninput = "{clips[0]}"\n[model]\nname = "commands-small"\n[[word]]\nfile = "word.json"\n'
+        '[stdout]\nformat = "tsv"\n[decision]\nkeywords = []\n'
+    )
+    config = ("--config", tmp_path / "kws.toml")
+    assert kws("run", *config).stdout.split("\t")[0] == "banana"
+    checked = kws("check", *config)
+    assert "with 12 keywords and 'banana'" in checked.stdout
+    assert checked.returncode == 0
+    shown = kws("config", "show", *config).stdout
+    assert f'[[word]]\nfile = "{tmp_path / "word.json"}"' in shown
+    (tmp_path / "shown.toml").write_text(shown)
+    assert kws("run", "--config", tmp_path / "shown.toml").stdout.split("\t")[0] == "banana"
+    (tmp_path / "word.json").write_text("{")
+    assert f"{tmp_path / 'word.json'}: damaged" in kws("check", *config).stdout
+    assert kws("check", *config).returncode == 2
+    assert error(kws("run", *config), 2).startswith(f"{tmp_path / 'word.json'}: damaged, or no word file")
+
+
+def silent(path: Path) -> list[Path]:
+    files = [path / f"{number}.wav" for number in range(5)]
+    for file in files:
+        soundfile.write(file, np.zeros(16000), 16000)
+    return files
+
+
+def one(path: Path) -> list[Path]:
+    return say(path / "one", "banana", 1)
+
+
+def different(path: Path) -> list[Path]:
+    texts = ("banana", "yesterday", "kitchen", "open it", "my friend")
+    return [say(path / "five", text, 1, first=place)[0] for place, text in enumerate(texts)]
+
+
+@pytest.mark.parametrize(
+    ("make", "problem"),
+    [
+        (silent, "{}/0.wav: silence; no word is heard"),
+        (one, "1 recording of 'banana': at least 3 are needed, and 5 are better"),
+        (different, "the recordings are not of one word: "),
+        (lambda path: [path / "none.wav"], "{}/none.wav: "),
+        (lambda path: [path], "{}: no recordings (.wav, .flac or .ogg)"),
+    ],
+)
+def test_what_cannot_be_learned_ends_in_one_line(
+    tmp_path: Path, make: Callable[[Path], list[Path]], problem: str
+) -> None:
+    done = kws("enroll", "banana", *make(tmp_path), "--out", tmp_path / "out.json", *SMALL)
+    assert done.stderr.startswith(f"kws: {problem.format(tmp_path)}"), done.stderr
+    assert done.stderr.count("\n") == 1
+    assert done.returncode in {1, 2}
+    assert not (tmp_path / "out.json").exists()
+
+
+def test_wrong_usage(word: Path, tmp_path: Path) -> None:
+    assert error(kws("enroll"), 2) == "name the word to learn: kws enroll WORD [CLIP ...]"
+    assert error(kws("enroll", "on", "x.wav", *SMALL), 2) == "'on' is a keyword of the model commands-small already"
+    assert error(kws("enroll", " ", "x.wav"), 2) == "' ' cannot be the name of a word"
+    assert error(kws("enroll", "a", "x.wav", "--out", tmp_path / "no" / "a.json"), 2).endswith("a.json: no such folder")
+    other = error(kws("listen", "--demo", "--word", word, "--model", "commands"), 2)
+    assert other == f"{word}: was enrolled with the model commands-small; enroll 'banana' again with --model commands"
+    assert error(kws("listen", "--demo", "--word", word, "--word", word, *SMALL), 2).startswith(
+        f"{word}: 'banana' is the word of another file already"
+    )
+    assert error(kws("listen", "--demo", "--word", "none.json"), 2).endswith("none.json: No such file or directory")
