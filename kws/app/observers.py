@@ -65,7 +65,7 @@ def run_service(service: Service, config: Callable[[], Config], *, reloads: bool
 
 
 class Server(Protocol):
-    """What a table of the configuration may ask the service to serve."""
+    """A server that a table of the configuration asks for."""
 
     def close(self, *, wait: bool = True) -> None: ...
 

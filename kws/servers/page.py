@@ -32,7 +32,7 @@ Message = dict[str, Any]
 
 
 class Page:
-    """What one browser gets to see.
+    """The messages for one browser.
 
     Args:
         watched: returns the sources.

@@ -88,7 +88,7 @@ def export(
         recipe: the run's recipe with another version, decision, licence and so on; None for the run's own.
         version: of the model; None for the recipe's.
         kinds: keys of :data:`NETWORKS`, int8 among them.
-        say: is told what is being written.
+        say: called with a line about each file that is being written.
 
     Raises:
         UsageError: there is no run, the recipe is of another one, or a kind is unknown or missing.

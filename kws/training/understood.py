@@ -1,4 +1,4 @@
-"""What a training understood of the user's folders, for people and for scripts."""
+"""A summary of the user's folders as a training understands them, for people and for scripts."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class Clips(msgspec.Struct, frozen=True):
 
 
 class Understood(msgspec.Struct, frozen=True, kw_only=True):
-    """What was found, and what will be done with it.
+    """The recordings found, and their use.
 
     Attributes:
         keywords: the recordings of each.
@@ -53,7 +53,7 @@ class Understood(msgspec.Struct, frozen=True, kw_only=True):
 
     @property
     def warnings(self) -> tuple[str, ...]:
-        """What will make the model worse than it could be, and what would help."""
+        """A flaw that will make the model worse than it could be, and its remedy."""
         warnings = []
         few = [word for word, found in self.keywords.items() if found.clips < _FEW_CLIPS]
         if few:

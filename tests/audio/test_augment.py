@@ -1,4 +1,4 @@
-"""What a microphone in a room does to sound, checked as physics."""
+"""The effects of a room and a microphone on sound, checked as physics."""
 
 from __future__ import annotations
 

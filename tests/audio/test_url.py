@@ -98,7 +98,7 @@ def test_what_cannot_be_heard_is_one_line_without_the_password(site: str, monkey
 @pytest.mark.process
 @needs_ffmpeg
 def test_a_stream_that_is_cut_off_is_heard_again_when_it_is_back(tmp_path: Path) -> None:
-    """As the service has it: the trouble is told, and ends."""
+    """As the service has it: it reports the trouble and its end."""
     rest = np.random.default_rng(3).standard_normal(RATE).astype(np.float32) * np.float32(1e-3)
     soundfile.write(tmp_path / "words.wav", np.concatenate([rest, tone("on"), rest] * 4), RATE)
     with socket.create_server(("127.0.0.1", 0)) as free:

@@ -31,6 +31,8 @@ from tests.support.toy_model import write_model
 from tests.support.waiting import wait_until
 from tests.support.watched_service import RATE, WatchedService, Watcher, words
 
+pytestmark = pytest.mark.process
+
 Start = Callable[..., WatchedService]
 
 EVERYWHERE = "0.0.0.0"  # noqa: S104 - not the loopback, so a token is needed

@@ -42,6 +42,8 @@ from tests.support.toy_model import tone, write_model
 from tests.support.waiting import wait_until
 from tests.support.wyoming_clients import CHUNK, Pcm, ask, chunks, detect, pcm
 
+pytestmark = pytest.mark.process
+
 DEMO = ROOT / "kws" / "data" / "demo.flac"
 RATE = 16000
 

@@ -384,7 +384,7 @@ def test_near_misses_are_published_if_asked_for_and_never_late(broker: Broker, s
 
 
 def test_an_open_gate_is_shown_over_mqtt_while_it_is_open(broker: Broker, subscriber: Subscriber) -> None:
-    """Of a service that hears a wake word: the gate opens, and closes by time in the sound."""
+    """When a service hears a wake word, the gate opens; it closes by time in the sound."""
     home = Home(broker=broker, gate=("on",))
     subscriber.wait("kws/kitchen/gate", "closed")
     home.microphone.say_on()
