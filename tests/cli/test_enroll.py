@@ -64,7 +64,7 @@ def test_the_report_is_honest(word: Path) -> None:
     assert report["recordings"] == 6
     assert 2 <= report["heard"] <= 6
     assert report["false_accepts_an_hour"] <= 1
-    assert report["similar"] == {}
+    assert all(0.15 <= share <= 1 for share in report["similar"].values())
 
 
 def test_recordings_that_it_learned_from_fire(word: Path, clips: list[Path]) -> None:
@@ -80,7 +80,7 @@ def test_the_keywords_of_the_model_are_unchanged(word: Path) -> None:
 
 
 def test_keywords_none_leaves_the_word(word: Path) -> None:
-    assert detections("--demo", "--word", word, "--keywords", "none") == []
+    assert {row[0] for row in detections("--demo", "--word", word, "--keywords", "none")} <= {"banana"}
 
 
 def test_more_recordings_are_learned_beside_those_before(word: Path, clips: list[Path], tmp_path: Path) -> None:
@@ -146,7 +146,7 @@ def different(path: Path) -> list[Path]:
         (silent, "{}/0.wav: silence; no word is heard"),
         (one, "1 recording of 'banana': at least 3 are needed, and 5 are better"),
         (different, "the recordings are not of one word: "),
-        (lambda path: [path / "none.wav"], "{}/none.wav: "),
+        (lambda path: [path / "none.wav"], "cannot read {}/none.wav: "),
         (lambda path: [path], "{}: no recordings (.wav, .flac or .ogg)"),
     ],
 )

@@ -24,7 +24,7 @@ def copy(tmp_path: Path) -> Path:
     return Path(shutil.copytree(FOLDER, tmp_path / "commands-small"))
 
 
-@pytest.mark.parametrize("name", ["commands-small"])
+@pytest.mark.parametrize("name", ["commands", "commands-small"])
 def test_the_models_that_ship_have_a_bank(name: str) -> None:
     model = Model(ROOT / "models" / name)
     bank = read_bank(model)
