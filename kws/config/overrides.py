@@ -82,12 +82,12 @@ def _are(count: int) -> str:
 
 
 def merged(below: Any, above: Any) -> Any:
-    """Return tables over tables, and several sources over as many; any other value replaces the one below."""
+    """Return tables over tables, and a list of tables over as many; any other value replaces the one below."""
     if isinstance(below, Mapping) and isinstance(above, Mapping):
         return {**below, **{key: merged(below.get(key), value) for key, value in above.items()}}
     if isinstance(above, list) and all(isinstance(table, Mapping) for table in above):
         tables = below if isinstance(below, list) else [below or {}] * len(above)
-        return [merged(*pair) for pair in zip(tables, above, strict=True)]
+        return list(map(merged, tables, above)) if len(tables) == len(above) else above
     return above
 
 
