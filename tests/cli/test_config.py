@@ -86,7 +86,7 @@ def test_of_several_sources_each_is_shown(write: Path) -> None:
     assert found["source[1].watch.stall"] == found["source[2].watch.stall"] == (3, file)
     assert found["source[1].watch.silence"] == (WatchOptions().silence, "built-in")
     assert found["source[2].watch.silence"] == (0, file)
-    assert found["source[1].keyword.on.threshold"][1] == "model.json"
+    assert found["source[1].keyword.on.threshold"] == (0.5, "model.json: decision.threshold")
     assert found["source[2].keyword.on.threshold"] == (0.9, f"{file}: source[2].decision.threshold")
 
 
@@ -163,12 +163,11 @@ def test_every_line_tells_its_origin_and_common_settings_are_said_once(write: Pa
     assert "[keyword.on]" in lines
 
 
-def test_thresholds_that_differ_are_said_for_each_keyword(write: Path) -> None:
-    tables = tomllib.loads(kws("config", "show", "--config", write).stdout)
-    recommended = json.loads((MODEL_FOLDER / "model.json").read_text())["decision"]["keyword"]
-    assert "threshold" not in tables["decision"]
-    assert {word: table["threshold"] for word, table in tables["keyword"].items()} == {
-        word: table["threshold"] for word, table in recommended.items()
+def test_a_threshold_that_differs_is_said_for_its_keyword(write: Path) -> None:
+    tables = tomllib.loads(kws("config", "show", "--config", write, "--set", "keyword.on.threshold=0.7").stdout)
+    assert tables["decision"]["threshold"] == 0.5
+    assert {word: table["threshold"] for word, table in tables["keyword"].items() if "threshold" in table} == {
+        "on": 0.7
     }
 
 

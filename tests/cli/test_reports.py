@@ -85,7 +85,7 @@ def test_clips_for_people(model_folder: Path, clips: Path, tmp_path: Path) -> No
 def test_clips_that_are_not_there(model_folder: Path, tmp_path: Path) -> None:
     command = ("evaluate", "clips", "--model", model_folder)
     assert error(kws(*command, tmp_path / "none"), 2) == f"{tmp_path}/none: no such folder"
-    assert error(kws(*command, tmp_path), 2).startswith(f"{tmp_path}: no clips in folders of words")
+    assert error(kws(*command, tmp_path), 2).startswith(f"{tmp_path}: no recordings in folders of words")
 
 
 def test_bench_for_programs(model_folder: Path) -> None:
