@@ -64,8 +64,8 @@ class Understood(msgspec.Struct, frozen=True, kw_only=True):
             warnings.append("few speakers: the model will know these voices better than others")
         if not self.speech_hours:
             warnings.append(
-                "no speech of people (--speech DIR): talk will set off the model more often; an hour of any recorded "
-                "English without the keywords helps most"
+                "no speech of people (--speech DIR): talk will set off the model several times a minute; an hour of "
+                "any recorded English without the keywords helps most"
                 if self.bank_words
                 else "no speech (--speech DIR) and no negatives: the model will take talk for keywords all the time"
             )
