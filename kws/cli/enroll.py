@@ -16,9 +16,10 @@ from kws.audio.resample import Resampler
 from kws.cli.flags import MODEL, SOUND, add_flags, add_folders, add_json, configuration
 from kws.common.names import composed
 from kws.common.voices import utterances, voices
+from kws.config.schema import Config
 from kws.enroll.bank import read_bank
 from kws.enroll.learn import FEWEST, WordLearner
-from kws.enroll.recordings import WordRecording, complaint, find_word, read_recording
+from kws.enroll.recordings import SHORT_SECONDS, WordRecording, complaint, find_word, read_recording
 from kws.enroll.session import record
 from kws.enroll.word_file import WordFile, check_fits, check_name, read_word, write_word
 from kws.errors import UsageError
@@ -34,7 +35,7 @@ _EXAMPLES = """\
 
 _RECORDINGS, _VOICES = 5, 30
 _BAR = 40
-_SHORT_SECONDS, _FEW = 0.3, 0.7
+_FEW = 0.7
 
 _log = logging.getLogger(__name__)
 
@@ -72,13 +73,14 @@ def run(options: argparse.Namespace) -> int:
         raise UsageError(f"--out {out}: no such folder")
     if not 0 <= options.say <= 500 or not 1 <= options.count <= 100:
         raise UsageError("--say must be from 0 to 500 and --count from 1 to 100")
-    model = load_model(configuration(options))
+    config = configuration(options)
+    model = load_model(config)
     if before:
         check_fits(options.more, before, model.description)
     if word in model.description.keywords:
         raise UsageError(f"{word!r} is a keyword of the model {model.name} already")
     learner = WordLearner(model, read_bank(model))
-    recordings = list(_recordings(options, word, clips, learner, fresh=before is None))
+    recordings = list(_recordings(options, config, word, clips, learner, fresh=before is None))
     negatives = [read_audio(path) for folder in options.negative for path in audio_files(folder)]
     file = learner.learn(word, recordings, negatives=negatives, before=before)
     write_word(out, file)
@@ -102,7 +104,13 @@ def _slug(word: str) -> str:
 
 
 def _recordings(
-    options: argparse.Namespace, word: str, clips: list[Path], learner: WordLearner, *, fresh: bool
+    options: argparse.Namespace,
+    config: Config,
+    word: str,
+    clips: list[Path],
+    learner: WordLearner,
+    *,
+    fresh: bool,
 ) -> Iterator[WordRecording]:
     """Yield the recordings that the command line names; without any, those made with the microphone."""
     files = [file for clip in clips for file in (audio_files(clip) if clip.is_dir() else [clip])]
@@ -129,19 +137,18 @@ def _recordings(
             except UsageError as error:
                 _log.debug("%s (left out)", error)
     if not (files or options.say or (options.negative and not fresh)):
-        yield from _record(options, word, learner)
+        yield from _record(config, options.count, word, learner)
 
 
-def _record(options: argparse.Namespace, word: str, learner: WordLearner) -> list[WordRecording]:
-    config = configuration(options)
+def _record(config: Config, count: int, word: str, learner: WordLearner) -> list[WordRecording]:
     with source_maker(config, config.sources[0])() as source:
         try:
             blocks = Resampler(source.rate).stream(source.blocks())
-            made = record(blocks, options.count, ConsoleGuide(word), learner.unlike)
+            made = record(blocks, count, ConsoleGuide(word), learner.unlike)
         finally:
             source.interrupt()
     seconds = [recording.seconds for recording in made]
-    print(f"... heard {len(made)} of {options.count}, {min(seconds):.1f} to {max(seconds):.1f} s long", file=sys.stderr)
+    print(f"... heard {len(made)} of {count}, {min(seconds):.1f} to {max(seconds):.1f} s long", file=sys.stderr)
     return made
 
 
@@ -190,7 +197,7 @@ def _show(options: argparse.Namespace, out: Path, file: WordFile) -> None:
 def _warnings(file: WordFile) -> Iterator[str]:
     """Yield what the user should know before relying on a word."""
     report = file.report
-    if report["seconds"] < _SHORT_SECONDS:
+    if report["seconds"] < SHORT_SECONDS:
         yield f"{file.word!r} is short ({report['seconds']:.1f} s); words of two or more syllables are heard better"
     if report["similar"]:
         like = ", ".join(f"{word!r} ({share:.0%})" for word, share in report["similar"].items())
