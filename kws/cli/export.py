@@ -6,6 +6,7 @@ import argparse
 import sys
 from pathlib import Path
 
+from kws.training import check_tensorflow
 from kws.training.recipe import read_recipe
 
 _EXAMPLES = """\
@@ -38,6 +39,7 @@ def run(options: argparse.Namespace) -> int:
     def say(text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
+    check_tensorflow()
     say("Loading TensorFlow")
     from kws.training.export import export  # noqa: PLC0415 - it loads TensorFlow
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 from kws.cli.flags import add_folders, add_json, names
 from kws.common.names import composed
 from kws.errors import UsageError
+from kws.training import check_tensorflow
 
 if TYPE_CHECKING:
     from kws.training.recipe import Recipe
@@ -81,6 +83,18 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
+    said = names(composed(options.say), "--say") if options.say is not None else []
+    if not (said or options.data):
+        raise UsageError("nothing to learn: name folders of words with --data, or words with --say")
+    recipe = make_recipe(options, said or [])
+    framework = "PyTorch" if options.pytorch or recipe.teaching.ensemble else "TensorFlow"
+    if framework == "PyTorch":
+        import_module("kws.training.pytorch")  # raises a UsageError without it
+    else:
+        check_tensorflow()
+    if framework == "PyTorch" and options.export and not find_spec("tensorflow"):
+        raise UsageError("--export needs the extra 'train' as well: pip install '.[train]'")
+
     from rich.console import Console  # noqa: PLC0415
 
     from kws.training.prepare import Folders  # noqa: PLC0415
@@ -88,13 +102,6 @@ def run(options: argparse.Namespace) -> int:
     from kws.training.train import Report, train  # noqa: PLC0415
 
     report = Report(Console(stderr=True), as_json=options.json)
-    said = names(composed(options.say), "--say") if options.say is not None else []
-    if not (said or options.data):
-        raise UsageError("nothing to learn: name folders of words with --data, or words with --say")
-    recipe = make_recipe(options, said or [])
-    framework = "PyTorch" if options.pytorch or recipe.teaching.ensemble else "TensorFlow"
-    if framework == "PyTorch" and options.export and not find_spec("tensorflow"):
-        raise UsageError("--export needs the extra 'train' as well: pip install '.[train]'")
     words, more = list(options.data), list(options.more)
     if said:
         # Voices are held out only if there are no people.
