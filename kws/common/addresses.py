@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import ipaddress
 import os
 import socket
 from urllib.parse import urlsplit
 
 from kws.errors import KwsError, OptionError
 
-#: Beginnings of addresses that cannot be reached from another machine.
-_LOOPBACK = ("127.", "::1", "localhost")
-
 
 def is_local(host: str) -> bool:
-    """Return True if the address cannot be reached from another machine."""
-    return host.startswith(_LOOPBACK)
+    """Return True if the address cannot be reached from another machine; of a name, only localhost is sure not to."""
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host.lower() == "localhost"
 
 
 def http_url(host: str, port: int, path: str = "/") -> str:
