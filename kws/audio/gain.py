@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Self, cast
 
-import numpy as np
-
+from kws.audio.augment import decibels
 from kws.audio.source import Source
 from kws.types import AudioBlock
 
@@ -16,7 +15,7 @@ class _Amplified:
 
     def __init__(self, source: Source, gain_db: float) -> None:
         self._source = source
-        self._factor = np.float32(10 ** (gain_db / 20))
+        self._factor = decibels(gain_db)
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._source, name)

@@ -1,4 +1,4 @@
-"""The bank of a model: embeddings of other words and speech, which a new word is told apart from. It holds no sound.
+"""The bank of a model: embeddings of other words and speech, without sound. A new word is compared with them.
 
 ``tools/make-bank`` makes it. Features are embeddings after a linear map that gives all words the same spread around
 their means (within-class covariance normalisation): what tells words apart counts, what tells speakers apart does not.
