@@ -15,14 +15,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+import soundfile
 
 from kws.audio.file import FileSource
 from kws.cli import parser
 from kws.decision import Fired, read_options, resolve
 from kws.decision.recommended import recommended
+from kws.enroll.word_file import write_word
 from kws.evaluation.posterior_cache import PosteriorCache
 from kws.inference.model import Model
 from kws.pipeline.pipeline import hear, score
+from tests.enroll.test_word_file import word_of
 from tests.support import ROOT
 from tests.support.program import kws
 
@@ -175,6 +178,28 @@ def decisions() -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 @pytest.mark.parametrize(("page", "tables"), list(decisions()))
+def programs() -> Iterator[tuple[str, str]]:
+    """Yield each Python example, and what its page says that it prints."""
+    example = re.compile(r"^```python\n(.*?)^```$(?:\n\n```\n(.*?)^```$)?", re.MULTILINE | re.DOTALL)
+    for page in PAGES:
+        yield from example.findall(page.read_text(encoding="utf-8"))
+
+
+@pytest.mark.parametrize(("text", "printed"), list(programs()))
+def test_python_as_shown_prints_what_the_page_says(
+    text: str, printed: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """In a folder with a recording of three words, which the microphone hears too. Figures may differ."""
+    monkeypatch.chdir(tmp_path)
+    samples, rate = soundfile.read(DEMO, stop=6 * 16000)
+    soundfile.write("recording.flac", samples, rate)
+    write_word(Path("good-night.json"), word_of(Model(ROOT / "models" / "commands-small"), "good night"))
+    monkeypatch.setattr("kws.app.build.open_source", lambda *_, **__: FileSource("recording.flac"))
+    exec(compile(text, "example", "exec"), {})  # noqa: S102 - our own page
+    shown, expected = (re.sub(r"\d+\.\d+", "#", one) for one in (capsys.readouterr().out, printed))
+    assert shown == expected
+
+
 def test_settings_as_shown_find_the_words_of_the_demo(model: Model, page: str, tables: dict[str, Any]) -> None:
     found = decided(model, tables)
     assert len(found) >= (ENOUGH_BEHIND_A_GATE if tables["gate"] else ENOUGH), page

@@ -41,15 +41,20 @@ from kws.service.service import Service
 _ALL_DAY_SECONDS = 86400.0
 
 
-def load_model(config: Config) -> Model:
+def load_model(config: Config, model: Model | None = None) -> Model:
     """Load the model, which hears the enrolled words as further keywords.
+
+    Args:
+        config: as read.
+        model: loaded already, to be used instead of the one that the configuration names.
 
     Raises:
         ModelError, UsageError: it cannot be used.
     """
     options = config.model
-    with config.errors("model"):
-        model = Model(find_model(options.name), interpreter=options.interpreter, threads=options.threads)
+    if model is None:
+        with config.errors("model"):
+            model = Model(find_model(options.name), interpreter=options.interpreter, threads=options.threads)
     return WordModel(model, _words(config)) if config.words else model
 
 

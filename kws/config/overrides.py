@@ -27,12 +27,13 @@ class Override:
     Attributes:
         option: the flag that says it.
         key: the path of the setting: ``mqtt.url``; of the second of several sources ``source[2].device``.
-        value: text as it would be written in the file, where text may go without quotes; or a list.
+        value: text as it would be written in the file, where text may go without quotes; or any other value
+            that TOML has.
     """
 
     option: str
     key: str
-    value: str | list[str] | list[dict[str, str]]
+    value: Any
 
 
 def parse_set(text: str) -> Override:
@@ -91,7 +92,7 @@ def merged(below: Any, above: Any) -> Any:
     return above
 
 
-def _readings(value: str | list[str] | list[dict[str, str]]) -> list[object]:
+def _readings(value: Any) -> list[Any]:
     """Return what a value may stand for."""
     if not isinstance(value, str):
         return [value]

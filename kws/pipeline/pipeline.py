@@ -233,6 +233,10 @@ class Pipeline:
             site=self._site,
         )
 
+    def detections(self, steps: Iterable[Step]) -> Iterator[Detection]:
+        """Yield what is published for each keyword that fires in these steps."""
+        return (self.detection(fired) for step in steps for fired in step.decision.fired)
+
     def _follow(self, blocks: Iterable[AudioBlock]) -> Iterator[Step]:
         for block in blocks:
             for window in self._windows.push(block):

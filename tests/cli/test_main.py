@@ -96,6 +96,13 @@ def loaded(script: str, *arguments: str | Path) -> list[str]:
     return [name for name in HEAVY if name in result.stderr.split()]
 
 
+def test_importing_kws_loads_nothing_but_its_own_first_module() -> None:
+    script = "import sys; before = set(sys.modules); import kws; print(*set(sys.modules) - before)"
+    done = subprocess.run([sys.executable, "-c", script], check=True, capture_output=True, text=True, env=environment())
+    loaded = {name.partition(".")[0] for name in done.stdout.split()}
+    assert loaded - sys.stdlib_module_names == {"kws"}
+
+
 def test_importing_loads_nothing_heavy() -> None:
     assert loaded("import kws") == []
     assert loaded("import kws.cli, kws.pipeline.pipeline, kws.audio.open, kws.inference.model") == []

@@ -128,6 +128,10 @@ class SoundServer:
         """Wait until a program plays something."""
         wait_until(lambda: "\n" in self._pactl("list", "short", "sink-inputs"), "sound that is played")
 
+    def wait_until_recorded(self) -> None:
+        """Wait until a program records something."""
+        wait_until(lambda: "\n" in self._pactl("list", "short", "source-outputs"), "program that records")
+
     def unplug(self) -> None:
         """Remove all microphones. (If one stayed, the server would move recordings to it.)"""
         self._pactl("unload-module", "module-null-sink")
