@@ -53,6 +53,7 @@ class Detection:
         model: the name of the model that heard it.
         wake: the wake word that opened the gate for this command; None without a gate or for the wake word.
         site: the place where it was heard; None where none is configured.
+        level: of the word's loudest hop, in decibels re full scale. It is not published.
     """
 
     keyword: str
@@ -63,3 +64,4 @@ class Detection:
     model: str
     wake: str | None = None
     site: str | None = None
+    level: float = -120.0

@@ -282,7 +282,7 @@ class Composition:
             add(made_of, lambda: make_command(config, description), math.inf if recording else config.exec.max_age)
         if (lines := config.stdout) is not None and not self._once:
             add(lines, lambda: LinePublisher(lines))
-        observer = Observer()
+        observer, arbiter = Observer(), None
         requests: tuple[Request, ...] = ()
         obey = partial(self._obey, site, inbox)
         if self._state and (mqtt or config.monitor):
@@ -297,7 +297,8 @@ class Composition:
                 mqtt.max_age,
                 mqtt.queue,
             )
-            observer = cast(MqttPublisher, mine[-1].publisher)
+            publisher = cast(MqttPublisher, mine[-1].publisher)
+            observer, arbiter = publisher, publisher.arbiter
         return Place(
             site=site,
             key=(make_source.args, make_source.keywords),
@@ -305,6 +306,7 @@ class Composition:
             reopens=reopens,
             pipeline=pipeline,
             workers=tuple(mine),
+            arbiter=arbiter,
             observer=observer,
             inbox=inbox,
             obey=obey,

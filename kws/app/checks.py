@@ -6,6 +6,7 @@ import os
 import shutil
 import socket
 import stat
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -33,8 +34,9 @@ from kws.common.addresses import http_url, is_local, listen
 from kws.config.schema import MISSING, ClipsOptions, Config, MetricsOptions, SourceOptions
 from kws.errors import AudioError, KwsError, OptionError, UsageError
 from kws.inference.model import Description, Model
+from kws.publishers.base import PublishError
 from kws.publishers.mqtt.forget import open_session
-from kws.publishers.mqtt.session import ConnectError
+from kws.publishers.mqtt.session import CONNECT_SECONDS, ConnectError, Session
 from kws.publishers.mqtt.settings import (
     MqttOptions,
     exposed_files,
@@ -44,6 +46,7 @@ from kws.publishers.mqtt.settings import (
     read_password,
     site_name,
 )
+from kws.publishers.mqtt.topics import Message, Topics
 from kws.servers.settings import MonitorOptions, WyomingOptions
 from kws.types import Float32Array
 
@@ -217,11 +220,27 @@ def _broker(config: Config, options: MqttOptions, model: _Model) -> Found:
     sites = [site_name(mqtt) for mqtt, *_ in map(config.publishing, config.sources) if mqtt]
     try:
         with config.errors("mqtt"):
-            open_session(options).close()
+            session = open_session(options)
+            warning = _arbitration(options, session)
+            session.close()
     except ConnectError as error:
         raise ConnectError(f"{broker}: {error}") from None
     user = f" as user {broker.user}" if broker.user is not None else ""
-    return f"{broker}{user}, site{'s' if len(sites) > 1 else ''} {', '.join(sites)}", ""
+    return f"{broker}{user}, site{'s' if len(sites) > 1 else ''} {', '.join(sites)}", warning
+
+
+def _arbitration(options: MqttOptions, session: Session) -> str:
+    """Return a warning if the broker refuses the claims of arbitration."""
+    if options.arbitration is None:
+        return ""
+    topic = Topics(options.prefix, site_name(options)).claim(options.arbitration)
+    deadline = time.monotonic() + CONNECT_SECONDS
+    try:
+        session.subscribe([topic], deadline=deadline)
+        session.publish([Message(topic, "{}")], deadline=deadline)  # no claim, so all ignore it
+    except PublishError as error:
+        return f"mqtt.arbitration: {error}"
+    return f"mqtt.arbitration: the broker refuses {session.refused[0]}" if session.refused else ""
 
 
 def _clips(options: ClipsOptions) -> Found:

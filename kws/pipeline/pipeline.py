@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -16,6 +17,9 @@ from kws.features.windows import Window, WindowStream, check_hop
 from kws.inference.model import Model
 from kws.pipeline.silence import Pacer, SilenceSkipper
 from kws.types import AudioBlock, Detection, Float32Array
+
+#: Seconds of levels that are kept: longer than any word and the decision on it.
+_LEVEL_SECONDS = 3.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -193,6 +197,9 @@ class Pipeline:
         self._silence = SilenceSkipper(front_end, decider.hop, enabled=self._skip_silence)
         self._pacer = Pacer()
         self._newest: Scored | None = None
+        self._levels: deque[tuple[int, float]] = deque(
+            maxlen=round(_LEVEL_SECONDS * front_end.sample_rate / decider.hop)
+        )
 
     def push(self, block: AudioBlock) -> Iterator[Step]:
         """Take the next block; yield the windows that it completes, each with its decision.
@@ -222,6 +229,7 @@ class Pipeline:
     def detection(self, fired: Fired) -> Detection:
         """Return what is published for a keyword that fired: in seconds, with the time of day."""
         rate = self.model.front_end.sample_rate
+        levels = [level for end, level in self._levels if fired.start < end <= fired.end]
         return Detection(
             keyword=fired.keyword,
             score=fired.score,
@@ -231,6 +239,7 @@ class Pipeline:
             model=self.model.name,
             wake=fired.wake,
             site=self._site,
+            level=max(levels, default=-120.0),
         )
 
     def detections(self, steps: Iterable[Step]) -> Iterator[Detection]:
@@ -243,6 +252,7 @@ class Pipeline:
                 yield self._step(window)
 
     def _step(self, window: Window) -> Step:
+        self._levels.append((window.end, window.level))
         if self._silence.step(window, calm=self._decider.calm) and self._newest is not None:
             skipped = replace(
                 self._newest, end=window.end, level=window.level, fresh=False, silent=True, seconds=0.0, skipped=True

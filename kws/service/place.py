@@ -11,8 +11,10 @@ from kws.audio.source import Source
 from kws.config.schema import WatchOptions
 from kws.pipeline.pipeline import Pipeline
 from kws.pipeline.requests import Request
+from kws.publishers.mqtt.arbitration import Arbiter
 from kws.publishers.observer import Observer
 from kws.publishers.worker import PublisherWorker
+from kws.types import Detection
 
 #: Requests from other threads; None only wakes the listener.
 Inbox: TypeAlias = SimpleQueue[Request | None]
@@ -30,6 +32,7 @@ class Place:
         reopens: True for a microphone: it is closed while listening is switched off, so that it can be seen to be off,
             and opened again when it fails. A pipe cannot be; its sound is dropped meanwhile.
         workers: of the publishers that get its detections.
+        arbiter: decides first whether a louder microphone has the word; None if there is no other.
         observer: follows this source; it gets the whole state when the place comes into force.
         inbox: requests, from any thread.
         obey: puts a request there, and keeps it over restarts.
@@ -44,9 +47,21 @@ class Place:
     key: object = None
     reopens: bool = True
     workers: tuple[PublisherWorker, ...] = ()
+    arbiter: Arbiter | None = None
     observer: Observer = field(default_factory=Observer)
     inbox: Inbox = field(default_factory=SimpleQueue)
     obey: Callable[[Request], None] = lambda _: None
     requests: tuple[Request, ...] = ()
     watch: WatchOptions = field(default_factory=WatchOptions)
     label: str = ""
+
+    def publish(self, detection: Detection) -> None:
+        """Queue a detection for the publishers, now or when the arbiter says so; never waits."""
+        if self.arbiter:
+            self.arbiter.put(detection, self._queue)
+        else:
+            self._queue(detection)
+
+    def _queue(self, detection: Detection) -> None:
+        for worker in self.workers:
+            worker.put(detection)

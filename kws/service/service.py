@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from kws import __version__
 from kws.errors import KwsError, UsageError
 from kws.publishers.health import HealthReport
+from kws.publishers.mqtt.arbitration import Arbiter
 from kws.publishers.observer import Observer
 from kws.publishers.worker import MAX_AGE, PublisherWorker, close_all, total
 from kws.service.listener import Listener
@@ -25,8 +26,8 @@ HEALTH_SECONDS = 60.0
 #: Seconds between two checks for faults that raise no error.
 _LOOK_SECONDS = 1.0
 
-#: Seconds that listeners, queued detections and publishers have to end: less than 2 together.
-_END_SECONDS, _WAIT_SECONDS, _CLOSE_SECONDS = 0.7, 0.4, 0.6
+#: Seconds that listeners, arbiters, queued detections and publishers have to end: less than 2 together.
+_END_SECONDS, _SETTLE_SECONDS, _WAIT_SECONDS, _CLOSE_SECONDS = 0.7, 0.25, 0.4, 0.6
 
 
 class Service:
@@ -65,7 +66,7 @@ class Service:
         self._ready = False
         self._reported: dict[Listener, tuple[tuple[object, ...], float]] = {}  # news, and when its health is due
         self._failures: list[Exception] = []
-        self.workers = _workers(places)
+        self.workers, self._arbiters = _workers(places), _arbiters(places)
         self.listeners = tuple(map(self._listener, places))
 
     def run(self) -> None:
@@ -214,6 +215,8 @@ class Service:
         for listener in gone:
             listener.join(_END_SECONDS)
             self._forget(listener)
+        arbiters, self._arbiters = self._arbiters, _arbiters(places)
+        _settle(arbiters - self._arbiters, _SETTLE_SECONDS)
         before, self.workers = self.workers, _workers(places)
         retired = [worker for worker in before if worker not in self.workers]
         close_all(retired, timeout=_WAIT_SECONDS, grace=_CLOSE_SECONDS)
@@ -229,6 +232,7 @@ class Service:
         end = time.monotonic() + _END_SECONDS
         for listener in self.listeners:
             listener.join(end - time.monotonic())
+        _settle(self._arbiters, _SETTLE_SECONDS if hurried else self._drain_seconds)
         if hurried:
             close_all(self.workers, timeout=_WAIT_SECONDS, grace=_CLOSE_SECONDS)
         else:
@@ -238,6 +242,17 @@ class Service:
 def _workers(places: Iterable[Place]) -> tuple[PublisherWorker, ...]:
     """Return the workers of all places, each once: several places may share a publisher."""
     return tuple(dict.fromkeys(worker for place in places for worker in place.workers))
+
+
+def _arbiters(places: Iterable[Place]) -> set[Arbiter]:
+    return {place.arbiter for place in places if place.arbiter}
+
+
+def _settle(arbiters: Iterable[Arbiter], seconds: float) -> None:
+    """Have arbiters hand on their last detections within so many seconds, while the workers still take them."""
+    end = time.monotonic() + seconds
+    for arbiter in arbiters:
+        arbiter.close(max(0.0, end - time.monotonic()))
 
 
 def _give_back_memory() -> None:

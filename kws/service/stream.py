@@ -184,8 +184,7 @@ class SourceStream:
             return  # the pipeline before has detected this utterance
         self._published[fired.keyword] = fired.end
         detection = self._place.pipeline.detection(fired)
-        for worker in self._place.workers:
-            worker.put(detection)
+        self._place.publish(detection)
         _log.debug("%sdetected %s (%.2f)", self._place.label, detection.keyword, detection.score)
         self._counters.detections += 1
         self._hearing.detected(detection)

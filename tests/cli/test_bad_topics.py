@@ -14,6 +14,7 @@ SITES = [*LEVELS, "a b", "küche", "x" * 65]
 BAD = (
     *((f'[mqtt]\nprefix = "{value}"', "mqtt.prefix") for value in PREFIXES),
     *((f'[mqtt]\nsite = "{value}"', "mqtt.site") for value in SITES),
+    *((f'[mqtt]\narbitration = "{value}"', "mqtt.arbitration") for value in SITES),
     *((f'[mqtt]\n[source]\nsite = "{value}"', "source.site") for value in SITES),
     *((f'[mqtt]\n[home_assistant]\nprefix = "{value}"', "home_assistant.prefix") for value in PREFIXES),
     *((f'[mqtt]\n[hermes]\nenabled = true\nsite = "{value}"', "hermes.site") for value in LEVELS),

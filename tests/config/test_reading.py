@@ -355,7 +355,7 @@ def test_each_default_that_the_example_tells_is_the_default() -> None:
             defaults = GateSettings(wake_words=("computer",)) if table == "gate" else KINDS[table]()
             assert getattr(defaults, match[2]) == value, line
             compared += 1
-    assert compared == 36
+    assert compared == 37
 
 
 def test_what_a_source_may_be_is_what_can_be_read(tmp_path: Path) -> None:

@@ -220,6 +220,19 @@ def test_a_detection_is_in_seconds_with_the_time_of_day() -> None:
     assert (detection.keyword, detection.score, detection.model, detection.wake) == ("on", 0.9, "whistles", "off")
 
 
+@pytest.mark.parametrize("amplitude", [0.5, 0.45])
+@pytest.mark.parametrize("skip_silence", [False, True])
+def test_the_level_of_a_detection_is_that_of_the_loudest_hop_of_its_word(amplitude: float, skip_silence: bool) -> None:
+    """Louder sound before and after it does not count."""
+    loud = whistle(OTHER, 0.2, amplitude=0.9)
+    word = whistle(amplitude=amplitude)
+    pipeline = make_pipeline(skip_silence=skip_silence)
+    found = []
+    for block in cut(np.concatenate((loud, quiet(2), word, quiet(2), loud)), range(0, 100_000, 160)):
+        found += [pipeline.detection(fired) for step in pipeline.push(block) for fired in step.decision.fired]
+    assert [round(one.level, 2) for one in found] == [round(20 * np.log10(amplitude / np.sqrt(2)), 2)]
+
+
 def test_a_gate_counts_in_the_time_of_the_sound() -> None:
     gate = GateSettings(wake_words=("off",), seconds=2)
     sound = np.concatenate((quiet(1), whistle(), quiet(1), whistle(OFF), quiet(1), whistle(), quiet(2), whistle()))

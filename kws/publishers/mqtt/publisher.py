@@ -13,6 +13,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from kws import __version__
 from kws.common.backoff import Backoff
 from kws.pipeline.requests import Request
@@ -20,6 +22,7 @@ from kws.publishers.base import PublishError, UnconfirmedError, UnreachableError
 from kws.publishers.formats import as_json, near_miss_fields
 from kws.publishers.health import HealthReport
 from kws.publishers.mqtt import control, hermes, homeassistant, topics
+from kws.publishers.mqtt.arbitration import Arbiter, Claim
 from kws.publishers.mqtt.hermes import HermesOptions
 from kws.publishers.mqtt.homeassistant import HomeAssistantOptions
 from kws.publishers.mqtt.link import Link
@@ -62,6 +65,10 @@ class MqttPublisher(Observer):
 
     Raises:
         OptionError: an option is wrong, or a file that it names cannot be read.
+
+    Attributes:
+        topics: of the site.
+        arbiter: asks the other microphones of the group before a detection is published; None without a group.
     """
 
     def __init__(
@@ -108,6 +115,13 @@ class MqttPublisher(Observer):
         self._pending: dict[str, Message] = {}  # to be sent: the newest message of each topic
         self._others: dict[str, str] = {}  # other services of this site: where they run, by instance
         self._health: HealthReport | None = None
+        self._claims = options.arbitration and self.topics.claim(options.arbitration)
+        self.arbiter: Arbiter | None = None
+        if self._claims:
+            self.arbiter = Arbiter(
+                self.name, site=self.topics.site, instance=self._instance, window=options.arbitration_window,
+                send=self._claim,
+            )  # fmt: skip
         self._link = Link(
             self.name,
             connect=self._connect,
@@ -170,11 +184,12 @@ class MqttPublisher(Observer):
 
     def near_miss(self, site: str, miss: NearMiss, sample_rate: int) -> None:  # noqa: ARG002
         """Publish a near miss now, if it is asked for and there is a connection; it is never sent later."""
-        if self._options.near_misses and self.connected:
-            message = Message(self.topics.near_miss, json.dumps(near_miss_fields(miss, sample_rate)), qos=0)
-            with self._lock:
-                self._pending[f"{message.topic}#{miss.keyword}"] = message
-            self._link.wake()
+        if self._options.near_misses:
+            self._send_now(Message(self.topics.near_miss, json.dumps(near_miss_fields(miss, sample_rate)), qos=0))
+
+    def _claim(self, claim: Claim) -> bool:
+        """Publish a claim now; return False without a connection."""
+        return self._send_now(Message(self._claims or "", msgspec.json.encode(claim).decode()))
 
     def available(self, site: str, *, available: bool) -> None:  # noqa: ARG002
         with self._lock:
@@ -201,6 +216,15 @@ class MqttPublisher(Observer):
         with self._lock:
             self._pending.update((message.topic, message) for message in messages)
         self._link.wake()
+
+    def _send_now(self, message: Message) -> bool:
+        """Have the link's thread send a message; return False without a connection: then it is never sent."""
+        if not self.connected:
+            return False
+        with self._lock:
+            self._pending[f"{message.topic}#{message.payload}"] = message
+        self._link.wake()
+        return True
 
     # Called in the link's thread.
 
@@ -230,7 +254,8 @@ class MqttPublisher(Observer):
             messages = list(self._pending.values())
             self._pending.clear()
             if fresh:
-                answers = [one for one in messages if one.topic not in (*self._state, self.topics.near_miss)]
+                stale = (*self._state, self.topics.near_miss, self._claims)
+                answers = [one for one in messages if one.topic not in stale]
                 messages = [*self._discovery, *self._state.values(), *answers, self._hello(), self._status()]
         try:
             session.publish(messages, deadline=time.monotonic() + _CONFIRM_SECONDS)
@@ -246,7 +271,8 @@ class MqttPublisher(Observer):
     def _filters(self) -> list[str]:
         states = [self.topics.state(f"{kind}/+") for kind in ("threshold", "keyword")]
         birth = [self._home_assistant.birth_topic] if self._home_assistant else []
-        return [self.topics.status, self.topics.instance, *states, *birth]
+        claims = [self._claims] if self._claims else []
+        return [self.topics.status, self.topics.instance, *states, *birth, *claims]
 
     def _status(self) -> Message:
         return Message(self.topics.status, ONLINE if self._available else OFFLINE, retain=True)
@@ -264,6 +290,9 @@ class MqttPublisher(Observer):
                 self._send(self._status())
         elif topic == self.topics.instance:
             self._meet(payload)
+        elif self.arbiter and topic == self._claims:
+            if not retained:
+                self.arbiter.hear(payload)
         elif topic.startswith(self.topics.state("")):
             if retained and topic not in self._keyword_topics:  # of an earlier model
                 self._send(Message(topic, "", retain=True))

@@ -52,6 +52,9 @@ class MqttOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
         max_age: seconds that a detection waits for the broker at most.
         queue: detections that wait at most.
         near_misses: publish keywords that nearly fired, too.
+        arbitration: the group of microphones of which only the loudest publishes a word that several hear; None for
+            no arbitration.
+        arbitration_window: seconds in which a louder one may claim a word; each detection waits so long.
     """
 
     url: str = "mqtt://localhost"
@@ -67,6 +70,8 @@ class MqttOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     max_age: Annotated[float, msgspec.Meta(gt=0, le=3600)] = 5.0
     queue: Annotated[int, msgspec.Meta(ge=1, le=100_000)] = 100
     near_misses: bool = False
+    arbitration: Site | None = None
+    arbitration_window: Annotated[float, msgspec.Meta(ge=0.05, le=5)] = 0.2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

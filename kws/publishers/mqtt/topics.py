@@ -100,6 +100,10 @@ class Topics:
     def near_miss(self) -> str:
         return f"{self.base}/near_miss"
 
+    def claim(self, group: str) -> str:
+        """Return the topic on which the microphones of a group arbitrate. A group is named as sites are."""
+        return f"{self.prefix}/{group}/claim"
+
     @property
     def instance(self) -> str:
         """The topic on which services of one site find each other."""

@@ -13,6 +13,7 @@ from kws.config.reading import read_config
 from kws.decision.values import NearMiss, Reason
 from kws.publishers.formats import as_json, near_miss_fields
 from kws.publishers.health import HealthReport
+from kws.publishers.mqtt.arbitration import Claim, read_claim
 from kws.publishers.mqtt.forget import forget
 from kws.publishers.mqtt.homeassistant import HomeAssistantOptions
 from kws.publishers.mqtt.settings import MqttOptions
@@ -39,7 +40,7 @@ def test_every_configuration_is_one(tmp_path: Path) -> None:
 
 
 def test_the_payloads_have_the_fields_that_are_sent() -> None:
-    shown_detection, shown_miss, shown_health, flow = (json.loads(text) for text in blocks("json"))
+    shown_detection, shown_miss, shown_health, shown_claim, flow = (json.loads(text) for text in blocks("json"))
     assert (
         shown_detection
         == HealthReport(listening=True, last_detection=detection("on", score=0.91)).as_dict()["last_detection"]
@@ -47,6 +48,8 @@ def test_the_payloads_have_the_fields_that_are_sent() -> None:
     miss = NearMiss(keyword="on", score=0.44, threshold=0.47, end=497280, reason=Reason.BELOW_THRESHOLD)
     assert shown_miss | {"time": ""} == near_miss_fields(miss, 16000) | {"time": ""}
     assert list(shown_health) == [*HealthReport(listening=True).as_dict(), "other_instances"]
+    assert list(shown_claim) == list(Claim.__struct_fields__)
+    assert read_claim(json.dumps(shown_claim).encode())
     nodes = {node["id"]: node for node in flow}
     for node in flow:
         assert all(target in nodes for output in node.get("wires", []) for target in output)
@@ -66,13 +69,15 @@ def test_the_rights_are_enough_and_no_more(
 ) -> None:
     """With MQTT 5 the broker says what it refuses; nothing may be."""
     rights = next(text for text in blocks("") if "user kws-kitchen" in text)
+    rights = rights.replace("user kws-kitchen\n", "user kws-kitchen\ntopic readwrite kws/hall/claim\n")
     (tmp_path / "rights").write_text(f"topic readwrite #\n{rights}")
     stopped_broker.lines += [f"acl_file {tmp_path / 'rights'}"]
     stopped_broker.start()
     url = stopped_broker.url.replace("//", "//kws-kitchen@")
-    options = MqttOptions(url=url, site="kitchen")
+    options = MqttOptions(url=url, site="kitchen", arbitration="hall")
     with Subscriber(stopped_broker) as subscriber:
-        with running(stopped_broker, url=url, home_assistant=HomeAssistantOptions()) as service:
+        discovery = HomeAssistantOptions()
+        with running(stopped_broker, url=url, home_assistant=discovery, arbitration="hall") as service:
             service.publisher.listening("kitchen", on=True)
             service.publisher.threshold("kitchen", "on", 0.5)
             service.publisher.health("kitchen", HealthReport(listening=True))
@@ -80,6 +85,10 @@ def test_the_rights_are_enough_and_no_more(
             assert service.wait_settled(1).published == 1
             subscriber.wait("kws/kitchen/detection/on")
             subscriber.wait("kws/kitchen/health")
+            assert service.publisher.arbiter
+            service.publisher.arbiter.put(detection("on"), service.worker.put)
+            assert service.wait_settled(2).published == 2
+            assert [one.fields["taken"] for one in subscriber.on("kws/hall/claim")] == [False, True]
             subscriber.publish("kws/kitchen/set/threshold/on", "0.7")
             service.commands.get(timeout=10)
             subscriber.publish("homeassistant/status", "online")
