@@ -10,6 +10,9 @@ from pathlib import Path
 import hypothesis
 import pytest
 
+# As the command kws has it: on a busy machine OpenBLAS's threads wait for each other, at twenty times the cost.
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
 from tests.support import ROOT
 from tests.support.broker import broker, stopped_broker, subscriber  # noqa: F401 - fixtures
 from tests.support.examples import ALL, QUICK
