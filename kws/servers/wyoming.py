@@ -141,6 +141,7 @@ class WyomingServer:
             client = _Client(self, send)
             while event := await _read(reader):
                 await client.hear(event)
+                await asyncio.sleep(0)  # messages that wait already would keep the others waiting
         except MessageError as error:
             _log.warning("Wyoming client %s: %s", peer, error)
             with suppress(OSError):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import shutil
 from collections.abc import Callable
@@ -122,6 +123,20 @@ def test_a_service_hears_it_and_shows_it(word: Path, clips: list[Path], tmp_path
     assert f"{tmp_path / 'word.json'}: damaged" in kws("check", *config).stdout
     assert kws("check", *config).returncode == 2
     assert error(kws("run", *config), 2).startswith(f"{tmp_path / 'word.json'}: damaged, or no word file")
+
+
+def test_the_wyoming_server_lists_it_and_detects_it(word: Path, clips: list[Path]) -> None:
+    pytest.importorskip("wyoming")
+    from tests.cli.test_wyoming import served, serving
+    from tests.support.wyoming_clients import chunks, detect, pcm
+
+    options = ("--uri", "tcp://127.0.0.1:0", "--word", word, "--keywords", "computer")
+    with serving("wyoming", *options, *SMALL) as (_, port):
+        assert served(port) == ["computer", "banana"]
+        sound, rate = soundfile.read(clips[0], dtype="float32")
+        for names, found in ((["banana"], ["banana"]), (["computer"], [None]), ([], ["banana"])):
+            got = asyncio.run(detect(port, chunks(pcm(sound), rate), names))
+            assert [one and one.name for one in got] == found
 
 
 def silent(path: Path) -> list[Path]:

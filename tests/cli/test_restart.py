@@ -41,34 +41,68 @@ def hear(program: subprocess.Popen[bytes], seconds: float) -> None:
     program.stdin.flush()
 
 
-def test_what_was_set_over_mqtt_outlives_a_kill(
-    tmp_path: Path, broker: Broker, subscriber: Subscriber, model_folder: Path
-) -> None:
+#: What is set, by the end of its topic.
+STATES = {"listening": "OFF", "threshold/on": "0.7", "keyword/off": "OFF"}
+
+
+@pytest.fixture
+def config(tmp_path: Path, stopped_broker: Broker, model_folder: Path) -> Path:
     config = tmp_path / "kws.toml"
     config.write_text(
-        f'[source]\ninput = "-"\nrate = {RATE}\nsite = "kitchen"\n[mqtt]\nurl = "{broker.url}"\n'
+        f'[source]\ninput = "-"\nrate = {RATE}\nsite = "kitchen"\n[mqtt]\nurl = "{stopped_broker.url}"\n'
         f'[model]\nname = "{model_folder}"\n[watch]\nstall = 60\n[decision]\nkeywords = ["on", "off"]\n'
     )
-    states = {"listening": "OFF", "threshold/on": "0.7", "keyword/off": "OFF"}
+    return config
+
+
+def test_what_was_set_over_mqtt_outlives_a_kill(config: Path, broker: Broker, subscriber: Subscriber) -> None:
     with running(config) as program:
-        subscriber.wait("kws/kitchen/status", "online")
-        for path, payload in states.items():
-            subscriber.publish(f"kws/kitchen/set/{path}", payload)
-        subscriber.wait_until(lambda: obeyed(program, subscriber, states), "obedience")
-    seen = {path: len(subscriber.on(f"kws/kitchen/state/{path}")) for path in states}
-    assert not subscriber.on("kws/kitchen/state/keyword/yes")  # it is not listened for
+        set_states(program, subscriber)
+    check_states(config, subscriber)
+
+
+@pytest.mark.parametrize("persistent", [True, False])
+def test_it_outlives_a_power_cut_that_restarts_the_broker_too(
+    config: Path, stopped_broker: Broker, persistent: bool
+) -> None:
+    """Whether the broker keeps on the disk what it retains, or forgets it."""
+    if persistent:
+        disk = f"persistence_location {config.parent}/"
+        stopped_broker.lines += ["persistence true", disk, "autosave_on_changes true", "autosave_interval 1"]
+    stopped_broker.start()
+    with Subscriber(stopped_broker) as subscriber, running(config) as program:
+        set_states(program, subscriber)
+        program.kill()
+        stopped_broker.kill()
+    stopped_broker.start()
+    with Subscriber(stopped_broker) as subscriber:
+        if persistent:
+            assert subscriber.wait("kws/kitchen/state/listening", "OFF").retained
+        check_states(config, subscriber)
+
+
+def set_states(program: subprocess.Popen[bytes], subscriber: Subscriber) -> None:
+    subscriber.wait("kws/kitchen/status", "online")
+    for path, payload in STATES.items():
+        subscriber.publish(f"kws/kitchen/set/{path}", payload)
+
+    def obeyed() -> bool:
+        hear(program, 0.05)  # requests are obeyed between two blocks of sound
+        return all(states(subscriber, path)[-1:] == [payload] for path, payload in STATES.items())
+
+    subscriber.wait_until(obeyed, "obedience")
+    assert not states(subscriber, "keyword/yes")  # it is not listened for
+
+
+def check_states(config: Path, subscriber: Subscriber) -> None:
+    """A service that starts now publishes what was set, and nothing else."""
+    seen = {path: len(states(subscriber, path)) for path in STATES}
     with running(config):
-        for path, payload in states.items():
-            subscriber.wait(f"kws/kitchen/state/{path}", count=seen[path] + 1)
-            assert {one.payload for one in subscriber.on(f"kws/kitchen/state/{path}")[seen[path] :]} == {payload}
+        for path, payload in STATES.items():
+            subscriber.wait_until(lambda: len(states(subscriber, path)) > seen[path], path)  # noqa: B023 - called now
+            assert set(states(subscriber, path)[seen[path] :]) == {payload}
         subscriber.wait("kws/kitchen/state/keyword/on", "ON")
 
 
-def obeyed(program: subprocess.Popen[bytes], subscriber: Subscriber, states: dict[str, str]) -> bool:
-    """Requests are obeyed between two blocks of sound."""
-    hear(program, 0.05)
-    return all(
-        one and one[-1].payload == payload
-        for path, payload in states.items()
-        for one in [subscriber.on(f"kws/kitchen/state/{path}")]
-    )
+def states(subscriber: Subscriber, path: str) -> list[str]:
+    return [one.payload for one in subscriber.on(f"kws/kitchen/state/{path}") if not one.retained]

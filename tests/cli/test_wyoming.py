@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -36,24 +37,25 @@ def tones(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_model(tmp_path_factory.mktemp("tones") / "model")
 
 
+@contextmanager
+def serving(*arguments: str | Path) -> Iterator[tuple[subprocess.Popen[bytes], int]]:
+    """Start a command; yield the process and the port that it serves wake words on. It is killed in the end."""
+    process = start(*arguments)
+    try:
+        assert process.stderr
+        lines = (line.decode() for line in iter(process.stderr.readline, b""))
+        ports = (re.search(r"served at tcp://127.0.0.1:(\d+)", line) for line in lines)
+        yield process, next(int(port[1]) for port in ports if port)
+    finally:
+        process.kill()
+        process.communicate()
+
+
 @pytest.fixture
 def run(tones: Path) -> Iterator[Start]:
     """Starts a command; returns the process and the port that it serves wake words on."""
-    processes = []
-
-    def begin(*arguments: str | Path) -> tuple[subprocess.Popen[bytes], int]:
-        process = start(*arguments, "--model", tones)
-        processes.append(process)
-        assert process.stderr
-        while line := process.stderr.readline().decode():
-            if match := re.search(r"served at tcp://127.0.0.1:(\d+)", line):
-                return process, int(match[1])
-        raise AssertionError("it ended")
-
-    yield begin
-    for process in processes:
-        process.kill()
-        process.communicate()
+    with ExitStack() as stack:
+        yield lambda *arguments: stack.enter_context(serving(*arguments, "--model", tones))
 
 
 def words(*spoken: str) -> Float32Array:

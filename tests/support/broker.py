@@ -161,7 +161,7 @@ class Subscriber:
 
     def wait_until(self, condition: Callable[[], bool], what: str) -> None:
         with self._changed:
-            assert self._changed.wait_for(condition, 15), (
+            assert self._changed.wait_for(condition, 60), (
                 f"{what} did not come: {[(heard.topic, heard.payload) for heard in self.heard]}"
             )
 

@@ -102,6 +102,11 @@ class Microphone:
         noise = np.random.default_rng(2).standard_normal(RATE // 50).astype(np.float32)
         self.sound.put(level * noise)
 
+    def forget(self) -> None:
+        """Drop what nobody has read: a real microphone keeps nothing while it is closed."""
+        while not self.sound.empty():
+            self.sound.get()
+
     def say_on(self) -> None:
         self.hear(QUIET, QUIET, LOUD, QUIET)
 

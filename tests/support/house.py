@@ -98,7 +98,7 @@ class House:
         self.wait(lambda: bool(later()), f"a word in {site}")
         return later()[0]
 
-    def wait(self, condition: Callable[[], bool], what: str, *, seconds: float = 20.0) -> None:
+    def wait(self, condition: Callable[[], bool], what: str, *, seconds: float = 60.0) -> None:
         def met() -> bool:
             assert self.program.poll() is None, self.program.communicate()
             return condition()
@@ -120,7 +120,7 @@ class House:
         self.hush()
         begun = time.monotonic()
         self.program.send_signal(signal.SIGTERM)
-        _, log = self.program.communicate(timeout=20)
+        _, log = self.program.communicate(timeout=60)
         return self.program.returncode, log.splitlines(), time.monotonic() - begun
 
 
