@@ -94,7 +94,7 @@ def without(command: list[str], options: set[str]) -> list[str]:
 
 def test_there_are_examples() -> None:
     assert {command[0] for command in COMMANDS.values()} == {
-        "listen", "run", "enroll", "wyoming", "check", "config", "evaluate", "mix", "train", "export", "bench",
+        "listen", "run", "scan", "enroll", "wyoming", "check", "config", "evaluate", "mix", "train", "export", "bench",
     }  # fmt: skip
 
 
@@ -144,6 +144,24 @@ RUN = {name: command for name, command in COMMANDS.items() if command[0] == "run
 def test_the_service_as_shown_finds_the_words_of_the_demo(command: list[str]) -> None:
     rest = without(command[1:], ELSEWHERE | {"--config", "--model"})
     assert detections("run", "--config", "kws.toml", *rest) >= ENOUGH
+
+
+SCAN = {name: command for name, command in COMMANDS.items() if command[0] == "scan"}
+
+
+@pytest.mark.parametrize("command", list(SCAN.values()), ids=list(SCAN))
+def test_scanning_as_shown_finds_words(command: list[str], tmp_path: Path) -> None:
+    for file in ("recordings/a.flac", "calls.flac"):
+        path = tmp_path / file
+        path.parent.mkdir(exist_ok=True)
+        path.write_bytes(DEMO.read_bytes())
+    rest = [word.removeprefix("/mnt/") for word in without(command, {"--word", "--scheduler"})]
+    done = kws(*rest, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    out = rest[rest.index("--out") + 1] if "--out" in rest else None
+    found = (tmp_path / out).read_text() if out else done.stdout
+    assert "recordings/a.flac" in found
+    assert "computer" in found
 
 
 @pytest.fixture(scope="module")

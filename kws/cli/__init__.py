@@ -26,6 +26,7 @@ _log = logging.getLogger(__name__)
 _COMMANDS = {
     "listen": "spot keywords, one line on stdout for each",
     "run": "run as a service: listen, and publish detections",
+    "scan": "spot keywords in many recordings, on all cores or on a Dask cluster",
     "enroll": "learn a word of your own from about five recordings",
     "wyoming": "serve wake words to Home Assistant and voice satellites, by the Wyoming protocol",
     "check": "try the configuration, the model, every microphone, the broker and all files that are named",

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import logging
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TextIO
 
 from kws.app.build import decision_settings, load_model
 from kws.common.tables import key_written, read_toml
@@ -239,9 +241,22 @@ def progress_bar(description: str) -> Iterator[Callable[[float, float], None]]:
     from rich.progress import Progress  # noqa: PLC0415
 
     console = Console(stderr=True)
-    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-        task = progress.add_task(description, total=None)
-        yield lambda done, total: progress.update(task, completed=done, total=total)
+    progress = Progress(
+        console=console, transient=True, disable=not console.is_terminal, redirect_stdout=sys.stdout.isatty()
+    )
+    try:
+        with progress:
+            _log_to(sys.stderr)  # which now puts lines above the bar
+            task = progress.add_task(description, total=None)
+            yield lambda done, total: progress.update(task, completed=done, total=total)
+    finally:
+        _log_to(sys.stderr)
+
+
+def _log_to(stream: TextIO) -> None:
+    for handler in logging.getLogger("kws").handlers:
+        if isinstance(handler, logging.StreamHandler):
+            handler.setStream(stream)
 
 
 def model_and_settings(options: argparse.Namespace) -> tuple[Model, DecisionSettings]:

@@ -93,7 +93,7 @@ class TfliteNetwork:
         if len(inputs) != 1 or len(outputs) not in (1, 2):
             raise ModelError(f"{path}: has {len(inputs)} inputs and {len(outputs)} outputs; 1 and 1 or 2 are expected")
         self._input = inputs[0]
-        self._input_view = self._interpreter.tensor(self._input["index"])
+        self._stored = np.empty(self._input["shape"], self._input["dtype"])
         try:
             self._store = _quantisation(self._input)
             self._outputs = [_Output(self._interpreter, output) for output in outputs]
@@ -133,13 +133,13 @@ class TfliteNetwork:
             return posteriors.read(), embedding.read()
 
     def _invoke(self, image: Float32Array) -> None:
-        # This is a view of the interpreter's memory; it refuses to run while one exists.
-        stored = self._input_view()[0]
+        # The tensors are copied. The interpreter refuses to run while a view of its memory exists, and a profiler, such
+        # as that of Dask, keeps what is in a function's variables.
         if self._store:
-            self._store.store(image, stored)
+            self._store.store(image, self._stored[0])
         else:
-            stored[:] = image
-        del stored
+            self._stored[0] = image
+        self._interpreter.set_tensor(self._input["index"], self._stored)
         self._interpreter.invoke()
 
 
@@ -148,13 +148,13 @@ class _Output:
 
     def __init__(self, interpreter: Any, details: dict[str, Any]) -> None:
         self.size = int(np.prod(details["shape"][1:]))
-        self._view = interpreter.tensor(details["index"])
+        self._interpreter, self._index = interpreter, details["index"]
         self._load = _quantisation(details)
 
     def read(self) -> Float32Array:
         """Return a copy of the values, float32 ``(size,)``."""
-        stored: Float32Array = self._view().reshape(-1)
-        return self._load.load(stored) if self._load else stored.copy()
+        stored: Float32Array = self._interpreter.get_tensor(self._index).reshape(-1)
+        return self._load.load(stored) if self._load else stored
 
 
 def load_interpreter(name: str | None = None) -> tuple[str, Any]:

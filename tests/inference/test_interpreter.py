@@ -207,6 +207,19 @@ def test_two_threads_may_ask_at_the_same_time(model_folder: Path) -> None:
         assert np.array_equal(answers, [answer] * 300)
 
 
+def test_it_runs_while_a_profiler_keeps_what_functions_held(model_folder: Path) -> None:
+    network = TfliteNetwork(model_folder / "model.tflite")
+    image = np.zeros(network.input_shape, np.float32)
+    frames = []
+    sys.setprofile(lambda frame, *_: frames.append(frame))
+    try:
+        first, second = network(image), network(image)
+    finally:
+        sys.setprofile(None)
+    assert frames
+    assert np.array_equal(first, second)
+
+
 @pytest.mark.training
 def test_tensorflow_says_the_same_and_is_as_quiet(model_folder: Path) -> None:
     pytest.importorskip("tensorflow")

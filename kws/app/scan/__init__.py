@@ -1,0 +1,1 @@
+"""``kws scan``: many recordings, on all cores or on a cluster."""
