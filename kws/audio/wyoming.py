@@ -95,9 +95,12 @@ class WyomingSource(NetworkSource):
             from wyoming.satellite import RunSatellite  # noqa: PLC0415
         except ImportError:
             raise UsageError(f"source.wyoming: {MISSING}") from None
-        with socket.create_connection(self._address, self.timeout) as self._socket:
+        # The connection stays open until its file is closed, too.
+        with (
+            socket.create_connection(self._address, self.timeout) as self._socket,
+            self._socket.makefile("rwb") as stream,
+        ):
             self._socket.settimeout(None)  # blocks() watches it
-            stream = self._socket.makefile("rwb")
             # A satellite streams when a server is ready for it. A microphone server streams at once, and ignores this.
             write_event(RunSatellite().event(), stream)  # type: ignore[arg-type]
             while event := _read(read_event, stream, self.name):

@@ -87,6 +87,8 @@ def voices() -> list[Voice]:
 def utterances(text: str, count: int, *, among: list[Voice]) -> Iterator[tuple[Voice, Float32Array]]:
     """Yield a text said by these voices in turn, with several speeds and intonations; the same each time.
 
+    (From espeak-ng 1.52 on, the breath of some of its voices is random.)
+
     Raises:
         KwsError: a voice cannot say it.
     """

@@ -16,6 +16,7 @@ from kws.audio.open import open_source
 from kws.audio.wyoming import WyomingSource
 from kws.errors import AudioError, OptionError
 from kws.types import Float32Array
+from tests.support.waiting import wait_until
 from tests.support.wyoming_clients import Satellite, chunks, pcm
 
 RATE = 16000
@@ -62,6 +63,9 @@ def test_every_sample_is_heard(satellite: Satellite, sound: Sound) -> None:
             next(blocks)
     assert np.array_equal(np.concatenate(heard), pcm(sound).astype(np.float32) / 32768)
     assert satellite.heard[:2] == ["run-satellite", "pong"]
+    connection = source._socket
+    assert connection
+    wait_until(lambda: connection.fileno() == -1, "the end of the connection")
 
 
 def test_one_channel_of_two(loop: asyncio.AbstractEventLoop, sound: Sound) -> None:

@@ -66,7 +66,7 @@ def test_a_room_keeps_the_place_and_the_loudness_and_adds_a_tail() -> None:
 
 @pytest.mark.process
 def test_rooms_reverberate_as_long_as_they_should() -> None:
-    pytest.importorskip("pyroomacoustics")
+    pytest.importorskip("pyroomacoustics", reason="rooms need the extra 'train'")
     times = []
     for response in simulate_rooms(0.3)[:8]:
         energy = np.cumsum(response[::-1].astype(np.float64) ** 2)[::-1]
@@ -77,6 +77,6 @@ def test_rooms_reverberate_as_long_as_they_should() -> None:
 
 
 def test_a_reverberation_that_no_room_has() -> None:
-    pytest.importorskip("pyroomacoustics")
+    pytest.importorskip("pyroomacoustics", reason="rooms need the extra 'train'")
     with pytest.raises(UsageError, match=r"0\.01 s: no living room"):
         simulate_rooms(0.01)
