@@ -90,6 +90,23 @@ def test_the_louder_microphone_acts_and_the_other_says_so(
     assert sorted(file.name for file in tmp_path.glob("*/*-computer")) == ["door-computer"]
 
 
+def test_a_word_at_the_end_of_the_sound_is_not_lost(
+    tmp_path: Path, broker: Broker, subscriber: Subscriber, model_folder: Path
+) -> None:
+    """The service waits until it is settled who takes it."""
+    sound = fifo(tmp_path / "hall")
+    config = configure(tmp_path / "a" / "kws.toml", broker, source("hall", sound), model_folder)
+    with running(config) as program:
+        with sound.open("wb") as heard:
+            hear(heard, 1.0, seconds=(0, 0.9))
+            subscriber.wait("kws/hall/status", "online")
+            hear(heard, 1.0, seconds=(0.9, 2.5))
+        program.communicate(timeout=60)
+        assert program.returncode == 0
+    subscriber.wait("kws/hall/detection/computer")
+    assert [one.fields["taken"] for one in subscriber.on("kws/hall/claim")] == [False, True]
+
+
 def test_check_warns_if_the_broker_refuses_the_claims(
     tmp_path: Path, stopped_broker: Broker, model_folder: Path
 ) -> None:
