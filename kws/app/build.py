@@ -101,7 +101,8 @@ def make_pipeline(config: Config, source: SourceOptions, model: Model, *, gated:
     with config.errors("mqtt"):
         site = source.site if mqtt is None else site_name(mqtt)
     with config.errors("decision"):
-        return Pipeline(model, settings, site=site, skip_silence=config.model.skip_silence)
+        skip = config.model.skip_windows
+        return Pipeline(model, settings, site=site, skip_silence=skip, skip_calm=skip)
 
 
 def wake_word_pipeline(config: Config, model: Model) -> Pipeline:

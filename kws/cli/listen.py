@@ -45,7 +45,7 @@ _LINES = (
     Flag("-v", "log.level", "", "log near misses and why they did not fire", value="debug"),
     Flag(
         "--every-window",
-        "model.skip_silence",
+        "model.skip_windows",
         "",
         "ask the network in silence too, where nothing but the noise floor is heard; --scores does so as well",
         value="false",
@@ -139,6 +139,6 @@ def _configuration(options: argparse.Namespace) -> Config:
         # For a recording or a pipe the lines on standard output are enough.
         defaults += [("INPUT", "source.input", options.input), ("kws listen", "log.level", "warning")]
     if options.scores:
-        defaults.append(("--scores", "model.skip_silence", "false"))
+        defaults.append(("--scores", "model.skip_windows", "false"))
     options.said = [*defaults, *options.said]
     return configuration(options)

@@ -153,13 +153,13 @@ class ModelOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fie
         name: of a model that ships, or the path of a folder or of a network in one.
         interpreter: the TFLite interpreter; None for the first that is installed.
         threads: for one window.
-        skip_silence: skip windows that hold nothing but the noise floor.
+        skip_windows: skip windows that cannot matter: of silence, and some while no keyword is near.
     """
 
     name: Text = DEFAULT_MODEL
     interpreter: Literal["ai-edge-litert", "tflite-runtime", "tensorflow"] | None = None
     threads: Annotated[int, msgspec.Meta(ge=1, le=256)] = 1
-    skip_silence: bool = True
+    skip_windows: bool = True
 
 
 class WordOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

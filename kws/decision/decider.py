@@ -17,6 +17,9 @@ from kws.decision.smoothing import RunningMean, to_counts
 from kws.decision.values import NOTHING, Decision, Fired, NearMiss, Reason
 from kws.types import SILENCE, UNKNOWN, Float32Array
 
+#: More windows in a row were not tried.
+_MOST_SPARE = 2
+
 
 class Decider:
     """Finds spoken words in posteriors, window by window.
@@ -38,6 +41,8 @@ class Decider:
         hop: samples from one window to the next.
         idle: True if no activation and no candidate is under way.
         longest: windows in the longest average.
+        spare: windows in a row that need not be scored while :attr:`calm`: so few that posteriors of 1 in all of them
+            bring no average to its keyword's release.
     """
 
     def __init__(
@@ -127,7 +132,7 @@ class Decider:
                 self._context.push(float(posteriors[self._unknown]), level, silent=silent)
         self._end = end
         self._unread.append(posteriors)
-        self._calm = self._calm + 1 if max(self._of_keywords(posteriors.tolist())) < self._calm_below else 0
+        self._calm = 0 if self.near(posteriors) else self._calm + 1
         if self.calm:
             return NOTHING
         self._average()
@@ -135,6 +140,19 @@ class Decider:
         if self.idle and not active.any():
             return NOTHING
         return self._attend(active.tolist(), end)
+
+    def near(self, posteriors: Float32Array) -> bool:
+        """Return True if any keyword's posterior comes near any release."""
+        return bool(max(self._of_keywords(posteriors.tolist())) >= self._calm_below)
+
+    def amend(self, ago: int, posteriors: Float32Array) -> None:
+        """Replace the posteriors of an earlier window, while :attr:`calm`.
+
+        Args:
+            ago: 1 for the newest window that :meth:`step` took, and less than :attr:`longest`.
+            posteriors: float32 ``(labels,)``.
+        """
+        self._unread[-ago] = posteriors
 
     def skip(self, posteriors: Float32Array, end: int, levels: Sequence[float]) -> None:
         """Take windows in a row that held nothing but the noise floor, while :attr:`calm` or :attr:`idle`.
@@ -214,6 +232,9 @@ class Decider:
             ]
         )
         self._calm_below = 0.5 * float(self._releases.min())
+        windows = np.array([decider.mean.windows for decider in self._deciders])
+        # Posteriors reach 1 by rounding, so the least excess counts as none.
+        self.spare = int(min(_MOST_SPARE, np.ceil(windows * self._releases - 1e-6).min() - 1))
 
     def _average(self) -> None:
         """Bring the averages up to the newest window."""

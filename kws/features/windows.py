@@ -53,11 +53,12 @@ class WindowStream:
         check_hop(front_end, hop)
         self.front_end = front_end
         self.hop = hop
-        self._spectrogram = np.zeros((front_end.frames, front_end.bins), np.float32)
+        self._frames_a_hop = hop // front_end.frame_step
+        self._keep_frames = front_end.frames + history * self._frames_a_hop
+        self._frames = np.zeros((self._keep_frames, front_end.bins), np.float32)  # the newest
         # Keep the sound under the windows that can be asked for, and a hop more. Older sound makes room when the
         # buffer is full, so that not every block moves it.
         self._keep = front_end.window + (1 + history) * hop
-        self._keep_frames = front_end.frames + history * (hop // front_end.frame_step)
         self._sound = np.zeros(2 * self._keep, np.float32)
         self._begin(0)
 
@@ -95,13 +96,13 @@ class WindowStream:
         """Return the spectrogram of the newest window, or of one before it.
 
         Args:
-            ago: how many windows ago; at most ``history``, and never before a window that was asked for already.
+            ago: how many windows ago; at most ``history``, and in the same segment.
 
         Returns:
-            float32 ``(frames, bins)``; the next call overwrites it.
+            float32 ``(frames, bins)``; a view that later sound overwrites.
         """
-        front_end, spectrogram = self.front_end, self._spectrogram
-        while len(self._due) > ago:
+        front_end, frames = self.front_end, self._frames
+        while self._due:
             position, count = self._due.popleft()
             self._due_frames -= count
             sound: Float32Array = np.ndarray(
@@ -111,9 +112,10 @@ class WindowStream:
                 4 * (position - self._position),
                 (4 * front_end.frame_step, 4),
             )
-            spectrogram[:-count] = spectrogram[count:]
-            spectrogram[-count:] = front_end.frames_of(sound)
-        return spectrogram
+            frames[:-count] = frames[count:]
+            frames[-count:] = front_end.frames_of(sound)
+        stop = len(frames) - ago * self._frames_a_hop
+        return frames[stop - front_end.frames : stop]
 
     def _append(self, samples: Float32Array) -> None:
         begin, end = self._filled, self._filled + len(samples)
@@ -127,7 +129,7 @@ class WindowStream:
 
     def _take(self) -> Window:
         end = self._next_end
-        count = self.front_end.frames if self._fresh else self.hop // self.front_end.frame_step
+        count = self.front_end.frames if self._fresh else self._frames_a_hop
         self._due.append((self._next_frame, count))
         self._due_frames += count
         while self._due_frames - self._due[0][1] >= self._keep_frames:

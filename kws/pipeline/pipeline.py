@@ -15,7 +15,7 @@ from kws.audio.source import Source
 from kws.decision import NOTHING, Decider, Decision, DecisionSettings, Fired
 from kws.features.windows import Window, WindowStream, check_hop
 from kws.inference.model import Model
-from kws.pipeline.silence import Pacer, SilenceSkipper
+from kws.pipeline.silence import PAUSE_SECONDS, Pacer, SilenceSkipper
 from kws.types import AudioBlock, Detection, Float32Array
 
 #: Seconds of levels that are kept: longer than any word and the decision on it.
@@ -134,6 +134,8 @@ class Pipeline:
         site: the place that is heard, for detections; None for none.
         skip_silence: whether the network is spared windows that hold nothing but the noise floor. Every decision is
             then the same, to the bit, but for posteriors that would have risen while no level did.
+        skip_calm: whether the network is spared up to :attr:`kws.decision.Decider.spare` of the windows between two
+            in which no keyword is near. Once one is, those in reach of the averages are scored after all.
 
     Raises:
         UsageError: the hop does not fit the model's front-end.
@@ -143,12 +145,19 @@ class Pipeline:
     """
 
     def __init__(
-        self, model: Model, settings: DecisionSettings, *, site: str | None = None, skip_silence: bool = False
+        self,
+        model: Model,
+        settings: DecisionSettings,
+        *,
+        site: str | None = None,
+        skip_silence: bool = False,
+        skip_calm: bool = False,
     ) -> None:
         front_end = model.front_end
         self.model = model
         self._site = site
         self._skip_silence = skip_silence
+        self._skip_calm = skip_calm
         self._decider = Decider(model.labels, settings, sample_rate=front_end.sample_rate, window=front_end.window)
         check_hop(front_end, self._decider.hop)
         self.open(front_end.sample_rate)
@@ -160,7 +169,7 @@ class Pipeline:
 
     @property
     def pause_seconds(self) -> float:
-        """Seconds that the driver may wait before it takes more live sound: 0 unless all is silent."""
+        """Seconds that the driver may wait before it takes more live sound: 0 while a keyword is near."""
         return self._pacer.pause_seconds
 
     def set_threshold(self, keyword: str, threshold: float) -> None:
@@ -196,7 +205,8 @@ class Pipeline:
         self._windows = WindowStream(front_end, decider.hop, history=decider.longest - 1)
         self._silence = SilenceSkipper(front_end, decider.hop, enabled=self._skip_silence)
         self._pacer = Pacer()
-        self._newest: Scored | None = None
+        self._newest: Scored | None = None  # that the network saw
+        self._spared: deque[int] = deque(maxlen=decider.longest)  # ends of windows that it did not see
         self._levels: deque[tuple[int, float]] = deque(
             maxlen=round(_LEVEL_SECONDS * front_end.sample_rate / decider.hop)
         )
@@ -209,7 +219,7 @@ class Pipeline:
         """
         self._pacer.arrive(len(block.samples) / self._rate)
         yield from self._follow(self._padding.push(block))
-        self._pacer.leave(silent=bool(self._silence.skipped))
+        self._pacer.leave(PAUSE_SECONDS if self._silence.skipped else self._until_needed())
 
     def finish(self) -> Iterator[Step]:
         """End the stream; yield its last windows, then the near misses that were under way, if there were any."""
@@ -252,24 +262,60 @@ class Pipeline:
                 yield self._step(window)
 
     def _step(self, window: Window) -> Step:
+        decider, silence = self._decider, self._silence
         self._levels.append((window.end, window.level))
-        if self._silence.step(window, calm=self._decider.calm) and self._newest is not None:
-            skipped = replace(
-                self._newest, end=window.end, level=window.level, fresh=False, silent=True, seconds=0.0, skipped=True
-            )
-            return Step(skipped, NOTHING)
+        if silence.step(window, calm=decider.calm) and self._newest is not None:
+            return Step(self._unscored(self._newest, window), NOTHING)
+        if self._newest is not None and not window.fresh and window.end < self._next_needed():
+            self._spared.append(window.end)
+            unscored = self._unscored(self._newest, window)
+            return Step(unscored, decider.step(unscored.posteriors, window.end, window.level, silent=silence.silent))
         # What was under way before a gap ended there; it belongs to no window after it.
-        ended = self._decider.reset() if window.fresh else NOTHING
+        ended = decider.reset() if window.fresh else NOTHING
         self._catch_up(window)
-        scored = self._newest = _ask(self.model, self._windows, window, silent=self._silence.silent)
-        decision = self._decider.step(scored.posteriors, scored.end, scored.level, silent=scored.silent)
+        scored = self._newest = _ask(self.model, self._windows, window, silent=silence.silent)
+        if self._spared and decider.calm and decider.near(scored.posteriors):
+            self._score_spared(window)
+        decision = decider.step(scored.posteriors, scored.end, scored.level, silent=scored.silent)
         return Step(scored, Decision(decision.fired, ended.near_misses + decision.near_misses))
+
+    def _unscored(self, newest: Scored, window: Window) -> Scored:
+        """Return what is told of a window that the network does not see, after the newest that it saw."""
+        return replace(
+            newest,
+            end=window.end,
+            level=window.level,
+            fresh=False,
+            silent=self._silence.silent,
+            seconds=0.0,
+            skipped=True,
+        )
+
+    def _next_needed(self) -> int:
+        """Return the end of the next window that the network has to see, if it is not silent."""
+        calm = self._skip_calm and self._decider.calm and not self._silence.skipped
+        spare = self._decider.spare if calm else 0
+        return self._newest.end + (1 + spare) * self._decider.hop if self._newest else 0
+
+    def _until_needed(self) -> float:
+        """Return for how many seconds no sound is needed: 0 unless windows are being spared."""
+        hop, rate = self._decider.hop, self.model.front_end.sample_rate
+        missing = self._next_needed() - self._windows.end
+        return missing / rate if missing > hop else 0.0
+
+    def _score_spared(self, window: Window) -> None:
+        """Give the decider the true posteriors of the spared windows that its averages still need."""
+        for end in self._spared:
+            if 0 < (ago := (window.end - end) // self._decider.hop) < self._decider.longest:
+                self._decider.amend(ago, self.model.posteriors(self._windows.spectrogram(ago)))
+        self._spared.clear()
 
     def _catch_up(self, window: Window) -> None:
         """Give the decider the windows that were skipped before this one: the posteriors that its averages need."""
         levels = self._silence.take_skipped()
         if not levels:
             return
+        self._spared.clear()
         needed = range(min(self._decider.longest - 1, len(levels)), 0, -1)
         rows = [self.model.posteriors(self._windows.spectrogram(ago)) for ago in needed]
         posteriors = np.array(rows, np.float32).reshape(-1, len(self.model.labels))

@@ -1,4 +1,4 @@
-"""Silence: windows that the network need not see, and pauses that live sound may be given."""
+"""Silence: windows that the network need not see; and pauses that live sound may be given."""
 
 from __future__ import annotations
 
@@ -62,9 +62,9 @@ class SilenceSkipper:
 
 
 class Pacer:
-    """Finds when live sound has been caught up with, so that its driver may pause in silence.
+    """Finds when live sound has been caught up with, so that its driver may pause until more is needed.
 
-    Waking up is most of what listening to silence costs. There is no pause before the driver had to wait for a block
+    Waking up is most of what listening costs. There is no pause before the driver had to wait for a block
     at least once, and none for sound that comes faster than real time, such as a file through a pipe.
 
     Attributes:
@@ -87,9 +87,9 @@ class Pacer:
             self._ahead += seconds - (now - self._arrived)
         self._arrived, self._block = now, seconds
 
-    def leave(self, *, silent: bool) -> None:
-        """Take note that the block has been dealt with, and whether it ended in silence."""
-        pause = silent and abs(self._ahead) < self._block and self._pauses < _MOST_PAUSES
-        self.pause_seconds = PAUSE_SECONDS if pause else 0.0
+    def leave(self, pause_seconds: float) -> None:
+        """Take note that the block has been dealt with, and for how long no more sound is needed."""
+        pause = pause_seconds > 0 and abs(self._ahead) < self._block and self._pauses < _MOST_PAUSES
+        self.pause_seconds = pause_seconds if pause else 0.0
         self._pauses += pause
         self._left = monotonic()

@@ -46,11 +46,13 @@ class Whistles:
         return np.array([max(0, 1 - on - off - other), other, on, off], np.float32)
 
 
-def make_pipeline(gate: GateSettings | None = None, *, skip_silence: bool = False, **keyword: Any) -> Pipeline:
+def make_pipeline(
+    gate: GateSettings | None = None, *, skip_silence: bool = False, skip_calm: bool = False, **keyword: Any
+) -> Pipeline:
     model: Any = Whistles()
     one = KeywordSettings(**{"threshold": 0.75, "release": 0.45, "near": 0.6, "smoothing": 0.05} | keyword)
     decision = DecisionSettings(hop=HOP / 16000, keywords={"on": one, "off": one}, gate=gate)
-    return Pipeline(model, decision, skip_silence=skip_silence)
+    return Pipeline(model, decision, skip_silence=skip_silence, skip_calm=skip_calm)
 
 
 def quiet(seconds: float, rate: int = 16000) -> Float32Array:
@@ -388,3 +390,66 @@ def test_live_sound_is_called_for_less_often_in_silence_and_no_word_is_told_late
     assert not any(12.25 < rest < 14.4 or 20.3 < rest < 21.5 for rest in rested.rests)
     assert min(rested.rests) > 4.9
     assert any(14.4 < rest < 15.0 for rest in rested.rests)
+
+
+@examples(25)
+@given(
+    parts=st.lists(
+        st.tuples(st.floats(0, 3), st.sampled_from([ON, OFF, OTHER]), st.floats(0.3, 0.7), st.floats(0.05, 0.5)),
+        min_size=1, max_size=3,
+    ),
+    cuts=st.lists(st.integers(0, 200_000), max_size=6),
+    smoothing=st.sampled_from([0.15, 0.25, 0.5]),
+    skip_silence=st.booleans(),
+)  # fmt: skip
+def test_where_no_keyword_is_near_windows_are_spared_and_nothing_is_missed(
+    parts: list[tuple[float, int, float, float]], cuts: list[int], smoothing: float, skip_silence: bool
+) -> None:
+    sound = room(3 + sum(before + 3 for before, *_ in parts)) * 100  # loud enough for silence not to be skipped
+    place = 16000
+    for before, hertz, seconds, amplitude in parts:
+        place += round(before * 16000)
+        word = whistle(hertz, seconds, amplitude)
+        sound[place : place + len(word)] += word
+        place += len(word)
+
+    keyword: dict[str, Any] = {"smoothing": smoothing, "speech_before": 0.5, "speech_margin": 6.0}
+    every, all_scored = told(make_pipeline(**keyword), AudioBlock(sound, 0))
+    sparing = make_pipeline(skip_calm=True, skip_silence=skip_silence, **keyword)
+    told_sparing, scored = told(sparing, *cut(sound, cuts))
+    expected, fired = ([one for decision in each for one in decision.fired] for each in (every, told_sparing))
+    assert [one.keyword for one in fired] == [one.keyword for one in expected]
+    # A spared window counts in the speech before a word as the one before it does.
+    assert [one.score for one in fired] == pytest.approx([one.score for one in expected], abs=0.05)
+    assert all(abs(one.end - other.end) <= 2 * HOP for one, other in zip(fired, expected, strict=True))
+    assert [(one.end, one.level, one.silent) for one in scored] == [
+        (one.end, one.level, one.silent) for one in all_scored
+    ]
+    assert any(one.skipped for one in scored)
+
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_live_sound_is_called_for_less_often_while_no_keyword_is_near(
+    monkeypatch: pytest.MonkeyPatch, whole: bool
+) -> None:
+    sound = room(20) * 100
+    for begin in (2.0, 4.7, 11.03):
+        place = round(begin * 16000)
+        sound[place : place + 8000] += whistle(ON)
+
+    def told_at(*, skip_calm: bool) -> tuple[list[float], Recorder]:
+        recorder, times = Recorder(0.05, whole=whole), []
+        monkeypatch.setattr("kws.pipeline.silence.monotonic", recorder.clock)
+        pipeline = make_pipeline(smoothing=0.25, skip_calm=skip_calm)
+        pipeline.open(16000)
+        for block in recorder.blocks(sound):
+            times += [recorder.now - 100.0 for step in pipeline.push(block) for _ in step.decision.fired]
+            if pipeline.pause_seconds:
+                recorder.sleep(pipeline.pause_seconds)
+        return times, recorder
+
+    times, recorder = told_at(skip_calm=False)
+    assert len(times) == 3
+    sparing_times, sparing = told_at(skip_calm=True)
+    assert sparing_times == pytest.approx(times)
+    assert sparing.wakes < 0.6 * recorder.wakes

@@ -24,7 +24,7 @@ def hear(monkeypatch: pytest.MonkeyPatch) -> Hear:
         for block in recorder.blocks(np.zeros(round(seconds * RATE), np.float32)):
             pacer.arrive(len(block.samples) / RATE)
             heard.append(block)
-            pacer.leave(silent=silent[0] <= block.end / RATE < silent[1])
+            pacer.leave(PAUSE_SECONDS if silent[0] <= block.end / RATE < silent[1] else 0.0)
             if pacer.pause_seconds:
                 recorder.sleep(pacer.pause_seconds)
         return heard
