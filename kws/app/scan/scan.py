@@ -71,7 +71,7 @@ def settings(config: Config, model: Model) -> dict[str, Any]:
     for setting in in_force(config, model.description):
         first = setting.table.partition(".")[0]
         if first in ("decision", "keyword", "gate") or setting.key in (
-            "source.channel", "source.gain", "model.skip_silence",
+            "source.channel", "source.gain", "model.skip_windows",
         ):  # fmt: skip
             named[setting.key] = setting.value
     return named

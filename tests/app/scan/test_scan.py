@@ -242,7 +242,7 @@ def test_the_settings_of_a_scan_are_all_that_detections_depend_on(tones: Path) -
     assert plain["model"] == "tones 1.0"
     for path, value in {
         "decision.hop": 0.1, "decision.threshold": 0.6, "keyword.on.refractory": 2, "gate.wake_words": ["on"],
-        "source.gain": 3, "source.channel": 1, "model.skip_silence": False,
+        "source.gain": 3, "source.channel": 1, "model.skip_windows": False,
     }.items():  # fmt: skip
         assert made(**{path: value}) != plain, path
     assert made(**{"model.threads": 2, "log.level": "debug"}) == plain
