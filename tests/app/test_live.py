@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import io
-import os
-import pty
 import re
-import subprocess
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +16,8 @@ from kws.decision import resolve
 from kws.decision.recommended import recommended
 from kws.inference.model import Model
 from kws.pipeline.pipeline import Pipeline
-from tests.support.program import COMMAND, environment, error, kws
+from tests.support.program import COMMAND, error, kws
+from tests.support.terminal import in_terminal
 from tests.support.toy_model import tone, write_model
 
 RATE = 16000
@@ -59,21 +57,8 @@ def test_it_shows_the_level_the_best_keywords_and_what_was_heard(tmp_path: Path)
 def test_it_needs_a_terminal_and_prints_no_lines_there(tmp_path: Path) -> None:
     model, sound = write_model(tmp_path / "model"), write_sound(tmp_path / "sound.wav")
     assert error(kws("listen", sound, "--model", model, "--live"), 2) == "--live needs a terminal for standard error"
-    ours, theirs = pty.openpty()
-    with os.fdopen(ours, "rb", buffering=0) as terminal:
-        process = subprocess.Popen(
-            [*COMMAND, "listen", sound, "--model", model, "--live"], env=environment(TERM="xterm"),
-            stdin=subprocess.DEVNULL, stdout=theirs, stderr=theirs,
-        )  # fmt: skip
-        os.close(theirs)
-        shown = b""
-        try:
-            while data := terminal.read(1000):
-                shown += data
-        except OSError:  # the process has ended
-            pass
-        assert process.wait(20) == 0
-    text = shown.decode()
+    code, text, _ = in_terminal([*COMMAND, "listen", sound, "--model", model, "--live"])
+    assert code == 0
     assert "hears" in text
     assert re.search(r"s  stop  \d+%", text)
     assert "{" not in text

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import pty
 import signal
 import subprocess
 from pathlib import Path
@@ -14,7 +13,8 @@ import pytest
 import soundfile
 
 from tests.support.dask_cluster import dask_cluster
-from tests.support.program import COMMAND, environment, error, kws, start
+from tests.support.program import COMMAND, error, kws, start
+from tests.support.terminal import in_terminal
 from tests.support.toy_model import RATE, tone, write_model
 from tests.support.waiting import wait_until
 
@@ -153,25 +153,12 @@ def test_without_an_output_detections_go_to_stdout_in_order(folder: Path, expect
 
 
 def test_a_terminal_shows_a_bar_and_whole_lines(folder: Path) -> None:
-    ours, theirs = pty.openpty()
-    with os.fdopen(ours, "rb", buffering=0) as terminal:
-        command = [*COMMAND, "scan", "calls/01.flac", "calls/bad.wav", "--model", "tones"]
-        process = subprocess.Popen(
-            command, cwd=folder, env=environment(TERM="xterm", COLUMNS="100"), stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=theirs,
-        )  # fmt: skip
-        os.close(theirs)
-        shown = b""
-        try:
-            while data := terminal.read(1000):
-                shown += data
-        except OSError:  # the process has ended
-            pass
-        out, _ = process.communicate(timeout=60)
-    assert process.returncode == 3
+    command = [*COMMAND, "scan", "calls/01.flac", "calls/bad.wav", "--model", "tones"]
+    code, shown, out = in_terminal(command, stdout=False, cwd=folder)
+    assert code == 3
     assert json.loads(out)["keyword"] == "on"
-    assert "scanning 2 recordings" in shown.decode()
-    assert f"{BAD}\r\n" in shown.decode()
+    assert "scanning 2 recordings" in shown
+    assert f"{BAD}\r\n" in shown
 
 
 @pytest.mark.parametrize(
