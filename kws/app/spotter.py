@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -71,8 +71,8 @@ class Spotter:
         self,
         model: str | os.PathLike[str] | Model = DEFAULT_MODEL,
         *,
-        words: Iterable[str | os.PathLike[str]] = (),
-        keywords: Iterable[str] | None = None,
+        words: Sequence[str | os.PathLike[str]] = (),
+        keywords: Sequence[str] | None = None,
         threshold: float | Mapping[str, float] | None = None,
         sensitivity: float | None = None,
         settings: Mapping[str, Any] | None = None,
@@ -80,6 +80,9 @@ class Spotter:
         said: list[tuple[str, str, Any]] = []  # argument, path, value
         if not isinstance(model, Model):
             said.append(("model", "model.name", os.fspath(model)))
+        for name, listed in (("words", words), ("keywords", keywords)):
+            if isinstance(listed, str | os.PathLike):  # its letters would be taken
+                raise OptionError(name, f"must be a list, not {os.fspath(listed)!r}")
         if files := [{"file": os.fspath(file)} for file in words]:
             said.append(("words", "word", files))
         if keywords is not None:

@@ -139,6 +139,8 @@ def test_what_is_no_sound_is_refused(spotter: Spotter, samples: Any, problem: st
         ({"threshold": {"of": 0.5}}, "threshold: 'of' is not a keyword of this model; did you mean 'off'? "),
         ({"sensitivity": "high"}, 'sensitivity: must be a number, not "high"'),
         ({"keywords": ["of"]}, "keywords: 'of' is not a keyword of this model; did you mean 'off'? "),
+        ({"words": "night.json"}, "words: must be a list, not 'night.json'"),
+        ({"keywords": "on"}, "keywords: must be a list, not 'on'"),
         ({"words": ["night.json"]}, "night.json: No such file or directory"),
         ({"settings": {"mqtt.url": "mqtt://broker"}}, "settings: 'mqtt' is not a table of settings that a Spotter has"),
         ({"settings": {"decision.hopp": 1}}, "decision.hopp: 'hopp' is not a setting; did you mean 'hop'? "),

@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Self
 
@@ -86,25 +87,24 @@ class ProgressFile:
             raise UsageError(f"{self._name}: another kws scan is writing it") from None
         self._file.seek(0)
         first = self._file.readline()
-        if first.endswith(b"\n"):
-            self._check(_parsed(first), head)
-        else:  # new, or the power failed at once
-            self._file.truncate(0)
-            self._write(head)
-        complete = self._file.tell()
+        complete = len(first) if first.endswith(b"\n") else 0
+        found = _parsed(first)
+        if complete and not (isinstance(found, dict) and found.get("kws_scan") == _FORMAT):
+            raise UsageError(f"{self._name}: is no progress file of this version of kws scan; choose another --out")
         for line in self._file:
             if line.endswith(b"\n"):
                 complete += len(line)
-                try:
+                with suppress(msgspec.ValidationError):  # damaged by a power failure: the recording is scanned again
                     outcome = msgspec.convert(_parsed(line), Outcome)
-                except msgspec.ValidationError:  # damaged by a power failure: the recording is scanned again
-                    continue
-                self.outcomes[outcome.path] = outcome
-        self._file.truncate(complete)
+                    self.outcomes[outcome.path] = outcome
+        if self.outcomes:
+            self._check(found, head)
+            self._file.truncate(complete)
+        else:
+            self._file.truncate(0)
+            self._write(head)
 
-    def _check(self, found: Any, wanted: Mapping[str, Any]) -> None:
-        if not isinstance(found, dict) or found.get("kws_scan") != _FORMAT:
-            raise UsageError(f"{self._name}: is no progress file of this version of kws scan; choose another --out")
+    def _check(self, found: Mapping[str, Any], wanted: Mapping[str, Any]) -> None:
         for name in [*wanted, *found]:
             if found.get(name) != wanted.get(name):
                 before, now = (json.dumps(one.get(name), ensure_ascii=False) for one in (found, wanted))

@@ -107,6 +107,14 @@ def test_other_settings_are_refused(tmp_path: Path, settings: dict[str, object],
     assert file.read_bytes() == before
 
 
+def test_settings_may_change_while_nothing_is_scanned(tmp_path: Path) -> None:
+    written(tmp_path)
+    with ProgressFile(tmp_path / "found.csv", {"model": "other"}) as progress:
+        progress.add(OUTCOMES[1])
+    with ProgressFile(tmp_path / "found.csv", {"model": "other"}) as progress:
+        assert list(progress.outcomes.values()) == [OUTCOMES[1]]
+
+
 def test_two_scans_cannot_write_one_file(tmp_path: Path) -> None:
     with (
         ProgressFile(tmp_path / "found.csv", SETTINGS),
