@@ -17,7 +17,8 @@ if TYPE_CHECKING:
     from kws.training.recipe import Recipe
     from kws.training.train import Learner
 
-_START = "commands-small"
+#: Models to begin with: if only the end learns, and if all of the network does, which is slower.
+_START, _SMALL_START = "commands", "commands-small"
 _EXAMPLES = """\
   kws train --data words --keywords lights,music --run runs/mine --export models/mine
   kws train --say "good night,lights on" --run runs/mine --export models/mine
@@ -62,7 +63,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "--start",
         metavar="MODEL",
         help="begin with the weights, network, front-end and mix of this model (folder or name), or with 'none' "
-        f"(default: {_START}, unless other options say what the network is)",
+        f"(default: {_START}, or {_SMALL_START} with --speech, unless other options say what the network is)",
     )
     parser.add_argument("--keywords", metavar="A,B,...", help="the words to spot (default: every word of the folders)")
     parser.add_argument("--front-end", metavar="PRESET", help="log-mel, log-mel-small or article")
@@ -112,7 +113,7 @@ def run(options: argparse.Namespace) -> int:
     if options.export:
         from kws.training.export import export  # noqa: PLC0415
 
-        export(options.folder, options.export, say=report.say)
+        export(options.folder, options.export, kinds=("int8", "float32"), say=report.say)
     return 0
 
 
@@ -131,6 +132,8 @@ def make_recipe(options: argparse.Namespace, said: list[str]) -> Recipe:
     from msgspec.structs import replace  # noqa: PLC0415
 
     from kws.corpus.word_folders import split_words  # noqa: PLC0415
+    from kws.enroll.bank import BANK_FILE  # noqa: PLC0415
+    from kws.inference.model import find_model  # noqa: PLC0415
     from kws.training.recipe import Recipe, read_recipe  # noqa: PLC0415
     from kws.types import UNKNOWN  # noqa: PLC0415
 
@@ -140,9 +143,13 @@ def make_recipe(options: argparse.Namespace, said: list[str]) -> Recipe:
         words = set() if options.keywords else {*split_words(options.data, percent=0).train, *said} - {UNKNOWN}
         recipe = Recipe(name=options.folder.name, keywords=tuple(sorted(words)), negatives=not options.no_negatives)
         own = options.front_end, options.width, options.depth, options.pytorch or None
-        start = options.start or ("none" if any(option is not None for option in own) else _START)
+        usual = _SMALL_START if options.speech or options.no_negatives else _START
+        start = options.start or ("none" if any(option is not None for option in own) else usual)
         if start != "none":
             recipe = _like(recipe, start)
+            # Speech of people teaches the whole network. Without any, only its end learns, from the bank of the start.
+            bank = recipe.negatives and not options.speech and (find_model(start) / BANK_FILE).is_file()
+            recipe = replace(recipe, bank=bank, equal_priors=bank)
     if options.keywords:
         recipe = replace(recipe, keywords=tuple(names(composed(options.keywords), "--keywords") or ()))
 
@@ -180,5 +187,6 @@ def _like(recipe: Recipe, model: str) -> Recipe:
         front_end=description.front_end,
         network=network,
         mix=mix,
+        decision={"decision": {"threshold": 0.5, **description.decision.get("decision", {})}},
         optimiser=Optimiser(batch=64, rate=1e-3, averaging=200),
     )

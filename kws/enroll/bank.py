@@ -8,6 +8,7 @@ They are stored as int8.
 from __future__ import annotations
 
 import zipfile
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from io import BytesIO
 from pathlib import Path
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from kws.decision import Decider, DecisionSettings
 from kws.errors import ModelError, UsageError
 from kws.inference.model import Model
 from kws.types import Float32Array
@@ -104,6 +106,37 @@ def read_bank(model: Model) -> Bank:
     if bank.sha256 not in model.description.sha256.values() or len(bank.centre) != model.description.embedding:
         raise ModelError(f"{path}: belongs to another version of {model.name}; make it again (tools/make-bank)")
     return bank
+
+
+def false_accepts(
+    bank: Bank,
+    posteriors: Float32Array,
+    labels: Sequence[str],
+    settings: DecisionSettings,
+    part: npt.NDArray[np.bool_] | None = None,
+) -> int:
+    """Return how often keywords fire in the speech of a bank.
+
+    Args:
+        bank: of the model; its windows follow one another as ``settings.hop`` says.
+        posteriors: float32 ``(m, labels)`` of the windows.
+        labels: of the posteriors.
+        settings: for the keywords among them.
+        part: bool, which windows of the bank these are, whole recordings; None for all.
+    """
+    fresh, levels = (each if part is None else each[part] for each in (bank.fresh, bank.levels))
+    starts = np.flatnonzero(fresh)
+    columns = [labels.index(keyword) for keyword in settings.keywords]
+    releases = [each.in_averages().release for each in settings.keywords.values()]
+    decider = Decider(labels, settings, window=16000)
+    fired = 0
+    for first, stop in zip(starts, [*starts[1:], len(posteriors)], strict=True):
+        if (posteriors[first:stop, columns].max(axis=0) < releases).all():
+            continue
+        for place in range(first, stop):
+            fired += len(decider.step(posteriors[place], (place + 1) * bank.hop, float(levels[place])).fired)
+        decider.reset()
+    return fired
 
 
 def write_bank(path: Path, bank: Bank) -> None:

@@ -11,9 +11,9 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from kws.decision import Decider, DecisionSettings, Options, read_options, recommended, resolve
+from kws.decision import DecisionSettings, Options, read_options, recommended, resolve
 from kws.decision.score_scale import PLAIN
-from kws.enroll.bank import Bank, restored
+from kws.enroll.bank import Bank, false_accepts, restored
 from kws.enroll.classifier import learn
 from kws.enroll.copies import copies, noisy, passing
 from kws.enroll.recordings import RATE, WordRecording
@@ -256,17 +256,7 @@ class WordLearner:
         (word,) = settings.keywords
         scores = 1 / (1 + np.exp(-np.clip(logits, -30, 30)))
         rows = np.stack([np.zeros(len(scores)), bank.unknown / 255.0, scores], axis=1).astype(np.float32)
-        release = settings.keywords[word].release
-        starts = np.flatnonzero(bank.fresh)
-        decider = Decider((SILENCE, UNKNOWN, word), settings, sample_rate=RATE, window=self._model.front_end.window)
-        fired = 0
-        for first, stop in zip(starts, [*starts[1:], len(scores)], strict=True):
-            if scores[first:stop].max() < release:
-                continue
-            for place in range(first, stop):
-                fired += len(decider.step(rows[place], (place + 1) * bank.hop, float(bank.levels[place])).fired)
-            decider.reset()
-        return fired
+        return false_accepts(bank, rows, (SILENCE, UNKNOWN, word), settings)
 
     def _similar(self, logits: Float32Array) -> dict[str, float]:
         """Return the words of the bank that are often heard as the word, with the share of each."""

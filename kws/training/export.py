@@ -14,12 +14,15 @@ from kws import __version__
 from kws.errors import UsageError
 from kws.features.front_end import FrontEnd
 from kws.inference.model import DEFAULT_NETWORK, FLOAT32_NETWORK, MODEL_FILE, Description
+from kws.training.bank_examples import BankExamples
 from kws.training.card import write_card
 from kws.training.embedding import expose_embedding
 from kws.training.recipe import Recipe
 from kws.training.runs import EXAMPLES_FILE, Run
+from kws.training.start import read_start
 from kws.training.tensorflow import tf
-from kws.training.tensorflow.network import add_other_words, build_network, equalise_priors, set_weights
+from kws.training.tensorflow.network import add_other_words, build_network, equalise_priors, halves, set_weights
+from kws.training.thresholds import choose_threshold, with_threshold
 from kws.types import Float32Array
 
 #: Number format -> file in the model folder; a model folder without a file name stands for the first.
@@ -106,9 +109,12 @@ def export(
     front_end = recipe.resolved_front_end
     parameters = model.count_params()
     if recipe.equal_priors:
-        equalise_priors(model, recipe.mix.priors(len(recipe.keywords)))
+        equalise_priors(model, recipe.priors)
+    examples, decision = np.load(folder / EXAMPLES_FILE), recipe.decision
+    if recipe.bank and not decision.get("keyword"):
+        say("Choosing thresholds on speech that comes with kws")
+        decision = _with_thresholds(model, recipe, examples)
     model = add_other_words(model, len(recipe.labels))
-    examples = np.load(folder / EXAMPLES_FILE)
     model_folder.mkdir(parents=True, exist_ok=True)
     digests = {}
     for kind in kinds:
@@ -117,7 +123,7 @@ def export(
         network, embedding = expose_embedding(convert(model, kind, examples))
         (model_folder / file).write_bytes(network)
         digests[file] = hashlib.sha256(network).hexdigest()
-    kept = ("network", "start", "other_words", "mix", "teaching", "optimiser", "held_out_noise", "equal_priors")
+    kept = ("network", "start", "bank", "other_words", "mix", "teaching", "optimiser", "held_out_noise", "equal_priors")
     description = Description(
         format=1,
         name=recipe.name,
@@ -126,7 +132,7 @@ def export(
         front_end=front_end,
         sha256=digests,
         embedding=embedding,
-        decision=_with_hop(recipe.decision, front_end),
+        decision=_with_hop(decision, front_end),
         licence=recipe.licence,
         attribution=recipe.attribution,
         training={
@@ -138,6 +144,20 @@ def export(
     (model_folder / MODEL_FILE).write_bytes(msgspec.json.format(msgspec.json.encode(description), indent=2) + b"\n")
     write_card(model_folder, description, parameters=parameters)
     say(f"Wrote {model_folder}; try it: kws listen --model {model_folder}")
+
+
+def _with_thresholds(model: Any, recipe: Recipe, examples: Float32Array) -> dict[str, Any]:
+    """Return the recipe's decision settings with thresholds that suit the speech of the bank."""
+    bank = read_start(recipe).bank
+    assert bank
+    body, head = halves(model)
+    embeddings = body.predict(examples, verbose=0).reshape(len(examples), -1)
+    others = BankExamples(bank, recipe.keywords, embeddings, recipe.optimiser.seed)
+    speech, words = (
+        head.predict(part.reshape(-1, *head.input_shape[1:]), verbose=0) for part in (others.speech(), others.words())
+    )
+    average = choose_threshold(bank, speech, words, recipe.labels, recipe.decision)
+    return with_threshold(recipe.decision, recipe.keywords, average)
 
 
 def _with_hop(decision: dict[str, Any], front_end: FrontEnd) -> dict[str, Any]:

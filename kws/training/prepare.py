@@ -145,6 +145,7 @@ def prepare(recipe: Recipe, folders: Folders) -> Prepared:
         noise_minutes=material.noise.seconds / 60,
         window_seconds=window / 16000,
         start=recipe.start,
+        bank=recipe.bank,
         windows=recipe.optimiser.clips,
         notes=tuple(notes),
     )
@@ -196,7 +197,10 @@ def _fitted(recipe: Recipe, material: Material) -> Recipe:
                 f"{keyword!r} takes {typical:.1f} s in half of its recordings and {long:.1f} s in one of ten, but the "
                 f"network hears at most {limit:g} s at once: choose a shorter phrase"
             )
-        recipe = replace(recipe, front_end=front_end.with_window(round(window * front_end.sample_rate)))
+        front_end = front_end.with_window(round(window * front_end.sample_rate))
+        # A bank is of windows of a second.
+        priors = recipe.equal_priors and not recipe.bank
+        recipe = replace(recipe, front_end=front_end, bank=False, equal_priors=priors)
     if not optimiser.clips:
         clips = _WINDOWS_PER_CLIP * int(np.count_nonzero(material.labels >= FIRST_KEYWORD))
         clips = min(max(clips, _LEAST_WINDOWS), _MOST_WINDOWS)

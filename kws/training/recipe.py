@@ -13,6 +13,8 @@ from kws.types import SILENCE, UNKNOWN
 
 #: Positions of the labels in the output of every network.
 SILENCE_LABEL, UNKNOWN_LABEL, FIRST_KEYWORD = 0, 1, 2
+#: The shares of silence and of unknown words among the examples of a bank, which are half of all.
+BANK_PRIORS = (0.06, 0.94)
 _SMALLEST_IMAGE = 32
 _LONGEST_WARMUP = 0.1  # share of all windows
 
@@ -167,6 +169,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
         start: a model, by folder or name, whose weights training begins with; of the same front-end and network.
             Empty for random weights.
         negatives: learn from the words and sentences that come with kws as well.
+        bank: keep the body of ``start``, up to its embedding, and learn from its bank as well: as many embeddings of
+            other speech and words as windows.
         mix, teaching, optimiser: what the network learns from, and how.
         held_out_noise: names of folders or files of noise that are kept for evaluation.
         equal_priors: export posteriors for labels of equal prior probability: those of training divided by the shares
@@ -184,6 +188,7 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     network: NetworkOptions = NetworkOptions()
     start: str = ""
     negatives: bool = False
+    bank: bool = False
     mix: Mix = Mix()
     teaching: Teaching = Teaching()
     optimiser: Optimiser = Optimiser()
@@ -202,6 +207,14 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
     def outputs(self) -> int:
         """The outputs of the network in training: its labels, then one for each of ``other_words``."""
         return len(self.labels) + len(self.other_words)
+
+    @property
+    def priors(self) -> tuple[float, ...]:
+        """The share of each label in training."""
+        silence, unknown, *keywords = self.mix.priors(len(self.keywords))
+        if not self.bank:
+            return (silence, unknown, *keywords)
+        return ((silence + BANK_PRIORS[0]) / 2, (unknown + BANK_PRIORS[1]) / 2, *(share / 2 for share in keywords))
 
     @property
     def resolved_front_end(self) -> FrontEnd:
@@ -223,6 +236,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             raise UsageError("network: width and depth must be above 0, also in teaching.ensemble")
         if self.optimiser.clips < 0 or self.optimiser.batch < 1:
             raise UsageError("optimiser: batch must be at least 1, and clips too (or 0 to follow the recordings)")
+        if self.bank and not self.start:
+            raise UsageError("bank: it is that of the model in start, which is missing")
         if not 0.0 <= self.teaching.share <= 1.0:
             raise UsageError("teaching: share must lie between 0 and 1")
         if min(self.resolved_front_end.image) < _SMALLEST_IMAGE:
@@ -241,7 +256,8 @@ class Recipe(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=Tr
             front_end = fitted
         if not optimiser.clips:
             optimiser = other.optimiser
-        return msgspec.structs.replace(self, front_end=front_end, optimiser=optimiser)
+        bank = self.bank and (other.bank or fitted == self.resolved_front_end)
+        return msgspec.structs.replace(self, front_end=front_end, optimiser=optimiser, bank=bank)
 
     def continues(self, other: Recipe) -> bool:
         """Return True if a run of the other recipe can go on with this one.

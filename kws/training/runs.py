@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -88,11 +88,10 @@ class Run:
             raise UsageError(f"{self.folder}: no training run here ({RECIPE_FILE} is missing)")
         return read_recipe(path)
 
-    def examples(self, front_end: FrontEnd, make_source: Callable[[], WindowSource]) -> Float32Array:
+    def examples(self, front_end: FrontEnd, source: WindowSource) -> Float32Array:
         """Return images as the network meets them, for its normalisation and the integer ranges of an export."""
         path = self.folder / EXAMPLES_FILE
         if not path.exists():
-            source = make_source()
             np.save(path, np.stack([front_end(source.draw().window) for _ in range(_EXAMPLES)]))
         images: Float32Array = np.load(path)
         return images

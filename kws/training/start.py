@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 from ai_edge_litert.interpreter import Interpreter, OpResolverType
 
+from kws.enroll.bank import Bank, read_bank
 from kws.errors import UsageError
 from kws.inference.model import MODEL_FILE, Model, find_model, float32_network, read_description
 from kws.training.recipe import Recipe
@@ -23,6 +24,7 @@ class Start:
         other_words: those that further outputs of its last layer tell apart.
         mean, deviation: of each bin, ``(bins,)``.
         layers: kernel and bias of each layer by its name, batch normalisation folded in; kernels as Keras has them.
+        bank: of the model, if the recipe learns from it.
     """
 
     labels: tuple[str, ...]
@@ -30,6 +32,7 @@ class Start:
     mean: Float32Array
     deviation: Float32Array
     layers: dict[str, tuple[Float32Array, Float32Array]]
+    bank: Bank | None = None
 
 
 def read_start(recipe: Recipe) -> Start:
@@ -52,7 +55,7 @@ def read_start(recipe: Recipe) -> Start:
     ):
         raise UsageError(f"start: {folder / MODEL_FILE} has another front-end than this training's")
     path = float32_network(folder, "training begins with")
-    Model(path)  # checks that the files belong together
+    model = Model(path)  # checks that the files belong together
     interpreter = Interpreter(str(path), experimental_op_resolver_type=OpResolverType.BUILTIN_WITHOUT_DEFAULT_DELEGATES)
     interpreter.allocate_tensors()
     constants = {}
@@ -83,4 +86,5 @@ def read_start(recipe: Recipe) -> Start:
         mean=constant("mean", 4).ravel(),
         deviation=np.float32(1.0) / constant("normalisation/Maximum", 4).ravel(),
         layers=layers,
+        bank=read_bank(model) if recipe.bank else None,
     )

@@ -81,6 +81,6 @@ def read_targets(recipe: Recipe) -> Targets:
         len(recipe.labels),
         teachers,
         share=recipe.teaching.share,
-        priors=recipe.mix.priors(len(recipe.keywords)),
+        priors=recipe.priors,
         others=len(recipe.other_words),
     )

@@ -31,6 +31,9 @@ _SECONDS_PER_CHECK = 20.0
 #: Steps whose answers are not read yet: one that is computed, and one whose batch is gathered meanwhile.
 STEPS_OUT = 2
 
+# Windows that are tried for an estimate; learning from one costs so many times what hearing it does.
+_TRIED, _COST, _BANK_COST = 128, 3.0, 1.5
+
 #: Waits for a step and returns its loss and the sum of all keywords' posteriors, float32 ``(batch,)``.
 Answer: TypeAlias = Callable[[], tuple[float, Float32Array]]
 
@@ -133,9 +136,8 @@ def train(
     report.event("understood", {**msgspec.to_builtins(prepared.understood), "warnings": prepared.understood.warnings})
     run.write(recipe, prepared.validation.files)
     settings, front_end, labels = recipe.optimiser, recipe.resolved_front_end, len(recipe.labels)
-    examples = run.examples(
-        front_end, lambda: Mixer(material, recipe.mix, labels=labels, window=front_end.window, seed=settings.seed)
-    )
+    mixer = Mixer(material, recipe.mix, labels=labels, window=front_end.window, seed=settings.seed)
+    examples = run.examples(front_end, mixer)
     work = Work(material, recipe.mix, targets, labels=labels, outputs=recipe.outputs, front_end=front_end)
     size = next(size for size in range(min(_LARGEST_PART, settings.batch), 0, -1) if settings.batch % size == 0)
     clips = before.clips if before else 0
@@ -148,10 +150,12 @@ def train(
     ) as workers:
         # The processes are forked before the framework starts threads or touches a graphics card.
         report.say(f"Loading {framework}")
-        learner = load_learner()(recipe, examples, read_start(recipe) if recipe.start and not before else None)
+        learner = load_learner()(recipe, examples, read_start(recipe) if recipe.start else None)
         if before:
             learner.restore(before.state)
-        report.say(f"Training with {framework} on {learner.device}")
+        minutes = _expected_minutes(recipe, learner, mixer, examples, settings.clips - clips)
+        report.say(f"Training with {framework} on {learner.device}: {minutes:.0f} min are expected")
+        report.event("expected", {"minutes": round(minutes, 1)})
         session = _Session(recipe, run, learner, prepared.validation, report)
         clips = session.learn(workers, clips=clips, parts=settings.batch // size)
     if clips < settings.clips:
@@ -160,12 +164,26 @@ def train(
     session.conclude(recipe)
 
 
+def _expected_minutes(recipe: Recipe, learner: Learner, mixer: Mixer, images: Float32Array, windows: int) -> float:
+    """Estimate how long the windows will take, from a few of them."""
+    images = images[:_TRIED]
+    learner.posteriors(images)  # the first time also prepares the computation
+    began = time.monotonic()
+    learner.posteriors(images)
+    heard = time.monotonic()
+    for _ in images:
+        mixer.draw()
+    mixed = (time.monotonic() - heard) / recipe.mix.reuse / (os.cpu_count() or 1)
+    return ((_BANK_COST if recipe.bank else _COST) * (heard - began) + mixed) / len(images) * windows / 60
+
+
 class _Session:
     """One call of :func:`train`, once everything is prepared."""
 
     def __init__(self, recipe: Recipe, run: Run, learner: Learner, validation: Validation, report: Report) -> None:
         self._settings = recipe.optimiser
         self._labels = len(recipe.labels)
+        self._priors = np.array(recipe.priors if recipe.equal_priors else (1.0,))
         self._run = run
         self._learner = learner
         self._images = recipe.resolved_front_end(validation.windows)
@@ -226,7 +244,7 @@ class _Session:
             posteriors = self._learner.posteriors(self._images)
             # Other words that the network tells apart are unknown words.
             posteriors[:, UNKNOWN_LABEL] += posteriors[:, self._labels :].sum(axis=1)
-            heard = posteriors[:, : self._labels].argmax(axis=1)
+            heard = (posteriors[:, : self._labels] / self._priors).argmax(axis=1)
             self._confusion[:] = 0
             np.add.at(self._confusion, (self._truth, heard), 1)
             accuracy = float(np.mean(heard == self._truth))

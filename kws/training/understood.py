@@ -34,6 +34,7 @@ class Understood(msgspec.Struct, frozen=True, kw_only=True):
         bank_words, bank_minutes: negatives that come with kws: single words, and sentences.
         speech_hours, noise_minutes: the user's own.
         window_seconds: what the network hears at once.
+        bank: True if embeddings of speech of people that come with kws are used.
         start: the model that training begins with; empty for random weights.
         windows: to learn from.
         notes: what was skipped, and how the split was made.
@@ -48,6 +49,7 @@ class Understood(msgspec.Struct, frozen=True, kw_only=True):
     noise_minutes: float
     window_seconds: float
     start: str
+    bank: bool
     windows: int
     notes: tuple[str, ...]
 
@@ -62,7 +64,7 @@ class Understood(msgspec.Struct, frozen=True, kw_only=True):
             )
         if any(found.speakers < _FEW_SPEAKERS for found in self.keywords.values()):
             warnings.append("few speakers: the model will know these voices better than others")
-        if not self.speech_hours:
+        if not (self.speech_hours or self.bank):
             warnings.append(
                 "no speech of people (--speech DIR): talk will set off the model several times a minute; an hour of "
                 "any recorded English without the keywords helps most"
@@ -82,6 +84,7 @@ class Understood(msgspec.Struct, frozen=True, kw_only=True):
         own = f"{self.other_words}, {self.other_words_kinds} different" if self.other_words.clips else "none"
         yield f"{'other words':<{width}}  {own}; {bank}"
         bank = f"; {self.bank_minutes:.0f} min that come with kws" if self.bank_minutes else ""
+        bank += f", and what {self.start} keeps of an hour of people's speech" if self.bank else ""
         own = f"{self.speech_hours:.1f} h" if self.speech_hours else "none"
         yield f"{'speech':<{width}}  {own}{bank}"
         own = f"{self.noise_minutes:.0f} min; " if self.noise_minutes else ""

@@ -31,12 +31,12 @@ def test_from_recordings_to_a_model_that_is_measured(tmp_path: Path, monkeypatch
     done = kws("train", "--data", tmp_path / "words", "--run", run, "--export", model, "--clips", 640, "--json")
     events = [json.loads(line) for line in done.stdout.splitlines()]
     understood, result = events[0]["understood"], events[-1]["result"]
-    assert understood["start"] == "commands-small"
+    assert (understood["start"], understood["bank"]) == ("commands", True)
     found = understood["keywords"]["marmalade"]
     assert (found["clips"] + found["held_out_clips"], found["held_out_clips"] > 0) == (12, True)
     assert "broken.wav" in " ".join(understood["notes"])
-    assert any("--speech" in warning for warning in understood["warnings"])
-    assert [list(event) for event in events[1:-1]] == [["progress"]] * (len(events) - 2)
+    assert any("speakers" in warning or "recordings" in warning for warning in understood["warnings"])
+    assert [list(event) for event in events[1:-1]] == [["expected"], *[["progress"]] * (len(events) - 3)]
     assert result["of"]["marmalade"] == found["held_out_clips"]
     assert result["taken_for_keywords"] < 0.2 * result["of_others"]
     for line in ("marmalade    ", "warning: ", "Converting to int8", f"Wrote {model}"):

@@ -8,11 +8,12 @@ from typing import Any, ClassVar
 import numpy as np
 import numpy.typing as npt
 
+from kws.training.bank_examples import BankExamples
 from kws.training.recipe import FIRST_KEYWORD, Recipe
 from kws.training.runs import Weights
 from kws.training.start import Start
 from kws.training.tensorflow import keras, tf
-from kws.training.tensorflow.network import build_network, set_normalisation, weights_of
+from kws.training.tensorflow.network import build_network, halves, set_normalisation, weights_of
 from kws.training.tensorflow.start import begin
 from kws.training.train import Answer
 from kws.training.workers import Part
@@ -39,6 +40,12 @@ class TensorFlowLearner:
         else:
             begin(self.model, start, recipe, examples)
         self.averaged.set_weights(self.model.get_weights())
+        self._body, self._head = halves(self.model)
+        self._bank = None
+        if start is not None and start.bank is not None:
+            self._body.trainable = False
+            embeddings = self._body.predict(examples, verbose=0).reshape(len(examples), -1)
+            self._bank = BankExamples(start.bank, recipe.keywords, embeddings, settings.seed)
         self._optimiser = keras.optimizers.AdamW(
             settings.rate, weight_decay=settings.weight_decay, global_clipnorm=_LONGEST_GRADIENT
         )
@@ -54,14 +61,26 @@ class TensorFlowLearner:
         images = np.concatenate([part.augmented for part in parts])
         targets = np.concatenate([part.targets for part in parts])
         rate, momentum = self._settings.rate_after(clips), self._settings.momentum_after(clips)
-        loss, keyword = self._step(images, targets, tf.constant(rate), tf.constant(momentum))
-        return lambda: (float(loss), keyword.numpy())
+        none = np.zeros(0, np.float32), np.zeros(0, np.int64), np.zeros(0, np.int64)
+        others, labels, places = self._bank.draw(len(images)) if self._bank else none
+        others = others.reshape(-1, *self._head.input_shape[1:])
+        targets = np.concatenate([targets, np.eye(targets.shape[1], dtype=np.float32)[labels]])
+        loss, keyword = self._step(images, others, targets, tf.constant(rate), tf.constant(momentum))
+
+        def answer() -> tuple[float, Float32Array]:
+            mixed, of_others = np.split(keyword.numpy(), [len(images)])
+            if self._bank:
+                self._bank.report(places, of_others)
+            return float(loss), mixed
+
+        return answer
 
     @tf.function(reduce_retracing=True)  # type: ignore[untyped-decorator]
-    def _step(self, images: Any, targets: Any, rate: Any, momentum: Any) -> Any:
+    def _step(self, images: Any, others: Any, targets: Any, rate: Any, momentum: Any) -> Any:
         self._optimiser.learning_rate.assign(rate)
         with tf.GradientTape() as tape:
-            posteriors = self.model(images, training=True)
+            embeddings = self._body(images, training=self._bank is None)
+            posteriors = self._head(tf.concat([embeddings, others], 0), training=True)
             loss = self._loss(targets, posteriors)
         gradients = tape.gradient(loss, self.model.trainable_variables)
         self._optimiser.apply_gradients(zip(gradients, self.model.trainable_variables, strict=True))

@@ -52,6 +52,21 @@ def set_normalisation(model: Any, mean: Float32Array, variance: Float32Array) ->
     layer.finalize_state()  # Keras copies these weights; needed whenever they have changed
 
 
+def halves(model: Any) -> tuple[Any, Any]:
+    """Return the two halves of a network as Keras models that share its layers.
+
+    The first is from images to the embedding of :mod:`kws.training.embedding`, the second from this to posteriors.
+    """
+    body, inputs = model.get_layer("efficientnet"), keras.layers.Input(model.input_shape[1:])
+    embedding = body.get_layer("block7a_expand_conv").input
+    first = keras.Model(body.input, embedding)(model.get_layer("normalisation")(inputs))
+    embedded = keras.layers.Input(embedding.shape[1:])
+    last = keras.Model(embedding, body.output)(embedded)
+    for name in ("pooling", "dropout", "posteriors"):
+        last = model.get_layer(name)(last)
+    return keras.Model(inputs, first), keras.Model(embedded, last)
+
+
 def _layers(model: Any) -> list[Any]:
     return [*model.get_layer("efficientnet").layers, model.get_layer("posteriors")]
 

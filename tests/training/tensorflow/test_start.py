@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 from pathlib import Path
 
 import msgspec
 import numpy as np
 import pytest
 
+from kws.enroll.bank import Bank, quantised
 from kws.errors import ModelError, UsageError
 from kws.inference.model import Model
 from kws.types import Float32Array
@@ -18,6 +20,7 @@ from kws.training.recipe import NetworkOptions, Optimiser, Recipe
 from kws.training.runs import Checkpoint, Run
 from kws.training.start import read_start
 from kws.training.tensorflow.learner import TensorFlowLearner
+from kws.training.workers import Part
 
 pytestmark = pytest.mark.training
 
@@ -99,6 +102,33 @@ def test_a_longer_window_begins_with_the_same_layers(model: Path, images: Float3
     learner = begun(recipe, np.concatenate([images, images, images[:, :2]], axis=1))
     mine = learner.model.get_layer("efficientnet").get_layer("top_conv").get_weights()[0]
     assert np.corrcoef(mine.ravel(), kernel.ravel())[0, 1] == pytest.approx(1.0, abs=1e-6)
+
+
+def test_with_a_bank_only_what_follows_the_embedding_learns(model: Path, images: Float32Array) -> None:
+    optimiser = Optimiser(clips=1000, batch=60, warmup=1)
+    recipe = msgspec.structs.replace(SMALL, start=str(model), optimiser=optimiser)
+    rng = np.random.default_rng(0)
+    size = Model(model).description.embedding
+    bank = Bank(
+        sha256="",
+        centre=np.zeros(size, np.float32),
+        axes=rng.normal(size=(size, 8)).astype(np.float32),
+        words=quantised(rng.normal(size=(20, 8))),
+        labels=np.array(["", "dog"] * 10),
+        speech=quantised(rng.normal(size=(60, 8))),
+        unknown=np.zeros(60, np.uint8),
+        levels=np.zeros(60, np.int8),
+        fresh=np.arange(60) % 10 == 0,
+        hop=3840,
+    )
+    learner = TensorFlowLearner(recipe, images, dataclasses.replace(read_start(recipe), bank=bank))
+    before, targets = learner.weights(), np.eye(4, dtype=np.float32)[np.full(60, 2)]
+    _, keyword = learner.step([Part(0, 0, images, images, targets)], 500)()
+    assert keyword.shape == (60,)
+    after = learner.weights()
+    changed = {name for name, old in before.items() if not all(map(np.array_equal, old, after[name]))}
+    assert {"block7a_expand_conv", "block7a_bn", "top_conv", "posteriors"} <= changed
+    assert all(name.startswith(("block7a", "top", "posteriors")) for name in changed)
 
 
 def test_other_words_begin_as_equal_parts_of_the_unknown_words(
