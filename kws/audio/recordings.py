@@ -11,7 +11,7 @@ from kws.audio.resample import Resampler
 from kws.errors import UsageError
 from kws.types import Float32Array
 
-AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg"})
+AUDIO_SUFFIXES = frozenset({".wav", ".flac", ".ogg", ".oga", ".opus"})
 
 
 def audio_files(folder: Path) -> list[Path]:

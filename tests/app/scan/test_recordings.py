@@ -82,7 +82,7 @@ def test_no_recordings_are_a_mistake(folder: Path) -> None:
     with pytest.raises(UsageError, match=r"^cals: no such file or folder$"):
         find_recordings(["calls", "cals"])
     (folder / "empty").mkdir()
-    with pytest.raises(UsageError, match=r"^calls/empty: no recordings \(.flac, .ogg, .wav\)$"):
+    with pytest.raises(UsageError, match=r"^calls/empty: no recordings \(.flac, .oga, .ogg, .opus, .wav\)$"):
         find_recordings(["calls/empty"])
 
 
