@@ -233,7 +233,7 @@ class TestTensorFlow:
 
     @pytest.mark.parametrize("name", PRESETS)
     def test_it_says_what_tf_signal_says(self, name: str) -> None:
-        tf = pytest.importorskip("tensorflow")
+        tf = pytest.importorskip("tensorflow", reason="needs the extra 'train'")
         front_end = PRESETS[name]
         sound = noise(16000) + sine(440, amplitude=0.3)
         stft = tf.signal.stft(sound, front_end.frame_length, front_end.frame_step, front_end.fft_length)
@@ -253,7 +253,7 @@ class TestTensorFlow:
 
     @pytest.mark.parametrize(("size", "new_size"), [((28, 1025), (128, 128)), ((98, 64), (49, 100)), ((3, 5), (3, 5))])
     def test_it_resizes_as_tf_image_does(self, size: tuple[int, int], new_size: tuple[int, int]) -> None:
-        tf = pytest.importorskip("tensorflow")
+        tf = pytest.importorskip("tensorflow", reason="needs the extra 'train'")
         image = noise(*size)
         resized = resize_matrix(size[0], new_size[0]) @ image @ resize_matrix(size[1], new_size[1]).T
         assert np.allclose(resized, tf.image.resize(image[..., None], new_size)[..., 0], atol=1e-5)

@@ -222,7 +222,7 @@ def test_it_runs_while_a_profiler_keeps_what_functions_held(model_folder: Path) 
 
 @pytest.mark.training
 def test_tensorflow_says_the_same_and_is_as_quiet(model_folder: Path) -> None:
-    pytest.importorskip("tensorflow")
+    pytest.importorskip("tensorflow", reason="needs the extra 'train'")
     script = (
         "import sys, numpy as np; from pathlib import Path; from kws.inference.interpreter import TfliteNetwork; "
         "network = TfliteNetwork(Path(sys.argv[1]), interpreter='tensorflow'); "
