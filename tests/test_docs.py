@@ -195,7 +195,6 @@ def decisions() -> Iterator[tuple[str, dict[str, Any]]]:
                 yield page, settings
 
 
-@pytest.mark.parametrize(("page", "tables"), list(decisions()))
 def programs() -> Iterator[tuple[str, str]]:
     """Yield each Python example, and what its page says that it prints."""
     example = re.compile(r"^```python\n(.*?)^```$(?:\n\n```\n(.*?)^```$)?", re.MULTILINE | re.DOTALL)
@@ -218,6 +217,7 @@ def test_python_as_shown_prints_what_the_page_says(
     assert shown == expected
 
 
+@pytest.mark.parametrize(("page", "tables"), list(decisions()))
 def test_settings_as_shown_find_the_words_of_the_demo(model: Model, page: str, tables: dict[str, Any]) -> None:
     found = decided(model, tables)
     assert len(found) >= (ENOUGH_BEHIND_A_GATE if tables["gate"] else ENOUGH), page
