@@ -34,6 +34,8 @@ class Scored:
         silent: True if the window held nothing but the noise floor.
         seconds: the network's time for it; no decision depends on it.
         skipped: True if the network did not see it; its posteriors are those of the last window that it saw.
+        amended: windows before it that were skipped and are scored after all: how many windows ago each was, and its
+            posteriors.
     """
 
     posteriors: Float32Array
@@ -43,6 +45,7 @@ class Scored:
     silent: bool = False
     seconds: float = 0.0
     skipped: bool = False
+    amended: tuple[tuple[int, Float32Array], ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -275,7 +278,7 @@ class Pipeline:
         self._catch_up(window)
         scored = self._newest = _ask(self.model, self._windows, window, silent=silence.silent)
         if self._spared and decider.calm and decider.near(scored.posteriors):
-            self._score_spared(window)
+            scored = replace(scored, amended=self._score_spared(window))
         decision = decider.step(scored.posteriors, scored.end, scored.level, silent=scored.silent)
         return Step(scored, Decision(decision.fired, ended.near_misses + decision.near_misses))
 
@@ -303,12 +306,16 @@ class Pipeline:
         missing = self._next_needed() - self._windows.end
         return missing / rate if missing > hop else 0.0
 
-    def _score_spared(self, window: Window) -> None:
-        """Give the decider the true posteriors of the spared windows that its averages still need."""
-        for end in self._spared:
-            if 0 < (ago := (window.end - end) // self._decider.hop) < self._decider.longest:
-                self._decider.amend(ago, self.model.posteriors(self._windows.spectrogram(ago)))
+    def _score_spared(self, window: Window) -> tuple[tuple[int, Float32Array], ...]:
+        """Give the decider the true posteriors of the spared windows that its averages still need; return them."""
+        ages = [(window.end - end) // self._decider.hop for end in self._spared]
         self._spared.clear()
+        amended = tuple(
+            (ago, self.model.posteriors(self._windows.spectrogram(ago))) for ago in ages if ago < self._decider.longest
+        )
+        for ago, posteriors in amended:
+            self._decider.amend(ago, posteriors)
+        return amended
 
     def _catch_up(self, window: Window) -> None:
         """Give the decider the windows that were skipped before this one: the posteriors that its averages need."""

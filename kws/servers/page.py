@@ -108,6 +108,9 @@ class Scores:
     def push(self, scored: Scored) -> Message:
         if scored.fresh:
             self._newest.clear()
+        for ago, posteriors in scored.amended:
+            if ago <= len(self._newest):
+                self._newest[-ago] = posteriors
         self._newest.append(scored.posteriors)
         rows, settings = np.array(self._newest), self.pipeline.settings
         labels = self.pipeline.model.labels

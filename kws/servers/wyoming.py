@@ -148,8 +148,9 @@ class WyomingServer:
                 await send(Error(text=str(error)))
         except (OSError, EOFError) as error:  # it broke off, or does not read its answers
             _log.debug("Wyoming client %s: %r", peer, error)
+            writer.transport.abort()  # closing would wait until it has read them
         except asyncio.CancelledError:
-            pass  # the server ends
+            writer.transport.abort()  # the server ends
         except Exception:  # noqa: BLE001 - a defect of ours ends this connection only
             _log.exception("Wyoming client %s: unexpected error", peer)
         finally:

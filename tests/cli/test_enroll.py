@@ -77,7 +77,10 @@ def test_recordings_that_it_learned_from_fire(word: Path, clips: list[Path]) -> 
 def test_the_keywords_of_the_model_are_unchanged(word: Path) -> None:
     with_word, without = detections("--demo", "--word", word), detections("--demo")
     assert len(without) >= 10
-    assert [row for row in with_word if row[0] != "banana"] == without
+    same = [row for row in with_word if row[0] != "banana"]
+    assert [[row[0], *row[2:]] for row in same] == [[row[0], *row[2:]] for row in without]
+    # With one keyword more, other windows are spared, so that a score may differ in its last digits.
+    assert [float(row[1]) for row in same] == pytest.approx([float(row[1]) for row in without], abs=0.01)
 
 
 def test_keywords_none_leaves_the_word(word: Path) -> None:
