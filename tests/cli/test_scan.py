@@ -102,10 +102,12 @@ def test_two_processes_find_the_same(folder: Path, expected: bytes, tmp_path: Pa
 def test_an_interrupted_scan_goes_on(folder: Path, expected: bytes, tmp_path: Path, number: int, code: int) -> None:
     out = tmp_path / "found.csv"
     program = begun(folder, out, "--jobs", "2")
+    os.kill(program.pid, signal.SIGSTOP)  # so that it does not finish meanwhile, on a busy machine
     processes = children(program)
     assert len(processes) >= 2
     for process in (*(processes if number == signal.SIGINT else ()), program.pid):  # a terminal's reaches all
         os.kill(process, number)
+    os.kill(program.pid, signal.SIGCONT)
     _, err = program.communicate(timeout=60)
     assert program.returncode == code
     if number != signal.SIGKILL:
