@@ -275,6 +275,15 @@ def room(seconds: float, seed: int = 5) -> Float32Array:
     return noise * np.float32(0.001)
 
 
+def lay_words(sound: Float32Array, place: int, parts: Iterable[tuple[float, int, float, float]]) -> None:
+    """Add whistles to a sound from a sample on: seconds before each, hertz, seconds and amplitude."""
+    for before, hertz, seconds, amplitude in parts:
+        place += round(before * 16000)
+        word = whistle(hertz, seconds, amplitude)
+        sound[place : place + len(word)] += word
+        place += len(word)
+
+
 def told(pipeline: Pipeline, *blocks: AudioBlock) -> tuple[list[Decision], list[Scored]]:
     steps = list(pipeline.run(BlocksSource(*blocks)))
     return [step.decision for step in steps if step.decision], windows(steps)
@@ -299,12 +308,7 @@ def test_nothing_changes_where_silence_is_passed_over(
     speech: tuple[float, float],
 ) -> None:
     sound = room(7 + sum(before + 3 for before, *_ in parts))
-    place = 6 * 16000
-    for before, hertz, seconds, amplitude in parts:
-        place += round(before * 16000)
-        word = whistle(hertz, seconds, amplitude)
-        sound[place : place + len(word)] += word
-        place += len(word)
+    lay_words(sound, 6 * 16000, parts)
 
     def pipeline(*, skip_silence: bool) -> Pipeline:
         return make_pipeline(
@@ -359,31 +363,35 @@ def test_a_gap_in_silence_begins_a_new_segment() -> None:
     assert any(one.skipped for one in scored[again + 100 :])
 
 
+def told_live(
+    monkeypatch: pytest.MonkeyPatch, pipeline: Pipeline, recorder: Recorder, sound: Float32Array
+) -> list[float]:
+    """Return when each word is detected, in seconds after the beginning of the sound, by the recorder's clock."""
+    monkeypatch.setattr("kws.pipeline.silence.monotonic", recorder.clock)
+    pipeline.open(16000)
+    times = []
+    for block in recorder.blocks(sound):
+        times += [recorder.now - 100.0 for step in pipeline.push(block) for _ in step.decision.fired]
+        if pipeline.pause_seconds:
+            recorder.sleep(pipeline.pause_seconds)
+    return times
+
+
 @pytest.mark.parametrize("whole", [True, False])
 def test_live_sound_is_called_for_less_often_in_silence_and_no_word_is_told_later(
     monkeypatch: pytest.MonkeyPatch, whole: bool
 ) -> None:
-    """Return when each word is detected, in seconds after the beginning of the sound, by a clock of the test's own."""
     sound = room(30)
     for begin in (12.0, 12.9, 20.03):
         place = round(begin * 16000)
         sound[place : place + 8000] += whistle(ON)
 
-    def told_at(*, skip_silence: bool) -> tuple[list[float], Recorder]:
-        recorder, times = Recorder(0.05, whole=whole), []
-        monkeypatch.setattr("kws.pipeline.silence.monotonic", recorder.clock)
-        pipeline = make_pipeline(skip_silence=skip_silence)
-        pipeline.open(16000)
-        for block in recorder.blocks(sound):
-            times += [recorder.now - 100.0 for step in pipeline.push(block) for _ in step.decision.fired]
-            if pipeline.pause_seconds:
-                recorder.sleep(pipeline.pause_seconds)
-        return times, recorder
-
-    times, recorder = told_at(skip_silence=False)
+    recorder = Recorder(0.05, whole=whole)
+    times = told_live(monkeypatch, make_pipeline(), recorder, sound)
     assert len(times) == 3
     assert not recorder.rests
-    rested_times, rested = told_at(skip_silence=True)
+    rested = Recorder(0.05, whole=whole)
+    rested_times = told_live(monkeypatch, make_pipeline(skip_silence=True), rested, sound)
     assert rested_times == pytest.approx(times)
     assert rested.wakes < 0.7 * recorder.wakes
     # It pauses once the floor is known, but neither while somebody speaks a word nor in the windows that hold it.
@@ -406,12 +414,7 @@ def test_where_no_keyword_is_near_windows_are_spared_and_nothing_is_missed(
     parts: list[tuple[float, int, float, float]], cuts: list[int], smoothing: float, skip_silence: bool
 ) -> None:
     sound = room(3 + sum(before + 3 for before, *_ in parts)) * 100  # loud enough for silence not to be skipped
-    place = 16000
-    for before, hertz, seconds, amplitude in parts:
-        place += round(before * 16000)
-        word = whistle(hertz, seconds, amplitude)
-        sound[place : place + len(word)] += word
-        place += len(word)
+    lay_words(sound, 16000, parts)
 
     keyword: dict[str, Any] = {"smoothing": smoothing, "speech_before": 0.5, "speech_margin": 6.0}
     every, all_scored = told(make_pipeline(**keyword), AudioBlock(sound, 0))
@@ -437,19 +440,10 @@ def test_live_sound_is_called_for_less_often_while_no_keyword_is_near(
         place = round(begin * 16000)
         sound[place : place + 8000] += whistle(ON)
 
-    def told_at(*, skip_calm: bool) -> tuple[list[float], Recorder]:
-        recorder, times = Recorder(0.05, whole=whole), []
-        monkeypatch.setattr("kws.pipeline.silence.monotonic", recorder.clock)
-        pipeline = make_pipeline(smoothing=0.25, skip_calm=skip_calm)
-        pipeline.open(16000)
-        for block in recorder.blocks(sound):
-            times += [recorder.now - 100.0 for step in pipeline.push(block) for _ in step.decision.fired]
-            if pipeline.pause_seconds:
-                recorder.sleep(pipeline.pause_seconds)
-        return times, recorder
-
-    times, recorder = told_at(skip_calm=False)
+    recorder = Recorder(0.05, whole=whole)
+    times = told_live(monkeypatch, make_pipeline(smoothing=0.25), recorder, sound)
     assert len(times) == 3
-    sparing_times, sparing = told_at(skip_calm=True)
+    sparing = Recorder(0.05, whole=whole)
+    sparing_times = told_live(monkeypatch, make_pipeline(smoothing=0.25, skip_calm=True), sparing, sound)
     assert sparing_times == pytest.approx(times)
     assert sparing.wakes < 0.6 * recorder.wakes
