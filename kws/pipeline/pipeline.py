@@ -283,7 +283,7 @@ class Pipeline:
         return Step(scored, Decision(decision.fired, ended.near_misses + decision.near_misses))
 
     def _unscored(self, newest: Scored, window: Window) -> Scored:
-        """Return what is told of a window that the network does not see, after the newest that it saw."""
+        """Return a skipped window: its own level and time, with the posteriors of the newest scored window."""
         return replace(
             newest,
             end=window.end,

@@ -65,7 +65,7 @@ def test_what_was_set_over_mqtt_outlives_a_kill(config: Path, broker: Broker, su
 def test_it_outlives_a_power_cut_that_restarts_the_broker_too(
     config: Path, stopped_broker: Broker, persistent: bool
 ) -> None:
-    """Whether the broker keeps on the disk what it retains, or forgets it."""
+    """The same for a broker that keeps retained messages on the disk and for one that forgets them."""
     if persistent:
         disk = f"persistence_location {config.parent}/"
         stopped_broker.lines += ["persistence true", disk, "autosave_on_changes true", "autosave_interval 1"]

@@ -103,7 +103,7 @@ class Microphone:
         self.sound.put(level * noise)
 
     def forget(self) -> None:
-        """Drop what nobody has read: a real microphone keeps nothing while it is closed."""
+        """Drop sound that was not read: a real microphone keeps none while it is closed."""
         while not self.sound.empty():
             self.sound.get()
 

@@ -17,7 +17,7 @@ class Recording(NamedTuple):
 
     Attributes:
         name: what the user calls it: the path that the command line leads to.
-        path: absolute and without symbolic links, so that it is the same by all names.
+        path: absolute and without symbolic links, so that a recording with several names has one path.
         size: in bytes.
         mtime: of its last change, in nanoseconds since 1970.
     """
@@ -73,7 +73,7 @@ def _files(top: Path, problems: list[str]) -> Iterator[Path]:
     for name, folders, files in os.walk(top, followlinks=True, onerror=report):
         folder = Path(name)
         real = os.path.realpath(folder)
-        # A folder goes by its own name before that of a link to it.
+        # Folders come before links, so that a folder that is also linked to is listed under its own name.
         folders[:] = sorted(filter(_is_visible, folders), key=lambda one: ((folder / one).is_symlink(), one))
         if real in seen:
             folders.clear()
