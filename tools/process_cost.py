@@ -7,6 +7,7 @@ one follows the other without a pause, and more on a busy machine.
 from __future__ import annotations
 
 import ctypes
+import os
 import subprocess
 import sys
 import time
@@ -20,6 +21,9 @@ import numpy as np
 
 from kws.errors import KwsError
 from kws.types import Float32Array
+
+# As users start it: Python keeps the modules that it compiled.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 _RATE = 16000
 #: Seconds of sound before measuring begins: the process starts and hears its first windows.
