@@ -29,7 +29,7 @@ _RATE = 16000
 #: Seconds of sound before measuring begins: the process starts and hears its first windows.
 _WARM_UP = 3
 #: The same for silence, which the process recognises only after a while.
-_SILENCE_WARM_UP = 8
+SILENCE_WARM_UP = 8
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,12 +65,12 @@ def measure_process(arguments: Sequence[str], *, hop: float, seconds: float, run
     """
     starts = [_start_up(arguments) for _ in range(runs)]
     speech, memory = live(_listen(arguments), _speech(seconds + _WARM_UP), hop=hop)
-    silence, _ = live(_listen(arguments), _silence(seconds + _SILENCE_WARM_UP), hop=hop, warm_up=_SILENCE_WARM_UP)
+    quiet, _ = live(_listen(arguments), silence(seconds + SILENCE_WARM_UP), hop=hop, warm_up=SILENCE_WARM_UP)
     return ProcessCost(
         start_up=median(wall for wall, _ in starts),
         start_up_processor=median(used for _, used in starts),
         speech=speech,
-        silence=silence,
+        silence=quiet,
         memory=memory,
     )
 
@@ -178,7 +178,8 @@ def _speech(seconds: float) -> Float32Array:
     return (_noise(size) * (0.001 + 0.1 * swell)).astype(np.float32)
 
 
-def _silence(seconds: float) -> Float32Array:
+def silence(seconds: float) -> Float32Array:
+    """Return the noise floor of a quiet room, as float32 ``(n,)`` at 16 kHz."""
     return _noise(round(seconds * _RATE)) * np.float32(0.001)
 
 
