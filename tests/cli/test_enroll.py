@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import shutil
+import signal
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +16,8 @@ import soundfile
 from kws.common.voices import utterances, voices
 from kws.enroll.word_file import read_word
 from tests.support import ROOT
-from tests.support.program import error, kws
+from tests.support.broker import Broker, Subscriber
+from tests.support.program import error, kws, start
 
 pytestmark = pytest.mark.skipif(
     not (shutil.which("espeak-ng") and shutil.which("flite")), reason="needs espeak-ng and flite"
@@ -126,6 +128,72 @@ def test_a_service_hears_it_and_shows_it(word: Path, clips: list[Path], tmp_path
     assert f"{tmp_path / 'word.json'}: damaged" in kws("check", *config).stdout
     assert kws("check", *config).returncode == 2
     assert error(kws("run", *config), 2).startswith(f"{tmp_path / 'word.json'}: damaged, or no word file")
+
+
+def test_a_running_service_takes_it_up_and_drops_it_again(
+    word: Path, clips: list[Path], tmp_path: Path, broker: Broker, subscriber: Subscriber
+) -> None:
+    """A reload brings an enrolled word, its switch and threshold and its entities over MQTT, and takes them away."""
+    config = tmp_path / "kws.toml"
+    before = (
+        f'[source]\ninput = "-"\nrate = 16000\nsite = "hall"\n[model]\nname = "commands-small"\n[watch]\nstall = 60\n'
+        f'[mqtt]\nurl = "{broker.url}"\n[home_assistant]\n[decision]\nkeywords = ["computer"]\n'
+    )
+    config.write_text(before)
+    spoken = (soundfile.read(clips[0], dtype="int16")[0]).tobytes()
+    quiet = np.random.default_rng(1).integers(-20, 20, 3200, "<i2").tobytes()
+    with start("run", "--config", config, stdout=None, stderr=None) as program:
+        assert program.stdin
+
+        def hear(*sounds: bytes) -> None:
+            assert program.stdin
+            for sound in sounds:
+                program.stdin.write(sound)
+            program.stdin.flush()
+
+        def states(path: str) -> list[str]:
+            return [one.payload for one in subscriber.on(f"kws/hall/state/{path}")]
+
+        def detected() -> int:
+            return sum(one.payload.startswith('{"keyword": "banana"') for one in subscriber.on("kws/hall/detection"))
+
+        def entities() -> set[str]:
+            last = {one.topic: one.payload for one in list(subscriber.heard) if one.topic.startswith("homeassistant/")}
+            return {topic for topic, payload in last.items() if "banana" in payload}
+
+        def until(happened: Callable[[], bool], what: str) -> None:
+            def heard() -> bool:
+                hear(quiet)  # requests are obeyed, and settings change, between two blocks of sound
+                return happened()
+
+            subscriber.wait_until(heard, what)
+
+        def reloaded(text: str, happened: Callable[[], bool], what: str) -> None:
+            config.write_text(text)
+            program.send_signal(signal.SIGHUP)
+            until(happened, what)
+
+        try:
+            hear(quiet * 8)
+            subscriber.wait("kws/hall/status", "online")
+            until(lambda: states("keyword/computer")[-1:] == ["ON"], "the switch of the keyword")
+            assert not states("keyword/banana")
+            assert not entities()
+            with_word = f'{before}[[word]]\nfile = "{word}"\n'
+            reloaded(with_word, lambda: states("keyword/banana")[-1:] == ["ON"], "its switch")
+            until(lambda: len(entities()) > 0, "its entities")
+            hear(quiet * 8, spoken, quiet * 8)
+            until(lambda: detected() == 1, "the word")
+            subscriber.publish("kws/hall/set/threshold/banana", "0.9")
+            until(lambda: states("threshold/banana")[-1:] == ["0.9"], "its threshold")
+            subscriber.publish("kws/hall/set/keyword/banana", "OFF")
+            until(lambda: states("keyword/banana")[-1:] == ["OFF"], "its switch off")
+            hear(quiet * 8, spoken, quiet * 8)
+            reloaded(before, lambda: states("keyword/banana")[-1:] == [""], "its end")
+            assert detected() == 1
+            until(lambda: not entities(), "the end of its entities")
+        finally:
+            program.kill()
 
 
 def test_the_wyoming_server_lists_it_and_detects_it(word: Path, clips: list[Path]) -> None:
