@@ -208,7 +208,7 @@ def check_values(layer: Options) -> None:
     tables |= {table_of(keyword): options for keyword, options in layer.keyword.items()}
     for path, table in tables.items():
         with inside(path):
-            check_ranges(_said(table))
+            check_ranges(table)
 
 
 def _check(layer: Options, keywords: Collection[str]) -> None:

@@ -7,7 +7,7 @@ them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from kws.common.tables import inside, key_written
@@ -45,13 +45,12 @@ def table_of(keyword: str) -> str:
     return f"keyword.{key_written(keyword)}"
 
 
-def check_ranges(values: Mapping[str, object]) -> None:
-    """Raise :class:`OptionError` for the first of the named values that is outside its range in ``RANGES``."""
-    for key, value in values.items():
-        if key in RANGES and isinstance(value, int | float):
-            low, high = RANGES[key]
-            if not low <= value <= high:  # so that nan fails too
-                raise OptionError(key, f"{value:g} is not within {low:g} to {high:g}")
+def check_ranges(settings: object) -> None:
+    """Raise :class:`OptionError` for the first attribute that is outside its range in ``RANGES``; None is within."""
+    for key, (low, high) in RANGES.items():
+        value = getattr(settings, key, None)
+        if value is not None and not low <= value <= high:  # so that nan fails too
+            raise OptionError(key, f"{value:g} is not within {low:g} to {high:g}")
 
 
 def threshold_at(sensitivity: float) -> float:
@@ -97,7 +96,7 @@ class KeywordSettings:
     score_scale: tuple[float, float] = (PLAIN.half, PLAIN.clear)
 
     def __post_init__(self) -> None:
-        check_ranges(asdict(self))
+        check_ranges(self)
         try:
             ScoreScale(*self.score_scale)
         except ValueError as error:
@@ -166,7 +165,7 @@ class GateSettings:
     extend: bool = False
 
     def __post_init__(self) -> None:
-        check_ranges(asdict(self))
+        check_ranges(self)
         if not self.wake_words:
             raise OptionError("wake_words", "names no wake word")
 
@@ -194,7 +193,7 @@ class DecisionSettings:
     enrolled: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
-        check_ranges({"hop": self.hop})
+        check_ranges(self)
         for keyword, settings in self.keywords.items():
             if settings.smoothing < self.hop:
                 raise OptionError(

@@ -91,15 +91,15 @@ class Trigger:
     def _obstacle(self, average: float, reduced: float, *, largest: bool, end: int) -> Reason | None:
         high = reduced >= self.settings.threshold
         self._run = self._run + 1 if high and largest else 0
-        obstacles = {
-            Reason.BELOW_THRESHOLD: average < self.settings.threshold,
-            Reason.NOT_LARGEST: not largest,
-            Reason.IN_SPEECH: not high,
-            Reason.HELD: self._fired or self._suppressed is not None,
-            Reason.REFRACTORY: end < self._ready,
-            Reason.NOT_PATIENT: self._run < self.settings.patience,
-        }
-        return next((reason for reason, stands in obstacles.items() if stands), None)
+        obstacles = (
+            (Reason.BELOW_THRESHOLD, average < self.settings.threshold),
+            (Reason.NOT_LARGEST, not largest),
+            (Reason.IN_SPEECH, not high),
+            (Reason.HELD, self._fired or self._suppressed is not None),
+            (Reason.REFRACTORY, end < self._ready),
+            (Reason.NOT_PATIENT, self._run < self.settings.patience),
+        )
+        return next((reason for reason, stands in obstacles if stands), None)
 
     def _note(self, average: float, end: int, obstacle: Reason) -> None:
         near = average >= self.settings.near
