@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import functools
+import gc
 import logging
 import os
+import re
 import secrets
 import signal
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import hypothesis
@@ -14,6 +19,8 @@ import pytest
 # As the command kws has it: on a busy machine OpenBLAS's threads wait for each other, at twenty times the cost.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+from kws.audio.recordings import read_audio
+from kws.corpus import clips
 from tests.support import ROOT
 from tests.support.broker import broker, stopped_broker, subscriber  # noqa: F401 - fixtures
 from tests.support.examples import ALL, QUICK
@@ -21,6 +28,9 @@ from tests.support.sound_server import sound_server, stopped_sound_server  # noq
 
 #: Fixtures that start a process, a broker or a sound server.
 PROCESS_FIXTURES = frozenset({"stopped_broker", "stopped_sound_server", "small_disk", "listen", "detections"})
+
+#: A module of which every test trains.
+TRAINS = re.compile(r"^pytestmark = \[?\s*pytest\.mark\.training", re.MULTILINE)
 
 # How long an example takes depends on the machine. The quick tests try fewer examples.
 hypothesis.settings.register_profile("full", deadline=None, max_examples=ALL)
@@ -39,7 +49,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """Leave modules that only train out of the quick tests: importing them loads TensorFlow and PyTorch."""
-    trains = collection_path.suffix == ".py" and "pytestmark = pytest.mark.training" in collection_path.read_text()
+    trains = collection_path.suffix == ".py" and TRAINS.search(collection_path.read_text())
     return True if is_quick(config) and trains else None
 
 
@@ -49,6 +59,13 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     for item in items:
         if item.get_closest_marker("training") or starts_a_process(item):
             item.add_marker("process")
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Refuse quick tests that load TensorFlow or PyTorch: that takes each process seconds."""
+    if is_quick(session.config) and (loaded := {"tensorflow", "torch"} & set(sys.modules)):
+        raise pytest.UsageError(f"the quick tests import {', '.join(loaded)}; mark these with pytest.mark.training")
+    gc.freeze()  # what was imported stays: no collection in a test need go through it
 
 
 def starts_a_process(item: pytest.Item) -> bool:
@@ -72,6 +89,14 @@ def log_as_imported() -> None:
     log.handlers.clear()
     log.setLevel(logging.NOTSET)
     log.propagate = True
+
+
+@pytest.fixture(scope="session")
+def decoded_once() -> Iterator[None]:
+    """From now on each recording of a corpus is decoded once: the bank of negatives lasts a quarter of an hour."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(clips, "read_audio", functools.cache(read_audio))
+        yield
 
 
 @pytest.fixture(scope="session")

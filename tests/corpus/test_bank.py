@@ -12,7 +12,7 @@ from kws.corpus.transcripts import says
 
 
 @pytest.fixture(scope="module")
-def everything() -> tuple[Recordings, Recordings]:
+def everything(decoded_once: None) -> tuple[Recordings, Recordings]:
     return negatives([])
 
 

@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import given
-from hypothesis import settings as hypothesis_settings
 from hypothesis import strategies as st
 
 from kws.decision import Decider, KeywordOptions, Reason
 from kws.decision.score_scale import PLAIN, ScoreScale
 from kws.errors import UsageError
 from kws.types import Float32Array
+from tests.support.examples import examples
 
 from . import spoken
 from .spoken import WINDOW, settings
@@ -54,7 +54,7 @@ def test_the_averages_must_rise(two: tuple[float, float]) -> None:
         settings(keyword={"on": KeywordOptions(score_scale=two)})
 
 
-@hypothesis_settings(max_examples=200, deadline=None)
+@examples(200)
 @given(rows=sixteenths(), chosen=SETTINGS, two=SCALES)
 def test_thresholds_carried_over_to_a_scale_decide_the_same(rows: Float32Array, chosen: Any, two: list[float]) -> None:
     """The same windows, starts and reasons; only scores and thresholds are on the scale."""
@@ -84,7 +84,7 @@ def test_thresholds_carried_over_to_a_scale_decide_the_same(rows: Float32Array, 
         )
 
 
-@hypothesis_settings(max_examples=200, deadline=None)
+@examples(200)
 @given(rows=sixteenths(), chosen=SETTINGS, two=SCALES)
 def test_no_detection_scores_less_than_its_threshold(rows: Float32Array, chosen: Any, two: list[float]) -> None:
     keywords = {keyword: replace(its, score_scale=tuple(two)) for keyword, its in chosen.keywords.items()}

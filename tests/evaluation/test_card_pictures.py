@@ -55,9 +55,10 @@ def test_a_curve_for_each_way_lies_where_its_points_are() -> None:
 def test_all_text_lies_within_the_picture() -> None:
     """Long labels and many of them: nothing is cut off at an edge."""
     labels = [f"a long label {number}" for number in range(14)]
-    root = XML(confusion(labels, [[1] * 14] * 14))
+    picture = confusion(labels, [[1] * 14] * 14)
+    root = XML(picture)
     width, height = map(float, root.get("viewBox", "").split()[2:])
-    places = re.findall(r"rotate\(-35 ([\d.]+) ([\d.]+)\)", confusion(labels, [[1] * 14] * 14))
+    places = re.findall(r"rotate\(-35 ([\d.]+) ([\d.]+)\)", picture)
     assert len(places) == 14
     for x, y in places:
         assert 0 < float(x) < width - 50

@@ -10,7 +10,7 @@ import pytest
 import soundfile
 
 from kws.common.voices import utterances, voices
-from tests.training.test_train_export import kws
+from tests.support.training import kws
 
 pytest.importorskip("tensorflow", reason="training needs the extra 'train'")
 pytestmark = [

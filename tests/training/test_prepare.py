@@ -84,6 +84,7 @@ def test_what_is_useless_is_left_out_and_named(tmp_path: Path) -> None:
         assert part in notes
 
 
+@pytest.mark.usefixtures("decoded_once")
 def test_negatives_that_come_with_kws_are_other_words_and_speech_and_a_fifth_is_held_out(tmp_path: Path) -> None:
     clips(tmp_path / "lights", 20, 300)
     prepared = prepare(Recipe(name="a", keywords=("lights",), negatives=True), Folders([tmp_path]))

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +13,7 @@ import soundfile
 from kws.features.front_end import ARTICLE
 from kws.inference.model import Model, read_description
 from tests.support.tone_words import PITCHES, RATE, tone, write_words
+from tests.support.training import SMALL, kws
 
 pytest.importorskip("tensorflow", reason="training needs the extra 'train'")
 from kws.training.export import load_network
@@ -22,37 +21,6 @@ from kws.training.recipe import read_recipe
 from kws.training.runs import Run
 
 pytestmark = pytest.mark.training
-
-SMALL = """
-name = "tones"
-keywords = ["low", "high"]
-other_words = ["other"]
-front_end = "log-mel-small"
-[network]
-variant = "lite"
-width = 0.2
-depth = 0.3
-drop_connect = 0.0
-[mix]
-unknown = 0.3
-speech = 0.0
-silence = 0.25
-[optimiser]
-clips = 9600
-batch = 32
-rate = 3e-3
-warmup = 960
-averaging = 20
-label_smoothing = 0.0
-"""
-
-
-def kws(*arguments: object, fails: int = 0) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "kws", *map(str, arguments)]
-    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=500)
-    assert done.returncode == fails, done.stderr
-    assert "Traceback" not in done.stderr
-    return done
 
 
 @pytest.fixture(scope="module")

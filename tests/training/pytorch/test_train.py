@@ -17,7 +17,7 @@ from kws.training.pytorch.network import EfficientNet, set_weights
 from kws.training.recipe import read_recipe
 from kws.training.runs import Run
 from tests.support.tone_words import write_words
-from tests.training.test_train_export import SMALL, kws
+from tests.support.training import SMALL, kws
 
 pytestmark = pytest.mark.training
 
