@@ -138,14 +138,7 @@ class WyomingServer:
             return
         self.clients += 1
         try:
-            client = _Client(self, send)
-            while event := await _read(reader):
-                await client.hear(event)
-                await asyncio.sleep(0)  # messages that wait already would keep the others waiting
-        except MessageError as error:
-            _log.warning("Wyoming client %s: %s", peer, error)
-            with suppress(OSError):
-                await send(Error(text=str(error)))
+            await self._talk(reader, send, peer)
         except (OSError, EOFError) as error:  # it broke off, or does not read its answers
             _log.debug("Wyoming client %s: %r", peer, error)
             writer.transport.abort()  # closing would wait until it has read them
@@ -155,7 +148,17 @@ class WyomingServer:
             _log.exception("Wyoming client %s: unexpected error", peer)
         finally:
             self.clients -= 1
-            writer.close()
+            await _close(writer)
+
+    async def _talk(self, reader: asyncio.StreamReader, send: Send, peer: str) -> None:
+        try:
+            client = _Client(self, send)
+            while event := await _read(reader):
+                await client.hear(event)
+                await asyncio.sleep(0)  # messages that wait already would keep the others waiting
+        except MessageError as error:
+            _log.warning("Wyoming client %s: %s", peer, error)
+            await send(Error(text=str(error)))
 
 
 class _Client:
@@ -267,6 +270,18 @@ async def _read(reader: asyncio.StreamReader) -> Event | None:
     if not valid:
         raise MessageError("a message is malformed or too large; is this a client of Wyoming?")
     return event
+
+
+async def _close(writer: asyncio.StreamWriter) -> None:
+    """Close a connection once its client has read what was sent to it, or has had the time to."""
+    writer.close()
+    try:
+        async with asyncio.timeout(_ANSWER_SECONDS):
+            await writer.wait_closed()
+    except OSError:  # TimeoutError among them
+        pass
+    finally:
+        writer.transport.abort()
 
 
 class _BoundedReader:
