@@ -65,11 +65,10 @@ class WyomingServer:
         make_pipeline: the newest.
         keywords: the wake words, each by its name as :func:`_plain` writes it.
         info: the answer to ``describe``.
-        clients: the number of open connections.
     """
 
     def __init__(self, options: WyomingOptions, make_pipeline: Callable[[], Pipeline]) -> None:
-        self.clients = 0
+        self._talks: dict[asyncio.StreamWriter, asyncio.Task[None]] = {}
         self.follow(make_pipeline)
         self._host, port = options.address
         self._socket = listen(self._host, port, table="wyoming", field="uri")
@@ -83,6 +82,11 @@ class WyomingServer:
         _log.info("the wake words %s are served at tcp://%s:%d", words, self._host, self.port)
         if not is_local(self._host):
             _log.warning("everyone who reaches %s can send sound to port %d", self._host, self.port)
+
+    @property
+    def clients(self) -> int:
+        """The number of open connections."""
+        return len(self._talks)
 
     def follow(self, make_pipeline: Callable[[], Pipeline]) -> None:
         """Serve other wake words, or by another model, from each client's next message on.
@@ -111,20 +115,39 @@ class WyomingServer:
             runner.run(self._serve())
 
     async def _serve(self) -> None:
-        server = await asyncio.start_server(self._meet, sock=self._socket)
+        server = await asyncio.start_server(self._accept, sock=self._socket)
         announcement = Announcement(self._host, self.port)
         if not is_local(self._host):
             await announcement.begin()
         try:
             await self._end.wait()
         finally:
-            server.close()
             self._pool.shutdown(wait=False, cancel_futures=True)
             await announcement.end()
+            self._loop.remove_reader(self._socket)  # a closed server would leak what it is about to accept
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._end_talks(), _END_SECONDS)
+            server.close()
 
-    async def _meet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        """Serve one client until it leaves or sends what cannot be understood."""
+    async def _end_talks(self) -> None:
+        """End all connections, also those that have just been accepted and do not talk yet."""
+        here = {asyncio.current_task()}
+        while others := asyncio.all_tasks() - here:
+            for writer in self._talks:
+                writer.transport.abort()
+            await asyncio.wait(others, timeout=0.05)
+
+    def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         peer = "{}:{}".format(*(writer.get_extra_info("peername") or ("?", 0))[:2])
+        if self.clients == _MOST_CLIENTS:
+            _log.warning("Wyoming client %s: refused, because there are %d clients already", peer, _MOST_CLIENTS)
+            writer.close()
+            return
+        self._talks[writer] = talk = self._loop.create_task(self._meet(reader, writer, peer))
+        talk.add_done_callback(lambda _: self._talks.pop(writer))
+
+    async def _meet(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, peer: str) -> None:
+        """Serve one client until it leaves or sends what cannot be understood."""
 
         async def send(answer: Eventable) -> None:
             if isinstance(answer, Detection):
@@ -132,22 +155,14 @@ class WyomingServer:
             async with asyncio.timeout(_ANSWER_SECONDS):
                 await async_write_event(answer.event(), writer)
 
-        if self.clients == _MOST_CLIENTS:
-            _log.warning("Wyoming client %s: refused, because there are %d clients already", peer, _MOST_CLIENTS)
-            writer.close()
-            return
-        self.clients += 1
         try:
             await self._talk(reader, send, peer)
         except (OSError, EOFError) as error:  # it broke off, or does not read its answers
             _log.debug("Wyoming client %s: %r", peer, error)
             writer.transport.abort()  # closing would wait until it has read them
-        except asyncio.CancelledError:
-            writer.transport.abort()  # the server ends
         except Exception:  # noqa: BLE001 - a defect of ours ends this connection only
             _log.exception("Wyoming client %s: unexpected error", peer)
         finally:
-            self.clients -= 1
             await _close(writer)
 
     async def _talk(self, reader: asyncio.StreamReader, send: Send, peer: str) -> None:
