@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import numpy as np
@@ -128,14 +128,5 @@ def compared(curves: Mapping[str, Curve]) -> dict[str, Curve]:
 
 def together(curves: Sequence[Curve]) -> Curve:
     """Return the curve of several keywords with one threshold for all."""
-    return Curve(
-        curves[0].thresholds,
-        sum(curve.said for curve in curves),
-        curves[0].hours,
-        curves[0].open_hours,
-        misses=np.sum([curve.misses for curve in curves], axis=0),
-        duplicates=np.sum([curve.duplicates for curve in curves], axis=0),
-        wrong=np.sum([curve.wrong for curve in curves], axis=0),
-        false=np.sum([curve.false for curve in curves], axis=0),
-        on_others=np.sum([curve.on_others for curve in curves], axis=0),
-    )
+    counts = ("said", "misses", "duplicates", "wrong", "false", "on_others")
+    return replace(curves[0], **{name: sum(getattr(curve, name) for curve in curves) for name in counts})
