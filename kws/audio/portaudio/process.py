@@ -142,23 +142,10 @@ def main(arguments: list[str]) -> None:
             connection.send(_failed(error))
 
 
-def _record(
-    connection: socket.socket,
-    *,
-    device: str | int | None,
-    channel: int | None,
-    rate: int | None,
-    preferred: int,
-    block: float,
-    timeout: float,
-    buffer: float,
-) -> None:
-    """Send the sound until the parent closes the connection or the recording fails."""
+def _record(connection: socket.socket, *, block: float, timeout: float, buffer: float, **wanted: Any) -> None:
+    """Send the sound until the parent closes the connection or the recording fails; see :func:`open_stream`."""
     sender = Sender(connection, keep=max(1, round(buffer / block)))
-    stream, opened = open_stream(
-        device, channel=channel, rate=rate, preferred=preferred, block=block,
-        callback=sender.callback, finished=sender.finished,
-    )  # fmt: skip
+    stream, opened = open_stream(block=block, callback=sender.callback, finished=sender.finished, **wanted)
     sender.keep = max(1, round(buffer * opened.rate / opened.frames))
     size = max(_SEND_BUFFER, _BLOCKS_IN_SOCKET * opened.block_bytes)
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size)

@@ -40,8 +40,8 @@ class StreamFormat:
 
 
 def open_stream(
-    device: str | int | None,
     *,
+    device: str | int | None,
     channel: int | None,
     rate: int | None,
     preferred: int,
