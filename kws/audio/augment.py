@@ -9,6 +9,7 @@ import math
 
 import numpy as np
 
+from kws.audio.resample import RATE
 from kws.types import Float32Array
 
 
@@ -46,21 +47,21 @@ def coloured_noise(rng: np.random.Generator, size: int, slope: float) -> Float32
     return noise / np.float32(rms(noise))
 
 
-def room_response(rng: np.random.Generator, *, sample_rate: int = 16000) -> Float32Array:
+def room_response(rng: np.random.Generator) -> Float32Array:
     """Return a room and a microphone as one impulse response ``(n,)``, at most 0.4 s, of unit energy.
 
     The direct sound, then Gaussian noise that decays by 60 dB in 0.1 to 0.7 s (Polack's model of late reverberation),
     5 to 25 dB below it in energy; then a cheap microphone: a smooth random tilt of up to 8 dB and band limits.
     """
     decay = rng.uniform(0.1, 0.7)
-    size = int(min(decay, 0.4) * sample_rate)
-    seconds = np.arange(size) / sample_rate
+    size = int(min(decay, 0.4) * RATE)
+    seconds = np.arange(size) / RATE
     tail = rng.standard_normal(size) * np.exp(-6.9 * seconds / decay)
-    tail[: int(rng.uniform(0.001, 0.012) * sample_rate)] = 0.0
+    tail[: int(rng.uniform(0.001, 0.012) * RATE)] = 0.0
     tail *= decibels(-rng.uniform(5.0, 25.0)) / np.sqrt(np.sum(tail**2) + 1e-12)
     tail[0] = 1.0
     spectrum = np.fft.rfft(tail)
-    frequency = np.linspace(0.0, sample_rate / 2, len(spectrum))
+    frequency = np.linspace(0.0, RATE / 2, len(spectrum))
     knots = rng.uniform(-8.0, 8.0, 6)
     tilt = np.interp(np.log2(frequency + 60.0), np.linspace(np.log2(60.0), np.log2(8060.0), 6), knots)
     low, high = rng.uniform(20.0, 300.0), rng.uniform(3800.0, 9000.0)

@@ -6,8 +6,12 @@ and a mixed evaluation stream labels them, so both must agree on where a word be
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
+from kws.audio.augment import rms
+from kws.audio.resample import RATE
 from kws.types import Float32Array
 
 _FRAME = 0.02
@@ -19,7 +23,43 @@ _MARGIN = 0.02
 PAUSE_IN_WORD, PAUSE_IN_PHRASE = 0.15, 0.8
 
 
-def levels(samples: Float32Array, sample_rate: int = 16000) -> Float32Array:
+@dataclass(frozen=True, slots=True, eq=False)
+class WordClip:
+    """A recording of a word, which lies between two samples.
+
+    Attributes:
+        sound: float32 ``(n,)`` at 16 kHz.
+        start, end: of the word, in samples.
+    """
+
+    sound: Float32Array
+    start: int
+    end: int
+
+    @property
+    def word(self) -> Float32Array:
+        return self.sound[self.start : self.end]
+
+    @property
+    def length(self) -> int:
+        return self.end - self.start
+
+    @property
+    def seconds(self) -> float:
+        return self.length / RATE
+
+    @property
+    def level(self) -> float:
+        return rms(self.word)
+
+    def with_margin(self, seconds: float) -> Float32Array:
+        """Return the word with so much of the recording, or of silence, before and after it."""
+        margin = round(seconds * RATE)
+        padded = np.pad(self.sound, margin)
+        return padded[self.start : self.end + 2 * margin]
+
+
+def levels(samples: Float32Array, sample_rate: int = RATE) -> Float32Array:
     """Return the level of every 20 ms of the sound, in decibels re full scale; -120 dB for digital silence."""
     size = round(_FRAME * sample_rate)
     count = max(1, len(samples) // size)
@@ -29,7 +69,7 @@ def levels(samples: Float32Array, sample_rate: int = 16000) -> Float32Array:
 
 
 def word_extent(
-    samples: Float32Array, sample_rate: int = 16000, *, longest_pause: float = PAUSE_IN_WORD
+    samples: Float32Array, sample_rate: int = RATE, *, longest_pause: float = PAUSE_IN_WORD
 ) -> tuple[int, int]:
     """Find the word in a clip that holds one.
 

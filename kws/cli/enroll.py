@@ -13,13 +13,14 @@ from pathlib import Path
 from kws.app.build import load_model, source_maker
 from kws.audio.recordings import audio_files, read_audio
 from kws.audio.resample import Resampler
+from kws.audio.word_extent import WordClip
 from kws.cli.flags import MODEL, SOUND, add_flags, add_folders, add_json, configuration
 from kws.common.names import composed
 from kws.common.voices import utterances, voices
 from kws.config.schema import Config
 from kws.enroll.bank import read_bank
 from kws.enroll.learn import FEWEST, WordLearner
-from kws.enroll.recordings import SHORT_SECONDS, WordRecording, complaint, find_word, read_recording
+from kws.enroll.recordings import SHORT_SECONDS, complaint, find_word, read_recording
 from kws.enroll.session import record
 from kws.enroll.word_file import WordFile, check_fits, check_name, read_word, write_word
 from kws.errors import UsageError
@@ -111,7 +112,7 @@ def _recordings(
     learner: WordLearner,
     *,
     fresh: bool,
-) -> Iterator[WordRecording]:
+) -> Iterator[WordClip]:
     """Yield the recordings that the command line names; without any, those made with the microphone."""
     files = [file for clip in clips for file in (audio_files(clip) if clip.is_dir() else [clip])]
     if clips and not files:
@@ -140,7 +141,7 @@ def _recordings(
         yield from _record(config, options.count, word, learner)
 
 
-def _record(config: Config, count: int, word: str, learner: WordLearner) -> list[WordRecording]:
+def _record(config: Config, count: int, word: str, learner: WordLearner) -> list[WordClip]:
     with source_maker(config, config.sources[0])() as source:
         try:
             blocks = Resampler(source.rate).stream(source.blocks())

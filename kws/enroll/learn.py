@@ -11,12 +11,13 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
+from kws.audio.resample import RATE
+from kws.audio.word_extent import WordClip
 from kws.decision import DecisionSettings, Options, read_options, recommended, resolve
 from kws.decision.score_scale import PLAIN
 from kws.enroll.bank import Bank, false_accepts, restored
 from kws.enroll.classifier import learn
 from kws.enroll.copies import copies, noisy, passing
-from kws.enroll.recordings import RATE, WordRecording
 from kws.enroll.word_file import WordFile
 from kws.errors import UsageError
 from kws.inference.model import Description, Model
@@ -77,7 +78,7 @@ class WordLearner:
     def __init__(self, model: Model, bank: Bank) -> None:
         self._model, self._bank = model, bank
 
-    def _features(self, recording: WordRecording) -> Features:
+    def _features(self, recording: WordClip) -> Features:
         """Return the features of a recording's copies, then of the word as it passes by in quiet and in noise."""
         window, seed = self._model.front_end.window, zlib.crc32(recording.word.tobytes())
         return self._embed(
@@ -98,7 +99,7 @@ class WordLearner:
         front_end = self._model.front_end
         return self._bank.features(np.array([self._model.embed(front_end.spectrogram(each))[1] for each in windows]))
 
-    def unlike(self, recordings: Sequence[WordRecording]) -> list[int]:
+    def unlike(self, recordings: Sequence[WordClip]) -> list[int]:
         """Return the places of recordings that are unlike the others."""
         examples = np.array([self._features(each) for each in recordings])
         return [int(place) for place in np.flatnonzero(self._unlike(examples) > _UNLIKE)]
@@ -120,7 +121,7 @@ class WordLearner:
     def learn(
         self,
         word: str,
-        recordings: Sequence[WordRecording],
+        recordings: Sequence[WordClip],
         *,
         negatives: Sequence[Float32Array] = (),
         before: WordFile | None = None,

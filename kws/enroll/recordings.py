@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from kws.audio.augment import decibels, rms
 from kws.audio.recordings import read_audio
-from kws.audio.word_extent import levels, word_extent
+from kws.audio.resample import RATE
+from kws.audio.word_extent import WordClip, levels, word_extent
 from kws.errors import UsageError
 from kws.types import Float32Array
-
-RATE = 16000
 
 #: Seconds of the longest word. Of one longer than a second, the middle counts.
 LONGEST_SECONDS = 1.4
@@ -28,42 +26,7 @@ _CLIPPED, _CLIPPED_SHARE = 0.985, 0.01
 _EDGE_SECONDS, _EDGE_BELOW_DB = 0.03, 6.0
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class WordRecording:
-    """A recording of one word.
-
-    Attributes:
-        name: of the file, or of the place in the session.
-        sound: float32 ``(n,)`` at 16 kHz.
-        start, end: of the word, in samples.
-    """
-
-    name: str
-    sound: Float32Array
-    start: int
-    end: int
-    rate: int = RATE
-
-    @property
-    def word(self) -> Float32Array:
-        return self.sound[self.start : self.end]
-
-    @property
-    def samples(self) -> int:
-        return self.end - self.start
-
-    @property
-    def seconds(self) -> float:
-        return self.samples / self.rate
-
-    def with_margin(self, seconds: float) -> Float32Array:
-        """Return the word with so much of the recording, or of silence, before and after it."""
-        margin = round(seconds * self.rate)
-        padded = np.pad(self.sound, margin)
-        return padded[self.start : self.end + 2 * margin]
-
-
-def read_recording(path: Path) -> WordRecording:
+def read_recording(path: Path) -> WordClip:
     """Read a recording of a word.
 
     Raises:
@@ -72,7 +35,7 @@ def read_recording(path: Path) -> WordRecording:
     return find_word(str(path), read_audio(path))
 
 
-def find_word(name: str, sound: Float32Array) -> WordRecording:
+def find_word(name: str, sound: Float32Array) -> WordClip:
     """Find the word in a recording.
 
     Raises:
@@ -86,7 +49,7 @@ def find_word(name: str, sound: Float32Array) -> WordRecording:
     if level.max() < _FAINT_DB:
         raise UsageError(f"{name}: silence; no word is heard")
     start, end = word_extent(sound, longest_pause=_LONGEST_PAUSE_SECONDS)
-    found = WordRecording(name, sound, start, end)
+    found = WordClip(sound, start, end)
     if found.seconds < _SHORTEST_SECONDS:
         raise UsageError(f"{name}: only {found.seconds:.2f} s of sound; that is no word")
     if found.seconds > LONGEST_SECONDS:
@@ -97,7 +60,7 @@ def find_word(name: str, sound: Float32Array) -> WordRecording:
     return found
 
 
-def complaint(recording: WordRecording) -> str | None:
+def complaint(recording: WordClip) -> str | None:
     """Return what is wrong with a recording that can be used but should be made again; None if it is good."""
     level = levels(recording.sound)
     loudest = float(level.max())
@@ -108,7 +71,7 @@ def complaint(recording: WordRecording) -> str | None:
     if np.mean(np.abs(recording.word) >= _CLIPPED) > _CLIPPED_SHARE:
         return "clipped; speak more softly or farther away, or turn the microphone down"
     edge = round(_EDGE_SECONDS * RATE)
-    loud = rms(recording.word) * decibels(-_EDGE_BELOW_DB)
+    loud = recording.level * decibels(-_EDGE_BELOW_DB)
     for side, sound in (("beginning", recording.sound[:edge]), ("end", recording.sound[-edge:])):
         if rms(sound) > loud:
             return f"cut off at its {side}; leave a moment of quiet around the word"

@@ -7,8 +7,9 @@ from typing import Protocol
 
 import numpy as np
 
-from kws.audio.word_extent import levels
-from kws.enroll.recordings import RATE, WordRecording, complaint, find_word
+from kws.audio.resample import RATE
+from kws.audio.word_extent import WordClip, levels
+from kws.enroll.recordings import complaint, find_word
 from kws.errors import AudioError, KwsError, UsageError
 from kws.types import AudioBlock, Float32Array
 
@@ -38,8 +39,8 @@ def record(
     blocks: Iterator[AudioBlock],
     count: int,
     guide: Guide,
-    unlike: Callable[[list[WordRecording]], list[int]] = lambda _: [],
-) -> list[WordRecording]:
+    unlike: Callable[[list[WordClip]], list[int]] = lambda _: [],
+) -> list[WordClip]:
     """Record a word several times.
 
     Args:
@@ -52,7 +53,7 @@ def record(
         AudioError: the microphone ended.
         KwsError: too many recordings were no good.
     """
-    made: list[WordRecording] = []
+    made: list[WordClip] = []
     checked = False
     for _ in range(_TRIES * count):
         guide.ask(len(made) + 1, count)

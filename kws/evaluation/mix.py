@@ -240,7 +240,7 @@ def noise_pieces(backgrounds: Sequence[Sequence[Path]], draw: Callable[[], float
 
 def _sounding(sound: Float32Array) -> Float32Array:
     """A recording without the silence before and after it, with which some are filled up to a length."""
-    level = levels(sound, RATE)
+    level = levels(sound)
     loud = np.flatnonzero(level > max(level.max() - _SILENT_BELOW_PEAK, -119.0))
     frame = RATE // 50
     return sound[loud[0] * frame : (loud[-1] + 1) * frame] if len(loud) else sound[:0]

@@ -7,7 +7,6 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from kws.audio.augment import rms
 from kws.audio.word_extent import PAUSE_IN_PHRASE, PAUSE_IN_WORD
 from kws.corpus.clips import Recordings
 from kws.types import Float32Array
@@ -59,24 +58,3 @@ class Example:
     label: int
     origin: int = NO_ORIGIN
     taught: bool = True
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class WordClip:
-    """A recording of a word, which lies between two samples."""
-
-    sound: Float32Array
-    start: int
-    end: int
-
-    @property
-    def word(self) -> Float32Array:
-        return self.sound[self.start : self.end]
-
-    @property
-    def length(self) -> int:
-        return self.end - self.start
-
-    @property
-    def level(self) -> float:
-        return rms(self.word)

@@ -8,10 +8,10 @@ import numpy as np
 import numpy.typing as npt
 
 from kws.audio.augment import change_speed, decibels, place, rms
-from kws.audio.word_extent import clip_window, word_extent
+from kws.audio.word_extent import WordClip, clip_window, word_extent
 from kws.training.acoustics import Acoustics
 from kws.training.augment import beeps
-from kws.training.material import NO_ORIGIN, Example, Material, WordClip
+from kws.training.material import NO_ORIGIN, Example, Material
 from kws.training.mining import HardExamples
 from kws.training.recipe import FIRST_KEYWORD, SILENCE_LABEL, UNKNOWN_LABEL, Mix
 from kws.types import Float32Array

@@ -4,18 +4,18 @@ import numpy as np
 import pytest
 
 from kws.audio.augment import rms
+from kws.audio.word_extent import WordClip
 from kws.enroll.copies import copies, noisy, passing
-from kws.enroll.recordings import WordRecording
 
 RATE = 16000
 
 
-def word(seconds: float) -> WordRecording:
+def word(seconds: float) -> WordClip:
     """A click at each end of a word, in silence."""
     sound = np.zeros(round((seconds + 1) * RATE), np.float32)
     start, end = RATE // 2, RATE // 2 + round(seconds * RATE)
     sound[start], sound[end - 1] = 0.5, 0.25
-    return WordRecording("word", sound, start, end)
+    return WordClip(sound, start, end)
 
 
 def test_a_word_passes_by_whole_as_long_as_it_must_be_heard() -> None:

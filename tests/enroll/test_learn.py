@@ -11,9 +11,11 @@ import numpy as np
 import pytest
 
 from kws.audio.recordings import read_audio
+from kws.audio.resample import RATE
+from kws.audio.word_extent import WordClip
 from kws.enroll.bank import read_bank
 from kws.enroll.learn import WordLearner
-from kws.enroll.recordings import RATE, WordRecording, find_word
+from kws.enroll.recordings import find_word
 from kws.enroll.word_file import WordFile
 from kws.errors import UsageError
 from kws.inference.model import Model
@@ -35,7 +37,7 @@ def small(model: Model) -> WordLearner:
     return WordLearner(model, replace(bank, words=bank.words[::8], labels=bank.labels[::8], **speech))
 
 
-def chirp(first: float, last: float, seed: int = 0) -> WordRecording:
+def chirp(first: float, last: float, seed: int = 0) -> WordClip:
     """A tone that slides, with overtones, in faint noise: always a little different."""
     rng = np.random.default_rng(seed)
     seconds = np.arange(round(0.6 * RATE)) / RATE

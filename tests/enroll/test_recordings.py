@@ -22,14 +22,14 @@ def test_the_word_is_found_with_its_margin() -> None:
     found = find_word("a.wav", recording())
     assert found.seconds == pytest.approx(0.6, abs=0.06)
     assert found.start / RATE == pytest.approx(0.5, abs=0.03)
-    assert len(found.with_margin(0.1)) == pytest.approx(found.samples + 0.2 * RATE, abs=2)
+    assert len(found.with_margin(0.1)) == pytest.approx(found.length + 0.2 * RATE, abs=2)
     assert complaint(found) is None
 
 
 def test_a_margin_beyond_the_recording_is_silence() -> None:
     found = find_word("a.wav", recording(before=0.0, after=0.0))
     padded = found.with_margin(0.1)
-    assert len(padded) == found.samples + 3200
+    assert len(padded) == found.length + 3200
     assert not padded[:1600].any()
 
 
