@@ -12,6 +12,7 @@ import soundfile
 
 from kws.features.front_end import ARTICLE
 from kws.inference.model import Model, read_description
+from tests.support.once import made_once
 from tests.support.tone_words import PITCHES, RATE, tone, write_words
 from tests.support.training import SMALL, kws
 
@@ -26,14 +27,16 @@ pytestmark = pytest.mark.training
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with words, a run that was stopped and resumed, and the model that it became."""
-    folder = tmp_path_factory.mktemp("tones")
-    write_words(folder / "words", speakers=40)
-    (folder / "recipe.toml").write_text(SMALL, encoding="utf-8")
-    arguments = ["train", "--recipe", folder / "recipe.toml", "--data", folder / "words", "--run", folder / "run"]
-    kws(*arguments, "--clips", 512)
-    kws(*arguments)
-    kws("export", folder / "run", folder / "model")
-    return folder
+
+    def make(folder: Path) -> None:
+        write_words(folder / "words", speakers=40)
+        (folder / "recipe.toml").write_text(SMALL, encoding="utf-8")
+        arguments = ["train", "--recipe", folder / "recipe.toml", "--data", folder / "words", "--run", folder / "run"]
+        kws(*arguments, "--clips", 512)
+        kws(*arguments)
+        kws("export", folder / "run", folder / "model")
+
+    return made_once(tmp_path_factory, "tones", make)
 
 
 def test_a_stopped_run_goes_on_and_keeps_its_history(trained: Path) -> None:
@@ -111,12 +114,12 @@ def test_a_student_believes_its_teacher_as_far_as_the_recipe_says(trained: Path,
     assert wrong < 0.5
 
 
-def test_the_model_listens(trained: Path) -> None:
+def test_the_model_listens(trained: Path, tmp_path: Path) -> None:
     silence = np.zeros(RATE, np.float32)
     stream = np.concatenate([silence, tone(300, 0.4), silence, tone(2400, 0.4), silence, tone(900, 0.4), silence])
     stream += np.random.default_rng(0).standard_normal(len(stream)).astype(np.float32) * np.float32(1e-3)
-    soundfile.write(trained / "stream.wav", stream, RATE)
-    done = kws("listen", trained / "stream.wav", "--model", trained / "model", "--threshold", 0.6)
+    soundfile.write(tmp_path / "stream.wav", stream, RATE)
+    done = kws("listen", tmp_path / "stream.wav", "--model", trained / "model", "--threshold", 0.6)
     heard = [json.loads(line) for line in done.stdout.splitlines()]
     assert [detection["keyword"] for detection in heard] == ["low", "high"]
     assert heard[0]["end"] == pytest.approx(1.4, abs=0.4)

@@ -16,6 +16,7 @@ from kws.inference.model import Model, read_description
 from kws.training.pytorch.network import EfficientNet, set_weights
 from kws.training.recipe import read_recipe
 from kws.training.runs import Run
+from tests.support.once import made_once
 from tests.support.tone_words import write_words
 from tests.support.training import SMALL, kws
 
@@ -35,15 +36,17 @@ drop_connect = 0.0
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with words, a run with an ensemble that was stopped and resumed, and the model that it became."""
-    folder = tmp_path_factory.mktemp("tones")
-    write_words(folder / "words", speakers=40)
-    (folder / "recipe.toml").write_text(SMALL + ENSEMBLE, encoding="utf-8")
-    arguments = ["train", "--recipe", folder / "recipe.toml", "--data", folder / "words"]
-    kws(*arguments, "--run", folder / "run", "--clips", 512)
-    done = kws(*arguments, "--run", folder / "run")
-    assert "Training with PyTorch on the processor" in done.stderr or torch.cuda.is_available()
-    kws("export", folder / "run", folder / "model", "--networks", "int8,float32")
-    return folder
+
+    def make(folder: Path) -> None:
+        write_words(folder / "words", speakers=40)
+        (folder / "recipe.toml").write_text(SMALL + ENSEMBLE, encoding="utf-8")
+        arguments = ["train", "--recipe", folder / "recipe.toml", "--data", folder / "words", "--run", folder / "run"]
+        kws(*arguments, "--clips", 512)
+        done = kws(*arguments)
+        assert "Training with PyTorch on the processor" in done.stderr or torch.cuda.is_available()
+        kws("export", folder / "run", folder / "model", "--networks", "int8,float32")
+
+    return made_once(tmp_path_factory, "ensemble", make)
 
 
 def test_a_stopped_run_goes_on_and_keeps_its_history(trained: Path) -> None:
