@@ -86,14 +86,13 @@ class ServiceObservers(Observers):
 
     Args:
         read: reads the configuration.
-        notifier: talks to the service manager.
     """
 
-    def __init__(self, read: Callable[[], Config], notifier: Notifier | None = None) -> None:
+    def __init__(self, read: Callable[[], Config]) -> None:
         self._read = read
         self._newest: Config | None = None
         self._service: Service | None = None
-        self._notifier = notifier or Notifier()
+        self._notifier = Notifier()
         self._clips = ClipObserver()
         self._metrics: MetricsObserver | None = None
         self._served: dict[str, _Served] = {}  # by table

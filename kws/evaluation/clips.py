@@ -20,6 +20,9 @@ from kws.inference.model import Model
 from kws.pipeline.pipeline import Pipeline
 from kws.types import SILENCE, UNKNOWN, AudioBlock, Float32Array
 
+#: The most frequent confusions that are reported.
+_WORST = 10
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class ClipResult:
@@ -49,11 +52,11 @@ class ClipResult:
         said = int(self.confusion[label].sum())
         return float(self.confusion[label, label] / said) if said else None
 
-    def worst(self, count: int = 10) -> list[tuple[str, str, int]]:
+    def worst(self) -> list[tuple[str, str, int]]:
         """Return the most frequent confusions: said, heard, how often."""
         wrong = self.confusion.copy()
         np.fill_diagonal(wrong, 0)
-        order = np.argsort(wrong, axis=None)[::-1][:count]
+        order = np.argsort(wrong, axis=None)[::-1][:_WORST]
         pairs = [np.unravel_index(i, wrong.shape) for i in order]
         return [(self.labels[i], self.labels[j], int(wrong[i, j])) for i, j in pairs if wrong[i, j]]
 

@@ -20,6 +20,7 @@ _SIZES = ((3.0, 8.0), (2.5, 6.0), (2.3, 3.2))
 #: Metres that speaker and microphone keep from the walls.
 _FROM_WALLS = 0.5
 _HEIGHTS = (0.7, 1.8)
+_NEAREST, _FARTHEST = 1.0, 3.0  # from speaker to microphone
 
 
 class Conditions:
@@ -81,15 +82,11 @@ def _in_room(sound: Float32Array, response: Float32Array) -> Float32Array:
     return heard * np.float32(rms(sound) / max(rms(heard), 1e-9))
 
 
-def simulate_rooms(
-    reverberation: float, *, distance: tuple[float, float] = (1.0, 3.0), seed: int = 0
-) -> list[Float32Array]:
+def simulate_rooms(reverberation: float) -> list[Float32Array]:
     """Return impulse responses of :data:`ROOMS` shoebox rooms by the image source method (pyroomacoustics).
 
     Args:
         reverberation: seconds in which sound decays by 60 dB (Sabine).
-        distance: metres from speaker to microphone, least and most, where the room allows.
-        seed: of sizes and places.
 
     Raises:
         UsageError: pyroomacoustics is not installed, or no room of these sizes has that reverberation.
@@ -98,7 +95,7 @@ def simulate_rooms(
         import pyroomacoustics as pra  # noqa: PLC0415
     except ImportError as error:
         raise UsageError(f"--room needs the extra 'train': pip install '.[train]' ({error})") from None
-    rng = np.random.default_rng(seed)
+    rng = np.random.default_rng(0)
     responses: list[Float32Array] = []
     while len(responses) < ROOMS:
         size = np.array([rng.uniform(*span) for span in _SIZES])
@@ -109,7 +106,7 @@ def simulate_rooms(
         speaker, microphone = (
             np.append(rng.uniform(_FROM_WALLS, size[:2] - _FROM_WALLS), rng.uniform(*_HEIGHTS)) for _ in range(2)
         )
-        if not distance[0] <= np.linalg.norm(speaker - microphone) <= distance[1]:
+        if not _NEAREST <= np.linalg.norm(speaker - microphone) <= _FARTHEST:
             continue
         room = pra.ShoeBox(size, fs=RATE, materials=pra.Material(absorption), max_order=order)
         room.add_source(speaker)

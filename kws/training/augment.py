@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from kws.audio.augment import decibels, rms
+from kws.audio.resample import RATE
 from kws.types import Float32Array
 
 # Band limits: the shares of limited images that lose the high and the low end (some lose both), where the edges lie as
@@ -19,12 +20,12 @@ _LOSS_DB = (15.0, 60.0)
 _SUPPRESSED_BELOW_DB, _SUPPRESSED_BY_DB = (15.0, 45.0), (10.0, 40.0)
 
 
-def beeps(rng: np.random.Generator, size: int, *, sample_rate: int = 16000) -> Float32Array:
+def beeps(rng: np.random.Generator, size: int) -> Float32Array:
     """Return what machines say: a tone, a sweep or a burst of noise, once or repeatedly, of level 1 while it sounds.
 
     A network that never heard them mistakes the steady pitch of an alarm for a vowel.
     """
-    seconds = np.arange(int(rng.uniform(0.05, 1.2) * sample_rate)) / sample_rate
+    seconds = np.arange(int(rng.uniform(0.05, 1.2) * RATE)) / RATE
     first = rng.uniform(150.0, 4000.0)
     # Most are steady; the others slide by up to two octaves.
     last = first * 2 ** (rng.uniform(-2.0, 2.0) if rng.random() < 0.3 else 0.0)
@@ -38,12 +39,12 @@ def beeps(rng: np.random.Generator, size: int, *, sample_rate: int = 16000) -> F
         sound = rng.standard_normal(len(seconds))
     if rng.random() < 0.4:  # struck, not blown
         sound = sound * np.exp(-seconds * rng.uniform(3.0, 30.0))
-    fade = min(len(sound) // 2, int(rng.uniform(0.001, 0.02) * sample_rate))
+    fade = min(len(sound) // 2, int(rng.uniform(0.001, 0.02) * RATE))
     ramp = np.linspace(0.0, 1.0, fade)
     sound[:fade] *= ramp
     sound[len(sound) - fade :] *= ramp[::-1]
     once = (sound / rms(sound.astype(np.float32))).astype(np.float32)
-    period = len(once) + int(rng.uniform(0.05, 0.6) * sample_rate)
+    period = len(once) + int(rng.uniform(0.05, 0.6) * RATE)
     window = np.zeros(size + len(once), np.float32)
     for start in range(int(rng.integers(size)), size, period if rng.random() < 0.5 else size):
         window[start : start + len(once)] += once

@@ -39,11 +39,10 @@ class ClipRecorder(Worker[tuple[RecordedClip, int]]):
 
     Args:
         options: the folder and its quota.
-        environment: the variables of the process, for the default folder.
     """
 
-    def __init__(self, options: ClipsOptions, environment: Mapping[str, str] = os.environ) -> None:
-        self._store = ClipStore(options.path(environment), round(options.quota * 1e6))
+    def __init__(self, options: ClipsOptions) -> None:
+        self._store = ClipStore(options.path(os.environ), round(options.quota * 1e6))
         self._opened = False
         self._bytes = 0
         super().__init__(str(self._store.folder), "recording", self._write, limit=_QUEUE)
