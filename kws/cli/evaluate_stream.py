@@ -109,6 +109,8 @@ def _check(options: argparse.Namespace) -> None:
     for path in (options.report, options.write_thresholds):
         if path and not path.absolute().parent.is_dir():
             raise UsageError(f"{path}: no such folder")
+        if path and path.is_dir():
+            raise UsageError(f"{path}: Is a directory")
     for known, unknown in product(options.negative, options.hold_out):
         first, second = known.resolve(), unknown.resolve()
         if first.is_relative_to(second) or second.is_relative_to(first):
