@@ -142,28 +142,3 @@ def false_accepts(
 def write_bank(path: Path, bank: Bank) -> None:
     """Write the bank of a model."""
     np.savez_compressed(path, **{field.name: getattr(bank, field.name) for field in fields(Bank)})
-
-
-def spread_axes(
-    words: Float32Array, labels: npt.NDArray[np.str_], other: Float32Array, features: int
-) -> tuple[Float32Array, Float32Array]:
-    """Return the centre and the axes of a bank.
-
-    Args:
-        words: float32 ``(n, embedding)``, embeddings of words, several of each.
-        labels: the word in each.
-        other: float32 ``(m, embedding)``, embeddings of other speech.
-        features: the number of axes: those along which speech differs most, measured by the spread of one word.
-    """
-    centre = other.mean(axis=0)
-    means = {label: words[labels == label].mean(axis=0) for label in np.unique(labels)}
-    within = words - np.array([means[label] for label in labels])
-    scatter = within.T @ within / len(within)
-    # Few recordings show too little spread in most directions: mix in that of all speech.
-    total = np.cov(np.concatenate((words, other)), rowvar=False)
-    scatter = 0.7 * scatter + 0.25 * total + 0.05 * np.eye(len(total)) * np.trace(total) / len(total)
-    values, vectors = np.linalg.eigh(scatter)
-    whitening = vectors / np.sqrt(values)
-    spread, directions = np.linalg.eigh(whitening.T @ total @ whitening)
-    axes = whitening @ directions[:, np.argsort(spread)[::-1][:features]]
-    return centre.astype(np.float32), axes.astype(np.float32)

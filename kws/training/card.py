@@ -73,14 +73,6 @@ Sound is processed in memory and not kept. The model cannot identify speakers an
     )
 
 
-def put_measured_section(folder: Path, text: str) -> None:
-    """Replace the section between the marks of a model folder's card."""
-    path = folder / CARD_FILE
-    before, _, rest = path.read_text(encoding="utf-8").partition(BEGIN)
-    _, _, after = rest.partition(END)
-    path.write_text(f"{before}{BEGIN}\n{text}\n{END}{after}", encoding="utf-8")
-
-
 def measured_section(card: str) -> str:
     """Return the section between the marks of a card, or a line that reports it missing."""
     _, begin, rest = card.partition(BEGIN)

@@ -3,13 +3,11 @@ from __future__ import annotations
 import shutil
 from dataclasses import fields, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pytest
 
-from kws.enroll.bank import BANK_FILE, Bank, quantised, read_bank, restored, spread_axes, write_bank
+from kws.enroll.bank import BANK_FILE, Bank, quantised, read_bank, restored, write_bank
 from kws.errors import ModelError, UsageError
 from kws.inference.model import Model
 from tests.support import ROOT
@@ -52,21 +50,6 @@ def test_features_are_centred_embeddings_along_the_axes() -> None:
     inside = np.abs(exact) < 10
     np.testing.assert_allclose(restored(found)[inside], exact[inside], atol=0.05)
     assert np.array_equal(quantised(np.array([1e9, -1e9])), [127, -127])
-
-
-def test_axes_keep_what_tells_words_apart() -> None:
-    """Two words differ along the first direction, speakers along the second, and nothing else is much."""
-    rng = np.random.default_rng(0)
-    labels = np.repeat(["a", "b"], 200)
-    words: npt.NDArray[np.floating[Any]] = rng.normal(0, 0.1, (400, 5))
-    words[:, 0] += np.where(labels == "a", 2.0, -2.0)
-    words[:, 1] += rng.normal(0, 5.0, 400)
-    words, other = words.astype(np.float32), rng.normal(0, 1, (400, 5)).astype(np.float32)
-    centre, axes = spread_axes(words, labels, other, 1)
-    assert axes.shape == (5, 1)
-    features = ((words - centre) @ axes)[:, 0]
-    apart = abs(features[labels == "a"].mean() - features[labels == "b"].mean())
-    assert apart > 3 * max(features[labels == label].std() for label in ("a", "b"))
 
 
 def test_what_is_wrong_with_a_bank_is_one_line(copy: Path, tmp_path: Path) -> None:

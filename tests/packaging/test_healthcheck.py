@@ -2,23 +2,16 @@
 
 from __future__ import annotations
 
-from importlib.machinery import SourceFileLoader
-from importlib.util import module_from_spec, spec_from_loader
 from types import ModuleType
 
 import pytest
 
-from tests.support import ROOT
+from tests.support.tools import load_program
 
 
 @pytest.fixture(scope="module")
 def healthcheck() -> ModuleType:
-    loader = SourceFileLoader("healthcheck", str(ROOT / "packaging/healthcheck"))
-    spec = spec_from_loader("healthcheck", loader)
-    assert spec
-    module = module_from_spec(spec)
-    loader.exec_module(module)
-    return module
+    return load_program("packaging/healthcheck")
 
 
 def metrics(**sites: tuple[int, int]) -> str:

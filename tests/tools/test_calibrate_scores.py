@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.machinery
-import importlib.util
 import json
-import sys
 import tomllib
 from dataclasses import replace
 from pathlib import Path
@@ -18,20 +15,13 @@ from kws.decision.score_scale import ScoreScale
 from kws.evaluation.labels import LabelledWord
 from kws.evaluation.measure import decide
 from kws.evaluation.scoring import ScoredStream
-from tests.support import ROOT
 from tests.support.posteriors import KEYWORDS, Activation, heard, settings
+from tests.support.tools import load_program
 
 
 @pytest.fixture(scope="module")
 def tool() -> ModuleType:
-    sys.path.insert(0, str(ROOT / "tools"))
-    loader = importlib.machinery.SourceFileLoader("calibrate_scores", str(ROOT / "tools" / "calibrate-scores"))
-    spec = importlib.util.spec_from_loader(loader.name, loader)
-    assert spec
-    module = importlib.util.module_from_spec(spec)
-    loader.exec_module(module)
-    sys.path.remove(str(ROOT / "tools"))
-    return module
+    return load_program("tools/calibrate-scores")
 
 
 def clear_words(count: int = 20) -> ScoredStream:
