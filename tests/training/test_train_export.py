@@ -43,7 +43,8 @@ def test_a_stopped_run_goes_on_and_keeps_its_history(trained: Path) -> None:
     history = [json.loads(line) for line in (trained / "run/history.jsonl").read_text().splitlines()]
     clips = [entry["clips"] for entry in history]
     assert clips == sorted(set(clips))
-    assert (clips[0], clips[-1]) == (512, 9600)
+    assert 512 in clips  # where it was stopped; a slow computer writes more lines
+    assert clips[-1] == 9600
     assert history[-1]["accuracy"] > 0.9
 
 
@@ -137,8 +138,8 @@ def test_training_can_begin_with_a_model(trained: Path, tmp_path: Path) -> None:
     arguments = ["train", "--start", trained / "model", "--data", trained / "words", "--keywords", "low,high"]
     arguments.append("--no-negatives")  # it never heard speech
     kws(*arguments, "--run", tmp_path / "run", "--clips", 1280)
-    (entry,) = [json.loads(line) for line in (tmp_path / "run/history.jsonl").read_text().splitlines()]
-    assert entry["accuracy"] > 0.9
+    *_, last = (tmp_path / "run/history.jsonl").read_text().splitlines()
+    assert json.loads(last)["accuracy"] > 0.9
     kws("export", tmp_path / "run", tmp_path / "model", "--networks", "int8,float32")
     description = read_description(tmp_path / "model")
     assert description.training["network"]["width"] == 0.2

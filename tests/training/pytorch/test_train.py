@@ -51,8 +51,11 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_a_stopped_run_goes_on_and_keeps_its_history(trained: Path) -> None:
     history = [json.loads(line) for line in (trained / "run/history.jsonl").read_text().splitlines()]
-    assert [entry["clips"] for entry in history] == [512, 9600]
-    assert history[1]["accuracy"] > 0.9
+    clips = [entry["clips"] for entry in history]
+    assert clips == sorted(set(clips))
+    assert 512 in clips  # where it was stopped; a slow computer writes more lines
+    assert clips[-1] == 9600
+    assert history[-1]["accuracy"] > 0.9
 
 
 def test_the_model_is_the_network_that_has_learnt(trained: Path) -> None:
