@@ -151,10 +151,9 @@ def fewest_errors(rates: Float64Array, errors: Float64Array, budget: float) -> l
         places = np.zeros(_STEPS + 1, np.int64)
         for place in np.flatnonzero(cost <= _STEPS).tolist():
             spent = int(cost[place])
-            with_this = np.full(_STEPS + 1, np.inf)
-            with_this[spent:] = best[: _STEPS + 1 - spent] + error[place]
-            improved = with_this <= better
-            better[improved], places[improved] = with_this[improved], place
+            with_this = best[: _STEPS + 1 - spent] + error[place]
+            improved = with_this <= better[spent:]
+            better[spent:][improved], places[spent:][improved] = with_this[improved], place
         best = better
         chosen.append(places)
     if not np.isfinite(best[-1]):
