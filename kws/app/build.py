@@ -10,7 +10,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from kws.app.state import StateFile
 from kws.audio.gain import amplified
@@ -29,13 +29,15 @@ from kws.pipeline.pipeline import Pipeline
 from kws.pipeline.requests import Request
 from kws.publishers.base import Publisher
 from kws.publishers.exec import CommandPublisher
-from kws.publishers.mqtt.publisher import MqttPublisher
 from kws.publishers.mqtt.settings import read_password, site_name
 from kws.publishers.observer import Observer
 from kws.publishers.stdout import LinePublisher
 from kws.publishers.worker import MAX_AGE, QUEUE, PublisherWorker
 from kws.service.place import Inbox, Place
 from kws.service.service import Service
+
+if TYPE_CHECKING:
+    from kws.publishers.mqtt.publisher import MqttPublisher
 
 #: Seconds that the commands for a recording may take together.
 _ALL_DAY_SECONDS = 86400.0
@@ -206,6 +208,8 @@ def make_mqtt(
     Raises:
         UsageError: an option is wrong.
     """
+    from kws.publishers.mqtt.publisher import MqttPublisher  # noqa: PLC0415 - it takes a twentieth of the start
+
     options, home_assistant, hermes = config.publishing(source)
     assert options
     with config.errors("mqtt"):
@@ -298,7 +302,7 @@ class Composition:
                 mqtt.max_age,
                 mqtt.queue,
             )
-            publisher = cast(MqttPublisher, mine[-1].publisher)
+            publisher = cast("MqttPublisher", mine[-1].publisher)
             observer, arbiter = publisher, publisher.arbiter
         return Place(
             site=site,

@@ -40,12 +40,12 @@ from kws.publishers.mqtt.session import CONNECT_SECONDS, ConnectError, Session
 from kws.publishers.mqtt.settings import (
     MqttOptions,
     exposed_files,
-    make_tls,
     parse_broker,
     password_origin,
     read_password,
     site_name,
 )
+from kws.publishers.mqtt.tls import make_tls
 from kws.publishers.mqtt.topics import Message, Topics
 from kws.servers.settings import MonitorOptions, WyomingOptions
 from kws.types import Float32Array

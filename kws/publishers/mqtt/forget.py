@@ -10,7 +10,8 @@ import time
 from kws.publishers.mqtt import homeassistant
 from kws.publishers.mqtt.homeassistant import HomeAssistantOptions
 from kws.publishers.mqtt.session import Hear, Session
-from kws.publishers.mqtt.settings import MqttOptions, make_tls, parse_broker, read_password, site_name
+from kws.publishers.mqtt.settings import MqttOptions, parse_broker, read_password, site_name
+from kws.publishers.mqtt.tls import make_tls
 from kws.publishers.mqtt.topics import Message, Topics
 
 #: Seconds for each step.

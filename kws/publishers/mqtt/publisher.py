@@ -27,7 +27,8 @@ from kws.publishers.mqtt.hermes import HermesOptions
 from kws.publishers.mqtt.homeassistant import HomeAssistantOptions
 from kws.publishers.mqtt.link import Link
 from kws.publishers.mqtt.session import NotSentError, Session
-from kws.publishers.mqtt.settings import MqttOptions, exposed_files, make_tls, parse_broker, read_password, site_name
+from kws.publishers.mqtt.settings import MqttOptions, exposed_files, parse_broker, read_password, site_name
+from kws.publishers.mqtt.tls import make_tls
 from kws.publishers.mqtt.topics import OFFLINE, ONLINE, Message, Topics
 from kws.publishers.observer import Observer
 from kws.types import Detection

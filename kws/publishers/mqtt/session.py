@@ -56,7 +56,7 @@ class Session:
         options: of the user.
         broker: from their URL.
         password: None for none.
-        tls: from :func:`kws.publishers.mqtt.settings.make_tls`.
+        tls: from :func:`kws.publishers.mqtt.tls.make_tls`.
         client_id: unique among the clients of the broker.
         will: published by the broker when it loses this connection.
         hear: gets the messages of the subscriptions.

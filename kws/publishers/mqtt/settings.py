@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import re
 import socket
-import ssl
 import stat
 from collections.abc import Mapping
 from contextlib import suppress
@@ -214,49 +213,3 @@ def exposed_files(options: MqttOptions) -> list[str]:
             if path is not None and Path(path).stat().st_mode & stat.S_IROTH:
                 problems.append(f"mqtt.{setting}: every user of this machine can read {path}; chmod o= {path}")
     return problems
-
-
-def make_tls(options: MqttOptions, broker: Broker) -> ssl.SSLContext | None:
-    """Return the context, or None without TLS.
-
-    Raises:
-        OptionError: a file is missing or is not in PEM format.
-    """
-    if not broker.tls:
-        return None
-    for field in ("ca", "certificate", "key"):
-        path = getattr(options, field)
-        if path is not None and Path(path).exists() and not Path(path).is_file():  # reading a device may never end
-            raise OptionError(field, f"{path} is not a regular file")
-    try:
-        context = ssl.create_default_context(cafile=options.ca)
-    except (OSError, ValueError) as error:
-        raise OptionError("ca", f"{options.ca}: {_reason(error)}") from None
-    # Python 3.13 and later refuse an authority without key usage, as mosquitto's own instructions make one.
-    context.verify_flags &= ~ssl.VERIFY_X509_STRICT
-    context.sslsocket_class = _Socket
-    if options.certificate:
-        try:
-            # Without a password function OpenSSL would ask for the key's passphrase on the terminal.
-            context.load_cert_chain(options.certificate, options.key, password=lambda: "")
-        except (OSError, ValueError) as error:
-            names = " and ".join(filter(None, (options.certificate, options.key)))
-            raise OptionError("certificate", f"{names}: {_reason(error)}") from None
-    return context
-
-
-class _Socket(ssl.SSLSocket):
-    """Closes itself when the handshake fails; paho-mqtt would leave that to the garbage collector."""
-
-    def do_handshake(self, block: bool = False) -> None:
-        try:
-            super().do_handshake(block)
-        except BaseException:
-            self.close()
-            raise
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, ssl.SSLError):
-        return f"not valid PEM ({error.reason or 'unreadable'})"
-    return (error.strerror if isinstance(error, OSError) else None) or str(error)

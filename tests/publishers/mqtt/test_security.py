@@ -13,7 +13,8 @@ import pytest
 
 from kws.errors import UsageError
 from kws.publishers.mqtt.session import ConnectError, Session
-from kws.publishers.mqtt.settings import MqttOptions, make_tls, parse_broker
+from kws.publishers.mqtt.settings import MqttOptions, parse_broker
+from kws.publishers.mqtt.tls import make_tls
 from kws.publishers.mqtt.topics import Message
 from tests.support.broker import Broker, free_port
 from tests.support.mqtt_publisher import running
