@@ -64,6 +64,7 @@ class Listener:
         self._source: Source | None = None  # open
         self._stalled = False  # nothing came for too long, and nothing since
         self._stopping = False
+        self._ended = False
         self._thread = threading.Thread(target=self._run, name=f"listen to {place.site}", daemon=True)
         self._follow(place)
 
@@ -87,7 +88,7 @@ class Listener:
 
     @property
     def running(self) -> bool:
-        return self._thread.is_alive()
+        return self._thread.is_alive() and not self._ended
 
     def start(self) -> None:
         self._thread.start()
@@ -144,6 +145,7 @@ class Listener:
             self._interrupt()
             if self._next:
                 self._next[1].set()
+            self._ended = True  # the service need not look again to see that the thread has ended
             self._on_news()
 
     def _hear(self) -> bool:

@@ -83,7 +83,8 @@ class Service:
                     self._reload_now()
                 self._look()
                 with self._changed:
-                    self._changed.wait_for(lambda: self._news, _LOOK_SECONDS)
+                    # Looking may have found that the last source has ended.
+                    self._changed.wait_for(lambda: self._news or self._stopping or not self.listeners, _LOOK_SECONDS)
                     self._news = False
         finally:
             self._end()

@@ -26,6 +26,15 @@ def test_it_publishes_what_it_hears_until_the_source_ends(start: Callable[..., H
     assert home.microphone.closed.is_set()
 
 
+def test_the_end_of_the_source_is_seen_at_once(start: Callable[..., Home], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("kws.service.service._LOOK_SECONDS", 3600.0)
+    home = start()
+    home.microphone.say_on()
+    home.microphone.sound.put(None)
+    home.wait()
+    assert home.recorder.heard == ["on"]
+
+
 def test_stop_ends_it_in_order(start: Callable[..., Home]) -> None:
     home = start()
     home.microphone.say_on()
