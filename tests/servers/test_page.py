@@ -83,8 +83,9 @@ def test_the_page_shows_what_was_heard(page: Any, service: WatchedService, tmp_p
     assert f"{last.score:.2f}" in newest
     assert "after on" in newest
     assert "no wake word before it" in page.inner_text("#events li.near")
-    assert page.inner_text("#source") == f"hears {service.fifo}"
-    wait_until(lambda: page.inner_text("#gate") == "gate open: on")  # the state comes by itself, after the events
+    # The state comes by itself, after the events.
+    wait_until(lambda: page.inner_text("#source") == f"hears {service.fifo}")
+    wait_until(lambda: page.inner_text("#gate") == "gate open: on")
     # No part is wider than the screen, and what fingers touch is large enough for them.
     assert page.evaluate("document.documentElement.scrollWidth <= window.innerWidth")
     assert page.evaluate("[...document.querySelectorAll('input[type=range]')].every(one => one.clientHeight >= 28)")
