@@ -62,15 +62,11 @@ def read_config(
             flags[key] = override.option
         provenance = replace(provenance, file=file, said=said, flags=flags)
         tables = merged(file, said)
-        config = Config(**_fields(_read_tables(tables)), provenance=provenance)
+        config = Config(**msgspec.structs.asdict(_read_tables(tables)), provenance=provenance)
         _check(config, tables)
     except OptionError as error:
         raise provenance.error(error) from None
     return config
-
-
-def _fields(tables: Tables) -> dict[str, Any]:
-    return {name: getattr(tables, name) for name in tables.__struct_fields__}
 
 
 def _read_tables(tables: Mapping[str, Any]) -> Tables:

@@ -184,14 +184,10 @@ def _gate(said: dict[str, Any], off: Collection[str]) -> GateSettings | None:
     return GateSettings(**said) if said.get("wake_words") else None
 
 
-def _said(table: msgspec.Struct) -> dict[str, Any]:
-    """Return the options that a table sets."""
-    return {key: value for key, value in msgspec.structs.asdict(table).items() if value is not None}
-
-
 def _written(table: msgspec.Struct, path: str) -> dict[str, tuple[Any, str]]:
     """Return the settings that a table sets, each with its value and its path. A sensitivity sets the threshold."""
-    written = {key: (value, f"{path}.{key}") for key, value in _said(table).items()}
+    options = msgspec.structs.asdict(table)
+    written = {key: (value, f"{path}.{key}") for key, value in options.items() if value is not None}
     sensitivity, place = written.pop("sensitivity", (None, ""))
     if sensitivity is not None:
         written.setdefault("threshold", (threshold_at(sensitivity), place))
