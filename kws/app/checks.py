@@ -311,7 +311,7 @@ def _says(url: str, text: bytes) -> bool:
 
 
 def _is_kws(host: str, port: int) -> bool:
-    """Return True if a Wyoming server says that it is kws."""
+    """Return True if a Wyoming server identifies itself as kws."""
     from wyoming.event import read_event, write_event  # noqa: PLC0415
     from wyoming.info import Describe, Info  # noqa: PLC0415
 

@@ -2,7 +2,7 @@
 
 Home Assistant's Assist and voice satellites speak this protocol: https://github.com/OHF-Voice/wyoming. A client may
 ask ``describe``. It sends ``detect`` with the names of wake words, ``audio-start``, many times ``audio-chunk``, and
-``audio-stop``. It gets a ``detection`` for each wake word as soon as it is said, and ``not-detected`` at the stop if
+``audio-stop``. It gets a ``detection`` for each wake word as soon as it is heard, and ``not-detected`` at the stop if
 there was none.
 
 The messages are those of the package ``wyoming``. The connections are our own, because its server accepts messages of
@@ -235,7 +235,7 @@ class _Stream:
     Args:
         sound: samples per second, bytes per sample, channels.
         make_pipeline: returns the pipeline that hears it.
-        names: the wake words that it is searched for, as :func:`_plain` writes them; empty for all.
+        names: the wake words to search for, as :func:`_plain` writes them; empty for all.
 
     Attributes:
         made_of: the format of the sound, and ``make_pipeline``.

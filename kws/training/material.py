@@ -38,7 +38,7 @@ class Material:
     phrases: frozenset[int] = frozenset()
 
     def longest_pause(self, label: int) -> float:
-        """Return the longest pause within what is said for a label, in seconds."""
+        """Return the longest pause within an utterance of a label, in seconds."""
         return PAUSE_IN_PHRASE if label in self.phrases else PAUSE_IN_WORD
 
 

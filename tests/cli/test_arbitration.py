@@ -54,7 +54,7 @@ def running(config: Path) -> Iterator[subprocess.Popen[bytes]]:
 
 
 def hear(sound: IO[bytes], gain: float, *, seconds: tuple[float, float]) -> None:
-    """Let a microphone hear a part of the demo, in which "computer" is said after one second."""
+    """Let a microphone hear a part of the demo, in which "computer" comes after one second."""
     begin, end = (round(each * RATE) for each in seconds)
     samples, _ = soundfile.read(DEMO, dtype="int16", start=begin, stop=end)
     sound.write((samples * gain).astype(np.int16).tobytes())

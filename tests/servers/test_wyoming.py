@@ -119,7 +119,7 @@ def test_describe_lists_the_wake_words(shipped: WyomingServer) -> None:
 
 
 def test_detections_are_those_of_the_pipeline(shipped: WyomingServer, demo: Float32Array) -> None:
-    """In the demo, "computer" is said in the first two seconds, "no" after 28 and "jarvis" after 29.5."""
+    """In the demo, "computer" comes in the first two seconds, "no" after 28 and "jarvis" after 29.5."""
     sound = pcm(np.concatenate([demo[: 3 * RATE], demo[28 * RATE : 31 * RATE]]))
     found = asyncio.run(detect(shipped.port, chunks(sound, RATE)))
     samples = sound.astype(np.float32) / np.float32(32768)

@@ -169,7 +169,7 @@ def test_a_reload_keeps_the_microphone_open_and_publishes_nothing_twice(house: M
     last = home.next_word(time.monotonic() + 1)
     positions = [heard.fields["end"] for heard in home.subscriber.on("kws/kitchen/detection")]
     steps = [after - before for before, after in pairwise(positions)]
-    assert min(steps) > 0.3, positions  # of one opening of the microphone, in which "on" is said once a second
+    assert min(steps) > 0.3, positions  # of one opening of the microphone, in which "on" comes once a second
     assert home.health()["reconnects"] == 0
     assert last.at > first.at
     code, log, _ = home.end()

@@ -1,4 +1,4 @@
-"""What takes minutes to make is made once, also where several processes run the tests."""
+"""Expensive results are made once, also where several processes run the tests."""
 
 from __future__ import annotations
 

@@ -45,7 +45,7 @@ def test_a_recording_knows_its_path_and_state(folder: Path) -> None:
 
 def test_a_file_by_several_names_is_one_recording(folder: Path) -> None:
     (folder / "z.wav").symlink_to("b.wav")
-    (folder / "link").symlink_to("a")  # the folder goes by its own name
+    (folder / "link").symlink_to("a")  # the folder keeps its own name
     (folder / "a" / "circle").symlink_to("..")
     assert names("calls", "calls", str(folder), "calls/a", "calls/a/1.ogg") == [
         "calls/a/1.ogg", "calls/a/2.FLAC", "calls/b.wav",
