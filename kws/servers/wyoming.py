@@ -152,6 +152,8 @@ class WyomingServer:
         async def send(answer: Eventable) -> None:
             if isinstance(answer, Detection):
                 _log.info("detected %s for Wyoming client %s", answer.name, peer)
+            if writer.is_closing():  # writing all the same breaks the event loop of Python 3.12 and early 3.13
+                raise ConnectionResetError
             async with asyncio.timeout(_ANSWER_SECONDS):
                 await async_write_event(answer.event(), writer)
 
