@@ -31,7 +31,8 @@ BUDGET = 1.0
 _THRESHOLD = 0.5
 #: The fewest recordings, synthetic voices included.
 FEWEST = 3
-
+#: If none of so many recordings fires by what the others teach, they teach nothing.
+_ENOUGH = 5
 _COPIES, _PASSING = 24, 6
 #: Recordings that would be the word if as few other words as this share were more like the other recordings.
 _ALIKE, _UNLIKE = 0.1, 0.25
@@ -135,8 +136,8 @@ class WordLearner:
             before: what was learned of the word before; None for a new word.
 
         Raises:
-            UsageError: there are too few recordings, or they are of different words; or what was learned before does
-                not fit the bank.
+            UsageError: there are too few recordings, or they are of different words, or none would fire; or what was
+                learned before does not fit the bank.
         """
         size = self._bank.axes.shape[1]
         windows = _COPIES + 2 * _PASSING
@@ -180,6 +181,11 @@ class WordLearner:
         groups = np.arange(count) % min(count, _GROUPS)
         left_out = [groups == one for one in np.unique(groups)]
         heard = np.sum([self._heard_without(one, examples, negatives, above, gain) for one in left_out], axis=0)
+        if not heard[0] and count >= _ENOUGH:
+            raise UsageError(
+                f"the recordings are not of one word, or too different: none of {count} would fire after learning "
+                "from the others"
+            )
         similar = self._similar(words - start)
         report = {
             "recordings": count,

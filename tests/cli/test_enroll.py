@@ -231,7 +231,7 @@ def different(path: Path) -> list[Path]:
     [
         (silent, "{}/0.wav: silence; no word is heard"),
         (one, "1 recording of 'banana': at least 3 are needed, and 5 are better"),
-        (different, "the recordings are not of one word: "),
+        (different, "the recordings are not of one word"),
         (lambda path: [path / "none.wav"], "cannot read {}/none.wav: "),
         (lambda path: [path], "{}: no recordings (.wav, .flac or .ogg)"),
     ],
