@@ -103,6 +103,8 @@ def make_pipeline(config: Config, source: SourceOptions, model: Model, *, gated:
     with config.errors("mqtt"):
         site = source.site if mqtt is None else site_name(mqtt)
     with config.errors("decision"):
+        if not settings.listened:
+            raise OptionError("keywords", "leaves nothing to listen for; name a keyword, or a word of kws enroll")
         skip = config.model.skip_windows
         return Pipeline(model, settings, site=site, skip_silence=skip, skip_calm=skip)
 

@@ -16,11 +16,7 @@ from kws.inference.model import Model
 from kws.pipeline.pipeline import Scored
 from kws.publishers.formats import FORMATS
 from kws.publishers.observer import Observer
-from kws.service.liveness import Liveness
-from kws.types import AudioBlock, Detection
-
-#: Seconds of silence without any noise after which a microphone is reported as muted.
-_MUTED_SECONDS = 5.0
+from kws.types import Detection
 
 _log = logging.getLogger(__name__)
 
@@ -30,7 +26,6 @@ class ConsoleObserver(Observer):
 
     Args:
         line_format: of the lines, see :data:`~kws.publishers.formats.FORMATS`.
-        microphone: the source is a microphone, and it is reported when it is muted.
 
     Attributes:
         stop: ends the service; called when standard output cannot be written to.
@@ -38,21 +33,11 @@ class ConsoleObserver(Observer):
         failure: the error that writing to standard output ended with.
     """
 
-    def __init__(self, line_format: str, *, microphone: bool = False) -> None:
+    def __init__(self, line_format: str) -> None:
         self._line = FORMATS[line_format]
-        self._liveness = Liveness(_MUTED_SECONDS if microphone else 0)
-        self._source = ("", 0)  # name and rate
         self.stop: Callable[[], None] = lambda: None
         self.scores: Callable[[Scored], None] | None = None
         self.failure: OSError | None = None
-
-    def opened(self, site: str, name: str, rate: int) -> None:  # noqa: ARG002 - the interface
-        self._source = name, rate
-
-    def sound(self, site: str, block: AudioBlock) -> None:  # noqa: ARG002
-        name, rate = self._source
-        if problem := self._liveness.look(block, rate):
-            _log.warning("%s %s", name, problem)
 
     def window(self, site: str, scored: Scored) -> None:  # noqa: ARG002
         if self.scores:

@@ -42,6 +42,7 @@ class LiveView(Observer):
         self._level = _LOWEST
         self._best: list[tuple[str, float]] = []
         self._heard: deque[Text] = deque(maxlen=_LINES)
+        self._source = ""
         self._state = Text("opening", "yellow")
         console = console or Console(stderr=True)
         self._live = Live(get_renderable=self._draw, console=console, refresh_per_second=8, redirect_stdout=False)
@@ -54,7 +55,11 @@ class LiveView(Observer):
         self._live.stop()
 
     def opened(self, site: str, name: str, rate: int) -> None:  # noqa: ARG002 - the interface
-        self._state = Text(f"hears {name}", "green")
+        self._source = name
+        self.recovered(site)
+
+    def recovered(self, site: str) -> None:  # noqa: ARG002
+        self._state = Text(f"hears {self._source}", "green")
 
     def lost(self, site: str, reason: str) -> None:  # noqa: ARG002
         self._state = Text(reason, "bold red")

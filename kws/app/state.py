@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
 import logging
+import os
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import msgspec
 
-from kws.common.files import replacing
+from kws.common.files import read_file, replacing
 from kws.config.places import state_folder
 from kws.decision import DecisionSettings
 from kws.pipeline.requests import Request, SetKeyword, SetListening, SetThreshold
@@ -76,23 +79,39 @@ class StateFile:
                 case SetKeyword(keyword, on) if keyword in configured.keywords:
                     state.keywords[keyword] = (on, keyword in configured.listened)
             try:
-                self._write()
+                self._write(site)
             except OSError as error:
                 _log.warning("%s: what was set will be lost at a restart: %s", self._path, error.strerror or error)
 
     def _read(self) -> dict[str, SiteState]:
         try:
-            return msgspec.json.decode(self._path.read_bytes(), type=dict[str, SiteState])
+            return msgspec.json.decode(read_file(self._path), type=dict[str, SiteState])
         except FileNotFoundError:
             return {}
         except (OSError, UnicodeDecodeError, msgspec.DecodeError) as error:
             _log.warning("%s: what was set before is lost: %s", self._path, error)
             return {}
 
-    def _write(self) -> None:
-        self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        with replacing(self._path, mode=0o600, durable=True) as file:
-            file.write(msgspec.json.format(msgspec.json.encode(self._sites)) + b"\n")
+    def _write(self, site: str) -> None:
+        """Write the state of a site; those of other sites stay as another service may have written them meanwhile."""
+        folder = self._path.parent
+        folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        with _locked(folder):
+            self._sites |= {name: state for name, state in self._read().items() if name != site}
+            with replacing(self._path, mode=0o600, durable=True) as file:
+                file.write(msgspec.json.format(msgspec.json.encode(self._sites)) + b"\n")
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[None]:
+    """Keep other services from writing their state in a folder; not all network disks can."""
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):
+            fcntl.flock(descriptor, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(descriptor)
 
 
 def state_file(environment: Mapping[str, str]) -> StateFile:

@@ -25,6 +25,9 @@ _CANCELLED = 0.01
 #: Mean power below which it does not matter that channels cancel each other: -60 dB re full scale.
 _QUIET = 1e-6
 
+#: Seconds of sound after which what was found about its channels counts half.
+_MEMORY_SECONDS = 10
+
 #: The rates that a recording can have; a header that says anything else is damaged.
 MIN_RATE, MAX_RATE = 1000, 768_000
 
@@ -82,8 +85,9 @@ def mono(frames: Float32Array, channel: int | None) -> Float32Array:
 class Downmix:
     """Makes the channels of a recording mono, block by block, and checks them.
 
-    It warns once if the channels cancel each other in their mix, as two of opposite polarity do. It needs a second of
-    sound to know, or all of a shorter recording.
+    It warns once if the channels have cancelled each other in their mix, as two of opposite polarity do: from the first
+    second of sound on, or at the end of a shorter recording. Their own noise does not cancel, so that may first show
+    when somebody speaks.
 
     Args:
         channel: counted from 1; None for the mean of all.
@@ -99,7 +103,7 @@ class Downmix:
         self._floats = floats
         self._samples = 0  # that were loud enough to say something
         self._power = self._mixed = 0.0  # of the channels, and of their mix
-        self._decided = channel is not None
+        self._watched = channel is None
 
     def mix(self, frames: Float32Array, position: int) -> Float32Array:
         """Return the mono samples, float32 ``(n,)``, of frames ``(n, channels)`` that begin at a position.
@@ -111,7 +115,7 @@ class Downmix:
         if self._floats:
             check_finite(samples, position, self._rate, name=self._name)
         channels = frames.shape[1]
-        if not self._decided and channels > 1:
+        if self._watched and channels > 1:
             power = float(np.vdot(frames, frames)) / channels
             if power >= _QUIET * len(frames):
                 self._samples += len(frames)
@@ -119,17 +123,19 @@ class Downmix:
                 self._mixed += float(np.vdot(samples, samples))
                 if self._samples >= self._rate:
                     self.end()
+                if self._samples >= _MEMORY_SECONDS * self._rate:
+                    self._samples, self._power, self._mixed = self._samples // 2, self._power / 2, self._mixed / 2
         return samples
 
     def end(self) -> None:
         """Warn if the channels have cancelled each other: there is no more sound, or enough to know."""
-        if not self._decided and self._mixed < _CANCELLED * self._power:
+        if self._watched and self._mixed < _CANCELLED * self._power:
+            self._watched = False
             log.warning(
-                "%s: its channels cancel each other, so almost nothing of it is heard; "
-                "choose one of them: --channel 1 (in a configuration: source.channel = 1)",
+                "%s: its channels cancel each other, so almost nothing of it is heard; choose one of them "
+                "(kws listen --channel 1; in a configuration source.channel = 1)",
                 self._name,
             )
-        self._decided = True
 
 
 def check_rate(rate: int, *, name: str) -> None:

@@ -98,10 +98,29 @@ def _abandon_stdout() -> None:
 
 
 class _Parser(argparse.ArgumentParser):
-    """A parser whose errors are one line, like all errors of kws; the commands' parsers are of this class too."""
+    """A parser whose errors are one line, like all errors of kws; the commands' parsers are of this class too.
+
+    No argument may be empty: an empty path would be the current folder, as where a shell's variable is not set.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.register("type", None, _text)
+        self.register("type", Path, lambda text: Path(_text(text)))
+
+    def add_subparsers(self, **options: Any) -> Any:
+        commands = super().add_subparsers(**options)
+        commands.type = str  # it gets all arguments of the command, whose own parser names the empty one
+        return commands
 
     def error(self, message: str) -> NoReturn:
         self.exit(UsageError.exit_code, f"kws: {message} (see {self.prog} --help)\n")
+
+
+def _text(text: str) -> str:
+    if not text:
+        raise argparse.ArgumentTypeError("must be text that is not empty")
+    return text
 
 
 def parser(command: str | None = None) -> argparse.ArgumentParser:

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
 from kws.app.build import decision_settings, load_model
+from kws.common.names import composed
 from kws.common.tables import key_written, read_toml
 from kws.config.overrides import Override, parse_set
 from kws.config.places import find_config
@@ -222,7 +223,7 @@ def names(text: str | None, option: str) -> list[str] | None:
     """
     if text is None:
         return None
-    listed = [name.strip() for name in text.split(",") if name.strip()]
+    listed = [name.strip() for name in composed(text).split(",") if name.strip()]
     if not listed:
         raise UsageError(f"{option} names nothing")
     return listed

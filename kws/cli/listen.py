@@ -85,7 +85,7 @@ def run(options: argparse.Namespace) -> int:
     config = _configuration(options)
     set_up(config.log)
     assert config.stdout
-    observer = ConsoleObserver(config.stdout.format, microphone=config.sources[0].input is None)
+    observer = ConsoleObserver(config.stdout.format)
     services: list[Service] = []
     monitor = make_monitor(config, lambda: services[0].listeners if services else ()) if config.monitor else None
     live = _live_view(lambda: services[0].listeners[0].place.pipeline) if options.live else None
@@ -138,6 +138,8 @@ def _configuration(options: argparse.Namespace) -> Config:
     if options.input is not None:
         # For a recording or a pipe the lines on standard output are enough.
         defaults += [("INPUT", "source.input", options.input), ("kws listen", "log.level", "warning")]
+    else:
+        defaults.append(("kws listen", "watch.silence", "5"))  # who tries a muted microphone waits no longer
     if options.scores:
         defaults.append(("--scores", "model.skip_windows", "false"))
     options.said = [*defaults, *options.said]

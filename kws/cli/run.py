@@ -13,6 +13,7 @@ from kws.cli.flags import VERBOSE, add_config_flags, add_flags, configuration
 from kws.config.schema import Config
 from kws.errors import UsageError
 from kws.publishers.mqtt.forget import forget
+from kws.publishers.worker import total
 
 _EXAMPLES = """\
   kws run                          as ~/.config/kws/kws.toml or /etc/kws/kws.toml says
@@ -44,10 +45,10 @@ def run(options: argparse.Namespace) -> int:
     service = make_service(observers.read, observers, state=state_file(os.environ))
     observers.begin(service)
     try:
-        run_service(service, lambda: observers.config, reloads=True)
+        ended = run_service(service, lambda: observers.config, reloads=True)
     finally:
         observers.close()
-    return 0
+    return 1 if not ended and total(service.workers).dropped else 0  # of a recording or a pipe; the log says why
 
 
 def _forget(config: Config) -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from kws.cli.flags import add_folders, add_json, names
-from kws.common.names import composed
 from kws.errors import UsageError
 from kws.training import check_tensorflow
 
@@ -84,7 +83,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    said = names(composed(options.say), "--say") if options.say is not None else []
+    said = names(options.say, "--say") if options.say is not None else []
     if not (said or options.data):
         raise UsageError("nothing to learn: name folders of words with --data, or words with --say")
     recipe = make_recipe(options, said or [])
@@ -151,7 +150,7 @@ def make_recipe(options: argparse.Namespace, said: list[str]) -> Recipe:
             bank = recipe.negatives and not options.speech and (find_model(start) / BANK_FILE).is_file()
             recipe = replace(recipe, bank=bank, equal_priors=bank)
     if options.keywords:
-        recipe = replace(recipe, keywords=tuple(names(composed(options.keywords), "--keywords") or ()))
+        recipe = replace(recipe, keywords=tuple(names(options.keywords, "--keywords") or ()))
 
     def given(*names: str) -> dict[str, object]:
         return {name: value for name in names if (value := getattr(options, name)) is not None}

@@ -1,12 +1,33 @@
-"""Files that a reader never finds half written."""
+"""Files that a reader never waits for, or finds half written."""
 
 from __future__ import annotations
 
+import errno
 import os
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import BinaryIO
+
+
+def read_file(path: Path, *, limit: int | None = None) -> bytes:
+    """Return the contents of a regular file.
+
+    Args:
+        path: the file. Opening a FIFO would wait for a writer, and reading a device may never end.
+        limit: bytes that it may have; None for any number.
+
+    Raises:
+        OSError: it cannot be read, is not a regular file, or has more bytes.
+    """
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "is not a regular file")
+        data = file.read(-1 if limit is None else limit + 1)
+    if limit is not None and len(data) > limit:
+        raise OSError(errno.EFBIG, f"has more than {limit} bytes")
+    return data
 
 
 @contextmanager

@@ -24,6 +24,9 @@ Text = Annotated[str, msgspec.Meta(min_length=1, description="text that is not e
 #: The longest value that an error repeats in full, in characters.
 _LONGEST = 60
 
+#: Bytes of a file of TOML at most; reading a device may never end.
+_LARGEST_FILE = 1_000_000
+
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
 
@@ -34,7 +37,11 @@ def read_toml(path: Path) -> dict[str, Any]:
         UsageError: the file cannot be read or is not TOML.
     """
     try:
-        return tomllib.loads(path.read_bytes().decode("utf-8-sig"))  # some editors write a byte order mark
+        with path.open("rb") as file:  # or a pipe: kws run --config <(...)
+            data = file.read(_LARGEST_FILE + 1)
+        if len(data) > _LARGEST_FILE:
+            raise UsageError(f"{path}: has more than {_LARGEST_FILE} bytes")
+        return tomllib.loads(data.decode("utf-8-sig"))  # some editors write a byte order mark
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:

@@ -106,8 +106,8 @@ class DeviceOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
         name, area: see :class:`~kws.publishers.mqtt.HomeAssistantOptions`.
     """
 
-    name: str | None = None
-    area: str | None = None
+    name: Text | None = None
+    area: Text | None = None
 
 
 class SourceOptions(Options, frozen=True, kw_only=True, forbid_unknown_fields=True):

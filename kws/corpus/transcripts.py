@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from kws.common.names import composed
 from kws.corpus.word_folders import fold
 from kws.errors import AudioError
 
@@ -25,7 +26,7 @@ def transcripts(folder: Path) -> dict[str, tuple[str, ...]]:
             raise AudioError(f"{path}: no transcript in UTF-8 ({error})") from None
         for line in lines:
             utterance, _, text = line.partition(" ")
-            said[utterance] = tuple(text.lower().split())
+            said[utterance] = tuple(composed(text).lower().split())
     return said
 
 

@@ -17,6 +17,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from kws.common.files import read_file
 from kws.decision import Decider, DecisionSettings
 from kws.errors import ModelError, UsageError
 from kws.inference.model import Model
@@ -90,7 +91,7 @@ def read_bank(model: Model) -> Bank:
             f"the model {model.name} has no embedding, which enrolment needs; export it again with kws export"
         )
     try:
-        with np.load(BytesIO(path.read_bytes()), allow_pickle=False) as arrays:
+        with np.load(BytesIO(read_file(path)), allow_pickle=False) as arrays:
             found = {name: arrays[name] for name in arrays.files}
         bank = Bank(
             **{field.name: found[field.name] for field in fields(Bank) if field.name not in ("sha256", "hop")},

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from kws.common.files import replacing
+from kws.common.files import read_file, replacing
 from kws.common.names import composed
 from kws.decision import KeywordOptions, Options, read_options
 from kws.decision.options import check_values
@@ -74,7 +74,7 @@ def read_word(path: Path) -> WordFile:
         UsageError: it is missing, damaged or no word file.
     """
     try:
-        word = msgspec.json.decode(path.read_bytes(), type=WordFile)
+        word = msgspec.json.decode(read_file(path), type=WordFile)
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from None
     except (msgspec.DecodeError, UnicodeDecodeError) as error:

@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
+from kws.common.names import composed
 from kws.errors import UsageError
 
 HEADER = ("start", "end", "word")
@@ -66,7 +67,7 @@ def _label(fields: tuple[str, ...], place: str) -> LabelledWord:
         raise UsageError(f"{place}: from {start:g} s to {end:g} s is not a time span; start must be before end")
     if not fields[2]:
         raise UsageError(f"{place}: names no word")
-    return LabelledWord(start, end, fields[2])
+    return LabelledWord(start, end, composed(fields[2]))
 
 
 def write_labels(path: Path, labels: Iterable[LabelledWord]) -> None:

@@ -21,6 +21,7 @@ import numpy.typing as npt
 
 from kws.audio.recordings import audio_files, read_audio
 from kws.audio.word_extent import levels, word_extent
+from kws.common.names import composed
 from kws.corpus.transcripts import transcripts
 from kws.corpus.word_folders import list_clips
 from kws.errors import AudioError, UsageError
@@ -73,7 +74,7 @@ def find_clips(folders: Iterable[Path], words: Sequence[str] | None = None) -> l
     """
     clips = []
     for folder in folders:
-        clips += [Clip(word, path) for word, path in list_clips(folder) if not word.startswith("_")]
+        clips += [Clip(composed(word), path) for word, path in list_clips(folder) if not word.startswith("_")]
     there = sorted({clip.word for clip in clips})
     if not there:
         raise UsageError(f"{', '.join(map(str, folders))}: no clips in folders of words (WORD/*.wav, .flac or .ogg)")
@@ -98,7 +99,7 @@ def find_noise(folders: Iterable[Path], kinds: Sequence[str] | None = None) -> l
         found = audio_files(folder)
         if not found:
             raise UsageError(f"{folder}: no recordings (.wav, .flac or .ogg)")
-        files += [(path, {*path.relative_to(folder).parts[:-1], path.stem}) for path in found]
+        files += [(path, {*map(composed, path.relative_to(folder).parts[:-1]), composed(path.stem)}) for path in found]
     for kind in kinds or ():
         if not any(kind in names for _, names in files):
             raise UsageError(f"no noise called {kind!r}: name folders or files of {', '.join(map(str, folders))}")

@@ -13,6 +13,7 @@ from typing import Any
 
 import msgspec
 
+from kws.common.files import read_file
 from kws.common.names import composed
 from kws.errors import ModelError, UsageError
 from kws.features.front_end import FrontEnd
@@ -162,7 +163,7 @@ def read_description(folder: Path) -> Description:
     """
     path = folder / MODEL_FILE
     try:
-        data = path.read_bytes()
+        data = read_file(path)
         description = msgspec.json.decode(data, type=Description)
     except FileNotFoundError as error:
         raise ModelError(f"{folder}: no model here ({MODEL_FILE} is missing)") from error
@@ -192,7 +193,7 @@ def _verify(path: Path, description: Description) -> None:
     if expected is None:
         raise ModelError(f"{path.parent / MODEL_FILE}: has no sha256 for {path.name}")
     try:
-        found = hashlib.sha256(path.read_bytes()).hexdigest()
+        found = hashlib.sha256(read_file(path)).hexdigest()
     except FileNotFoundError as error:
         raise ModelError(f"{path}: missing, though {MODEL_FILE} names it") from error
     except OSError as error:

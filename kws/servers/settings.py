@@ -7,6 +7,7 @@ from typing import Annotated
 import msgspec
 
 from kws.common.addresses import split_tcp
+from kws.common.names import composed
 from kws.common.tables import Text
 
 
@@ -19,10 +20,12 @@ class WyomingOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_f
     """
 
     uri: str = "tcp://127.0.0.1:10400"
-    keywords: tuple[Text, ...] | None = None
+    keywords: Annotated[tuple[Text, ...], msgspec.Meta(min_length=1, description="a list of keywords")] | None = None
 
     def __post_init__(self) -> None:
         self.address  # noqa: B018 - it raises the error
+        if self.keywords:
+            msgspec.structs.force_setattr(self, "keywords", tuple(map(composed, self.keywords)))
 
     @property
     def address(self) -> tuple[str, int]:

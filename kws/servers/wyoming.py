@@ -31,6 +31,7 @@ from kws import __version__
 from kws.audio.samples import mono
 from kws.audio.wyoming import MALFORMED, MOST_BYTES, MessageError, field, sound_format, sound_frames
 from kws.common.addresses import is_local, listen
+from kws.common.names import composed
 from kws.pipeline.pipeline import Pipeline, Step
 from kws.servers.settings import WyomingOptions
 from kws.servers.zeroconf import Announcement
@@ -316,7 +317,7 @@ class _BoundedReader:
 
 def _plain(name: str) -> str:
     """Return a name as clients may write it: ``hey_computer`` is ``Hey Computer``."""
-    return name.casefold().replace("_", " ").strip()
+    return composed(name).casefold().replace("_", " ").strip()
 
 
 def _info(keywords: Iterable[str], version: str) -> Info:

@@ -272,7 +272,7 @@ class Listener:
     def _follow(self, place: Place, old: Place | None = None) -> None:
         """Begin to work as a place says, and tell its observer how things stand."""
         if old is None or old.watch != place.watch:
-            self._liveness = Liveness(place.watch.silence if place.reopens else 0)
+            self._liveness = Liveness(place.watch.silence, trusted=not place.reopens)
             self._backoff = Backoff(first=min(_FIRST_RETRY_SECONDS, place.watch.retry), limit=place.watch.retry)
         self.observer = Observers((place.observer, self._outer))
         self.hearing.follow(place.site, place.label, self.observer)

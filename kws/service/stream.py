@@ -132,11 +132,14 @@ class SourceStream:
         """Take the next block; return the seconds that the source may wait.
 
         Raises:
-            AudioError: the microphone is dead.
+            AudioError: the microphone is dead, and is to be opened again.
         """
         pipeline, source = self._place.pipeline, self._source
-        if problem := self._liveness.look(block, source.rate):
-            raise AudioError(f"{source.name} {problem}")
+        if source.live and (problem := self._liveness.look(block, source.rate)):
+            error = AudioError(f"{source.name} {problem}")
+            if self._place.reopens:
+                raise error
+            self._hearing.lose(str(error))
         self._hearing.observer.sound(self._place.site, block)
         self._take(pipeline.push(block))
         self._recent.append(block)

@@ -7,6 +7,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from kws.common.files import read_file
 from kws.errors import UsageError
 from kws.features.front_end import PRESETS, FrontEnd
 from kws.types import SILENCE, UNKNOWN
@@ -280,7 +281,7 @@ def read_recipe(path: Path) -> Recipe:
     """
     decode = msgspec.json.decode if path.suffix == ".json" else msgspec.toml.decode
     try:
-        recipe = decode(path.read_bytes(), type=Recipe)
+        recipe = decode(read_file(path), type=Recipe)
         recipe.check()
     except OSError as error:
         raise UsageError(f"{path}: {error.strerror}") from error

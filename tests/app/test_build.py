@@ -97,3 +97,10 @@ def test_what_is_wrong_changes_nothing(read: Read) -> None:
         read(KITCHEN, MQTT, "[stdout]", '[exec]\ncommand = "x"\n[exec.commands]\nnonsense = "y"')
     again = read(KITCHEN, MQTT, "[stdout]")
     assert workers(again) == workers(first)
+
+
+def test_somebody_who_listens_for_nothing_is_told(read: Read) -> None:
+    with pytest.raises(KwsError, match=r"kws\.toml: decision\.keywords: leaves nothing to listen for; name a keyword"):
+        read(KITCHEN, "[stdout]", "[decision]\nkeywords = []")
+    with pytest.raises(KwsError, match=r"kws\.toml: wyoming\.keywords: must be a list of keywords, not \[\]"):
+        read(KITCHEN, "[stdout]", "[wyoming]\nkeywords = []")

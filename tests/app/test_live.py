@@ -54,6 +54,16 @@ def test_it_shows_the_level_the_best_keywords_and_what_was_heard(tmp_path: Path)
     assert [line.split()[2] for line in lines[5:]] == ["on", "stop"]
 
 
+def test_it_shows_that_the_microphone_is_muted_and_that_it_is_heard_again(tmp_path: Path) -> None:
+    model = Model(write_model(tmp_path / "model"))
+    view = LiveView(lambda: Pipeline(model, resolve(model.labels, {})), Console(file=io.StringIO()))
+    view.opened("kitchen", "USB Audio", RATE)
+    view.lost("kitchen", "USB Audio delivers nothing but zeros; is it muted?")
+    assert str(view._state) == "USB Audio delivers nothing but zeros; is it muted?"
+    view.recovered("kitchen")
+    assert str(view._state) == "hears USB Audio"
+
+
 def test_it_needs_a_terminal_and_prints_no_lines_there(tmp_path: Path) -> None:
     model, sound = write_model(tmp_path / "model"), write_sound(tmp_path / "sound.wav")
     assert error(kws("listen", sound, "--model", model, "--live"), 2) == "--live needs a terminal for standard error"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from pathlib import Path
 
 import pytest
@@ -107,3 +108,22 @@ def test_it_is_where_systemd_or_the_user_keeps_state(tmp_path: Path) -> None:
         state.requests("kitchen", settings())
         state.remember("kitchen", SetListening(on=False))
         assert (folder / "state.json").exists()
+
+
+def test_services_of_other_sites_keep_their_state_in_the_same_file(path: Path) -> None:
+    """Two services of one user: neither knows what the other one wrote since it started."""
+    services = {site: StateFile(path) for site in ("kitchen", "hall")}
+    for site, state in services.items():
+        state.requests(site, settings())
+
+    def mute(site: str) -> None:
+        for on in (True, False) * 20:
+            services[site].remember(site, SetListening(on=on))
+
+    threads = [threading.Thread(target=mute, args=(site,)) for site in services]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for site in services:
+        assert StateFile(path).requests(site, settings()) == (SetListening(on=False),)

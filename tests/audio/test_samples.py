@@ -92,8 +92,8 @@ def test_the_first_sample_that_is_not_finite_is_told(bad: float) -> None:
 
 
 WARNING = (
-    "x: its channels cancel each other, so almost nothing of it is heard; "
-    "choose one of them: --channel 1 (in a configuration: source.channel = 1)"
+    "x: its channels cancel each other, so almost nothing of it is heard; choose one of them "
+    "(kws listen --channel 1; in a configuration source.channel = 1)"
 )
 
 
@@ -125,3 +125,24 @@ def test_channels_that_have_nothing_in_common_do_not_cancel(caplog: pytest.LogCa
     frames = np.random.default_rng(1).uniform(-1, 1, (32000, 8)).astype(np.float32)
     Downmix(None, 16000, name="x", floats=False).mix(frames, 0)
     assert not caplog.records
+
+
+def test_channels_that_cancel_each_other_but_for_their_noise(caplog: pytest.LogCaptureFixture) -> None:
+    """A stereo microphone with one channel the wrong way round: nothing shows while nobody speaks."""
+    rng = np.random.default_rng(1)
+    downmix = Downmix(None, 16000, name="x", floats=False)
+    for second in range(60):
+        noise = rng.normal(0, 0.003, (16000, 2)).astype(np.float32)
+        speech = rng.normal(0, 0.1 if second % 20 == 19 else 0, 16000)
+        downmix.mix(noise + np.outer(speech, [1, -1]).astype(np.float32), second * 16000)
+        assert caplog.messages == (second >= 19) * [WARNING]
+
+
+def test_a_knock_does_not_hide_for_ever_that_channels_cancel_each_other(caplog: pytest.LogCaptureFixture) -> None:
+    rng = np.random.default_rng(1)
+    downmix = Downmix(None, 16000, name="x", floats=False)
+    downmix.mix(np.repeat(rng.normal(0, 0.3, (16000, 1)), 2, 1).astype(np.float32), 0)
+    speech = np.outer(rng.normal(0, 0.03, 16000), [1, -1]).astype(np.float32)
+    for second in range(1, 90):
+        downmix.mix(speech, second * 16000)
+    assert caplog.messages == [WARNING]

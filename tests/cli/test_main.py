@@ -130,3 +130,27 @@ def test_a_full_disk(model_folder: Path, spoken: Path, arguments: list[str]) -> 
             env=environment(),
         )  # fmt: skip
     assert (result.returncode, result.stderr) == (1, b"kws: cannot write: No space left on device\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        (["listen", ""], "INPUT"),
+        (["listen", "--scores", ""], "--scores"),
+        (["listen", "--settings", ""], "--settings"),
+        (["listen", "--model", ""], "--model"),
+        (["run", "--config", ""], "--config"),
+        (["scan", ""], "DIR"),
+        (["scan", "x", "--out", ""], "--out"),
+        (["evaluate", "clips", ""], "DIR"),
+        (["evaluate", "stream", "x.wav", ""], "AUDIO LABELS"),
+        (["mix", "x", "--out", "x.wav", "--noise", ""], "--noise"),
+        (["enroll", "word", ""], "WORD CLIP"),
+    ],
+)
+def test_no_argument_is_empty(arguments: list[str], name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """An empty path would be the current folder."""
+    with pytest.raises(SystemExit) as caught:
+        make_parser().parse_args(arguments)
+    assert caught.value.code == 2
+    assert capsys.readouterr().err.startswith(f"kws: argument {name}: must be text that is not empty (see kws ")

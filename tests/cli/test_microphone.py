@@ -57,7 +57,11 @@ def test_a_muted_microphone_is_reported(sound_server: SoundServer, model_folder:
     assert program.stderr is not None
     with at_most(30, program):
         assert program.stderr.readline().startswith("kws: listening to room, ALSA for ")
-        assert program.stderr.readline() == "kws: room, ALSA delivers nothing but zeros; is it muted?\n"
+        assert program.stderr.readline() == (
+            "kws: nothing is heard: room, ALSA delivers nothing but zeros; is it muted?\n"
+        )
+        sound_server.rustle()
+        assert program.stderr.readline().startswith("kws: listening to room, ALSA again, after ")
     program.send_signal(signal.SIGINT)
     out, err = program.communicate(timeout=30)
     assert (program.returncode, out, err) == (130, "", "")

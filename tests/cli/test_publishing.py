@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import signal
 import subprocess
 import threading
@@ -164,6 +165,19 @@ def test_listen_fails_where_detections_were_not_delivered(
     assert count
     assert result.returncode == 1
     assert f" {count} detections were dropped: " in result.stderr
+
+
+def test_the_service_fails_where_detections_of_a_recording_were_not_delivered(
+    stopped_broker: Broker, spoken: Path, model_folder: Path, tmp_path: Path
+) -> None:
+    config = tmp_path / "kws.toml"
+    config.write_text(
+        f'[source]\ninput = "{spoken}"\n[model]\nname = "{model_folder}"\n'
+        f'[mqtt]\nurl = "{stopped_broker.url}"\nmax_age = 0.5\n'
+    )
+    result = kws("run", "--config", config)
+    assert result.returncode == 1
+    assert re.search(r"[0-9]+ detections were dropped: the broker could not be reached in time", result.stderr)
 
 
 def test_a_command_that_is_missing_is_reported_before_anything_is_heard(spoken: Path, model_folder: Path) -> None:

@@ -227,7 +227,7 @@ def test_a_keyword_is_the_same_as_a_mac_writes_it(tmp_path: Path) -> None:
     assert word != typed
     toml = f'keyword."{typed}".threshold = 0.7\ngate.wake_words = ["{typed}"]\ndecision.keywords = ["{typed}"]\n'
     path = tmp_path / "kws.toml"
-    path.write_text(f'{toml}[exec.commands]\n"{typed}" = "lamp"', encoding="utf-8")
+    path.write_text(f'{toml}[exec.commands]\n"{typed}" = "lamp"\n[wyoming]\nkeywords = ["{typed}"]', encoding="utf-8")
     config = read_config(path, [parse_set(f"keyword.{typed}.patience=2")])
     model = Description(
         format=1, name="toy", version="1", labels=(SILENCE, UNKNOWN, typed), front_end=FrontEnd(), sha256={}
@@ -239,6 +239,8 @@ def test_a_keyword_is_the_same_as_a_mac_writes_it(tmp_path: Path) -> None:
     assert settings.listened == (word,)
     assert config.exec
     assert config.exec.commands == {word: "lamp"}
+    assert config.wyoming
+    assert config.wyoming.keywords == (word,)
 
 
 def test_a_site_of_one_source_goes_before_that_of_mqtt(tmp_path: Path) -> None:
@@ -254,6 +256,8 @@ def test_a_file_that_cannot_be_read_is_said(tmp_path: Path) -> None:
     (tmp_path / "kws.toml").write_bytes(b"\xff")
     with pytest.raises(UsageError, match="decode"):
         read_config(tmp_path / "kws.toml")
+    with pytest.raises(UsageError, match=r"^/dev/zero: has more than 1000000 bytes$"):
+        read_config(Path("/dev/zero"))
 
 
 def test_a_mark_at_the_beginning_and_the_line_ends_of_windows_are_no_matter(tmp_path: Path) -> None:

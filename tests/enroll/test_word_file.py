@@ -123,3 +123,8 @@ def test_the_form_of_the_file(path: Path) -> None:
     content = json.loads(path.read_text(encoding="utf-8"))
     names = "format word model sha256 weights bias settings lengths examples negatives report"
     assert list(content) == names.split()
+
+
+def test_a_device_is_no_word_file() -> None:
+    with pytest.raises(UsageError, match=r"^/dev/zero: is not a regular file$"):
+        read_word(Path("/dev/zero"))

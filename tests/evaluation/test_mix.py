@@ -1,7 +1,10 @@
 from __future__ import annotations
 
+import shutil
+import unicodedata
 from collections import Counter
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 import numpy as np
 import pytest
@@ -13,6 +16,8 @@ from kws.errors import AudioError, UsageError
 from kws.evaluation.labels import read_labels
 from kws.evaluation.mix import Clip, find_clips, find_noise, find_talk, mix
 from tests.support.toy_model import PITCHES, RATE, tone, write_clips
+
+Form: TypeAlias = Literal["NFC", "NFD"]
 
 #: Where the tone of a clip of ``toy`` begins and ends in it.
 BEGIN, END = 3840, 11840
@@ -247,6 +252,19 @@ def test_clips_and_noise_are_found_by_name(clips: Path, noise: Path) -> None:
     (clips.parent / "empty").mkdir()
     with pytest.raises(UsageError, match="empty: no recordings"):
         find_noise([noise, clips.parent / "empty"])
+
+
+@pytest.mark.parametrize(("written", "asked"), [("NFC", "NFD"), ("NFD", "NFC")])
+def test_names_are_found_as_a_mac_writes_them(
+    clips: Path, noise: Path, tmp_path: Path, written: Form, asked: Form
+) -> None:
+    word, there = "k\N{LATIN SMALL LETTER U WITH DIAERESIS}che", [tmp_path / "clips", tmp_path / "noise"]
+    for source, folder in zip((clips / "on", next(noise.rglob("*.flac")).parent), there, strict=True):
+        shutil.copytree(source, folder / unicodedata.normalize(written, word))
+    options = ["--words", unicodedata.normalize(asked, word), "--noise-only", unicodedata.normalize(asked, word)]
+    out = tmp_path / "mix.wav"
+    assert main(["mix", *options, "--out", str(out), "--noise", str(there[1]), "--", str(there[0])]) == 0
+    assert {label.word for label in read_labels(out.with_suffix(".tsv"))} == {word}
 
 
 def test_silent_clips_and_silent_noise(clips: Path, tmp_path: Path) -> None:

@@ -36,7 +36,7 @@ from kws.config.schema import Config
 from kws.errors import KwsError, OptionError, UsageError
 from kws.inference.model import Model
 from kws.servers.settings import WyomingOptions
-from kws.servers.wyoming import WyomingServer
+from kws.servers.wyoming import WyomingServer, _plain
 from kws.servers.zeroconf import Announcement
 from kws.types import AudioBlock, Float32Array
 from tests.support import ROOT
@@ -140,6 +140,10 @@ def test_detections_are_those_of_the_pipeline(shipped: WyomingServer, demo: Floa
 def test_names_choose_wake_words(server: WyomingServer, names: list[str], found: list[str | None]) -> None:
     got = asyncio.run(detect(server.port, chunks(words("on", "off", "stop"), RATE), names))
     assert [one and one.name for one in got] == found
+
+
+def test_a_name_is_the_same_as_a_mac_writes_it() -> None:
+    assert _plain("Hey_Ku\N{COMBINING DIAERESIS}che") == _plain("hey k\N{LATIN SMALL LETTER U WITH DIAERESIS}che")
 
 
 def test_a_wrong_name_is_answered_with_the_right_ones(shipped: WyomingServer) -> None:

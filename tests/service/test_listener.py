@@ -252,11 +252,30 @@ def test_a_microphone_that_may_be_silent_is_heard_in_zeros(start: Callable[..., 
     assert home.listener.hearing.trouble is None
 
 
-def test_a_pipe_that_delivers_zeros_is_heard(start: Callable[..., Home]) -> None:
-    home = start(reopens=False)
+def test_a_source_that_is_opened_once_is_deaf_while_it_delivers_zeros_and_goes_on(
+    broker: Broker, subscriber: Subscriber, start: Callable[..., Home]
+) -> None:
+    """A pipe, or the microphone of ``kws listen``."""
+    home = start(broker=broker, reopens=False, watch=WatchOptions(silence=1.0, stall=60))
     home.microphone.hear(MUTED)
-    wait_until(lambda: "recovered" in home.observer.told)
+    wait_until(lambda: status(subscriber) == "online")  # a pipe may begin with silence
+    home.microphone.hear(*[MUTED] * 4)
+    wait_until(lambda: status(subscriber) == "offline")
+    assert home.listener.hearing.trouble == ZEROS
+    home.microphone.say_on()
+    home.recorder.wait_for(1)
+    wait_until(lambda: status(subscriber) == "online")
     assert home.listener.hearing.trouble is None
+    assert home.microphone.opened == 1
+
+
+def test_a_recording_may_be_silent(start: Callable[..., Home], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Microphone, "live", False)
+    home = start(reopens=False, watch=WatchOptions(silence=1.0))
+    home.microphone.hear(MUTED, MUTED, MUTED)
+    home.microphone.sound.put(None)
+    home.wait()
+    assert not [told for told in home.observer.told if told.startswith("lost")]
 
 
 def test_one_that_dies_does_not_touch_the_others(start: Callable[..., Home]) -> None:

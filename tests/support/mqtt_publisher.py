@@ -68,11 +68,12 @@ def running(
     keywords: tuple[str, ...] = KEYWORDS,
     home_assistant: HomeAssistantOptions | None = None,
     hermes: HermesOptions | None = None,
+    gated: bool = False,
     **more: object,
 ) -> Iterator[Running]:
     """Run a publisher while the block lasts."""
     options = MqttOptions(url=url or broker.url, site=site, **more)  # type: ignore[arg-type]
-    service = Running(options, keywords, home_assistant=home_assistant, hermes_options=hermes)
+    service = Running(options, keywords, home_assistant=home_assistant, hermes_options=hermes, gated=gated)
     service.publisher.started(site)
     try:
         yield service

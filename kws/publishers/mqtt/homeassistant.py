@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from kws.common.tables import Text
 from kws.decision.settings import RANGES
 from kws.publishers.mqtt import topics as names
 from kws.publishers.mqtt.control import OFF, ON
@@ -34,8 +35,8 @@ class HomeAssistantOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unk
     discovery: bool = True
     prefix: Prefix = "homeassistant"
     form: Literal["device", "components"] = "device"
-    name: str | None = None
-    area: str | None = None
+    name: Text | None = None
+    area: Text | None = None
 
     @property
     def birth_topic(self) -> str:

@@ -105,9 +105,11 @@ class MqttPublisher(Observer):
         if hermes_options and hermes_options.enabled:
             self._hermes_site = hermes_options.site or self.topics.site
         self._requests = control.Requests(self.topics, keywords, self._hermes_site)
-        self._keyword_topics = {
+        self._shown = {
             self.topics.state(of(keyword)) for keyword in keywords for of in (topics.threshold, topics.switch)
         }
+        if gated:
+            self._shown.add(self.topics.gate)
         self._available = True
         self._thresholds: dict[str, float] = {}
         self._instance = secrets.token_hex(4)
@@ -199,8 +201,11 @@ class MqttPublisher(Observer):
 
     def health(self, site: str, report: HealthReport) -> None:  # noqa: ARG002
         self._health = report
+        self._show(self._health_message(report))
+
+    def _health_message(self, report: HealthReport) -> Message:
         text = json.dumps({**report.as_dict(), "other_instances": self.others}, ensure_ascii=False)
-        self._show(Message(self.topics.health, text, qos=0, retain=True, expiry_seconds=HEALTH_EXPIRY_SECONDS))
+        return Message(self.topics.health, text, qos=0, retain=True, expiry_seconds=HEALTH_EXPIRY_SECONDS)
 
     def close(self) -> None:
         """Publish that the site is offline, and disconnect."""
@@ -266,14 +271,16 @@ class MqttPublisher(Observer):
             _log.warning("%s: %s", self.name, error)
 
     def _say_farewell(self, session: Session) -> None:
-        message = Message(self.topics.status, OFFLINE, retain=True)
-        session.publish([message], deadline=time.monotonic() + _RESERVE_SECONDS)
+        messages = [Message(self.topics.status, OFFLINE, retain=True)]
+        if self._health:
+            messages.append(self._health_message(replace(self._health, source=None, trouble="the service has ended")))
+        session.publish(messages, deadline=time.monotonic() + _RESERVE_SECONDS)
 
     def _filters(self) -> list[str]:
         states = [self.topics.state(f"{kind}/+") for kind in ("threshold", "keyword")]
         birth = [self._home_assistant.birth_topic] if self._home_assistant else []
         claims = [self._claims] if self._claims else []
-        return [self.topics.status, self.topics.instance, *states, *birth, *claims]
+        return [self.topics.status, self.topics.instance, self.topics.gate, *states, *birth, *claims]
 
     def _status(self) -> Message:
         return Message(self.topics.status, ONLINE if self._available else OFFLINE, retain=True)
@@ -294,8 +301,8 @@ class MqttPublisher(Observer):
         elif self.arbiter and topic == self._claims:
             if not retained:
                 self.arbiter.hear(payload)
-        elif topic.startswith(self.topics.state("")):
-            if retained and topic not in self._keyword_topics:  # of an earlier model
+        elif topic == self.topics.gate or topic.startswith(self.topics.state("")):
+            if retained and topic not in self._shown:  # of an earlier model or configuration
                 self._send(Message(topic, "", retain=True))
         elif self._home_assistant and topic == self._home_assistant.birth_topic:
             self._welcome(payload, retained=retained)

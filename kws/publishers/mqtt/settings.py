@@ -15,8 +15,10 @@ from urllib.parse import SplitResult, urlsplit
 
 import msgspec
 
+from kws.common.files import read_file
+from kws.common.tables import Text
 from kws.errors import OptionError, UsageError
-from kws.publishers.mqtt.topics import Prefix, Site, checked
+from kws.publishers.mqtt.topics import Prefix, Site, User, checked
 
 PASSWORD_VARIABLE = "KWS_MQTT_PASSWORD"  # noqa: S105 - its name
 _CREDENTIAL = "mqtt-password"
@@ -59,11 +61,11 @@ class MqttOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     url: str = "mqtt://localhost"
     site: Site | None = None
     prefix: Prefix = "kws"
-    user: str | None = None
-    password_file: str | None = None
-    ca: str | None = None
-    certificate: str | None = None
-    key: str | None = None
+    user: User | None = None
+    password_file: Text | None = None
+    ca: Text | None = None
+    certificate: Text | None = None
+    key: Text | None = None
     protocol: Literal["5", "3.1.1"] = "5"
     keepalive: Annotated[int, msgspec.Meta(ge=5, le=3600)] = 30
     max_age: Annotated[float, msgspec.Meta(gt=0, le=3600)] = 5.0
@@ -112,8 +114,12 @@ def parse_broker(options: MqttOptions) -> Broker:
         tls=tls,
         websockets=websockets,
         path=parts.path or "/mqtt",
-        user=parts.username if options.user is None else options.user,
+        user=_url_user(parts) if options.user is None else options.user,
     )
+
+
+def _url_user(parts: SplitResult) -> str | None:
+    return parts.username if parts.username is None else checked("url", parts.username, User)
 
 
 def _split(url: str) -> SplitResult:
@@ -126,8 +132,9 @@ def _split(url: str) -> SplitResult:
             raise OptionError("url", f"{problem}${PASSWORD_VARIABLE}")
         if parts.scheme not in _SCHEMES or "://" not in url:
             raise OptionError("url", f"{shown!r} must begin with {', '.join(f'{name}://' for name in _SCHEMES)}")
-        if not parts.hostname or parts.port == 0:
+        if not parts.hostname or parts.port == 0 or " " in parts.hostname:
             raise OptionError("url", f"{shown!r} needs a host, and a port if it is not the usual one")
+        parts.hostname.encode("idna")
     except ValueError:
         raise OptionError("url", f"{shown!r} has no valid host or port") from None
     if parts.query or parts.fragment or (parts.path not in ("", "/") and not parts.scheme.startswith("ws")):
@@ -171,15 +178,9 @@ def _read_secret(path: Path) -> str:
         ValueError: it cannot be a file with a password.
     """
     try:
-        # Opening a FIFO would wait for a writer, and reading a device may never end.
-        with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-                raise ValueError(f"{path} is not a regular file")
-            data = file.read(_LONGEST_SECRET + 1)
+        data = read_file(path, limit=_LONGEST_SECRET)
     except OSError as error:
         raise ValueError(f"{path}: {error.strerror}") from None
-    if len(data) > _LONGEST_SECRET:
-        raise ValueError(f"{path} has more than {_LONGEST_SECRET} bytes")
     try:
         secret = data.decode("utf-8").removesuffix("\n").removesuffix("\r")
     except UnicodeDecodeError:

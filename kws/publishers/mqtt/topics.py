@@ -20,8 +20,14 @@ ONLINE, OFFLINE = "online", "offline"
 #: The end of the topics that set and report whether the service listens.
 LISTENING = "listening"
 
-#: Characters that separate levels, match them, or cannot be sent.
-_UNSAFE = r"\x00-\x1f\x7f/+#\ud800-\udfff"
+#: Characters on which a broker ends the connection (MQTT 5, 1.5.4): control characters, surrogates, and what Unicode
+#: calls noncharacters.
+_REFUSED = r"\x00-\x1f\x7f-\x9f\ud800-\udfff\ufdd0-\ufdef" + "".join(
+    rf"\U{plane:04x}fffe\U{plane:04x}ffff" for plane in range(17)
+)
+
+#: These, and characters that separate levels or match them.
+_UNSAFE = f"/+#{_REFUSED}"
 
 
 def _text(pattern: str, description: str) -> Any:
@@ -32,17 +38,20 @@ def _text(pattern: str, description: str) -> Any:
 Site = _text("[A-Za-z0-9_-]{1,64}", "1 to 64 letters, digits, - or _ (A to Z)")
 
 #: One level of a topic of another protocol.
-Level = _text(f"[^{_UNSAFE}]+", "a name without /, + and #, of 1 to 200 characters")
+Level = _text(f"[^{_UNSAFE}]+", "a name without /, +, # and control characters, of 1 to 200 characters")
 
 #: The levels that begin a topic. Topics that begin with $ are the broker's own.
 Prefix = _text(
     rf"(?!\$)[^{_UNSAFE}]+(/[^{_UNSAFE}]+)*",
-    "levels of a topic such as home/voice, without +, # and a $ at the beginning",
+    "levels of a topic such as home/voice, without +, #, control characters and a $ at the beginning",
 )
+
+#: The user of a login.
+User = _text(f"[^{_REFUSED}]+", "a name without control characters, of 1 to 200 characters")
 
 
 def checked(field: str, value: str, kind: Any) -> str:
-    """Return a value of type :data:`Site`, :data:`Level` or :data:`Prefix`, or raise an OptionError."""
+    """Return a value of type :data:`Site`, :data:`Level`, :data:`Prefix` or :data:`User`, or raise an OptionError."""
     try:
         msgspec.convert(value, kind)
     except msgspec.ValidationError:

@@ -80,11 +80,13 @@ def test_the_rights_are_enough_and_no_more(
         with running(stopped_broker, url=url, home_assistant=discovery, arbitration="hall") as service:
             service.publisher.listening("kitchen", on=True)
             service.publisher.threshold("kitchen", "on", 0.5)
+            service.publisher.gate("kitchen", None)
             service.publisher.health("kitchen", HealthReport(listening=True))
             service.worker.put(detection("on"))
             assert service.wait_settled(1).published == 1
             subscriber.wait("kws/kitchen/detection/on")
             subscriber.wait("kws/kitchen/health")
+            subscriber.wait("kws/kitchen/gate", "closed")
             assert service.publisher.arbiter
             service.publisher.arbiter.put(detection("on"), service.worker.put)
             assert service.wait_settled(2).published == 2
@@ -96,7 +98,7 @@ def test_the_rights_are_enough_and_no_more(
         subscriber.wait("kws/kitchen/status", "offline")
         assert "refuses" not in caplog.text
         cleared = forget(options, HomeAssistantOptions())
-        assert len(cleared) == 5
+        assert len(cleared) == 6
         with running(stopped_broker, url=url, site="cellar") as other:
             other.worker.put(detection("on"))
             assert other.wait_settled(1).dropped == 1

@@ -36,6 +36,13 @@ def test_every_keyword_is_one_level_that_can_be_sent(keyword: str) -> None:
     assert not set("+#\0") & set(topic)
 
 
+@pytest.mark.parametrize("character", "\0\x1f\x7f\x85\x9f\ufdd0\ufdef\ufffe\uffff\U0001fffe\U0010ffff+/#")
+def test_what_a_broker_refuses_is_in_no_topic(character: str) -> None:
+    assert level(f"a{character}b") == "a_b"
+    with pytest.raises(UsageError, match=r"^prefix: "):
+        Topics(f"a{character}", "kitchen")
+
+
 def test_a_name_from_a_mac_has_the_same_topic() -> None:
     assert level("ku\N{COMBINING DIAERESIS}che") == "küche"
 
