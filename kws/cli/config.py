@@ -14,7 +14,7 @@ from kws.config.writing import as_toml
 
 _EXAMPLES = """\
   kws config show                                     what is in force, and where each value comes from
-  kws config show --set decision.threshold=0.9        ... with another value for a setting
+  kws config show --set decision.threshold=0.6        ... with another value for a setting
   kws config show --json | jq -r '.[] | select(.origin != "built-in") | .key'
   kws config show > /etc/kws/kws.toml                 a file that says all of it
 """

@@ -25,7 +25,7 @@ _EXAMPLES = """\
   kws evaluate stream living_room.flac living_room.tsv
   kws evaluate stream stream.flac stream.tsv --negative librispeech --report report.html
   kws evaluate stream stream.flac stream.tsv --negative radio/ --budget 0.5 --write-thresholds kws-thresholds.toml
-  kws evaluate stream stream.flac stream.tsv --settings kws-thresholds.toml --threshold stop=0.9
+  kws evaluate stream stream.flac stream.tsv --settings kws-thresholds.toml --threshold stop=0.6
   kws evaluate stream stream.flac stream.tsv --negative speech/[1-4]* --hold-out speech/[5-9]*
 """
 

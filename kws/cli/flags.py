@@ -137,7 +137,7 @@ def add_config_flags(parser: argparse.ArgumentParser) -> None:
         action=Say,
         flag=Flag("--set", "", "", ""),
         metavar="KEY=VALUE",
-        help="any setting by its path, as mqtt.max_age=2, keyword.on.threshold=0.9 or source[2].device=USB; repeatable",
+        help="any setting by its path, as mqtt.max_age=2, keyword.on.threshold=0.6 or source[2].device=USB; repeatable",
     )
     add_flags(group, *RUN)
 

@@ -45,7 +45,7 @@ def parse_set(text: str) -> Override:
     key, separator, value = text.partition("=")
     key = key.strip()
     if not separator or "." not in key or not all(key.split(".")):
-        raise UsageError(f"--set {text}: write KEY=VALUE, such as mqtt.url=mqtt://broker or keyword.on.threshold=0.9")
+        raise UsageError(f"--set {text}: write KEY=VALUE, such as mqtt.url=mqtt://broker or keyword.on.threshold=0.6")
     return Override(option="--set", key=key, value=value.strip())
 
 

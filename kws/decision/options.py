@@ -3,9 +3,9 @@
 A layer is three tables, in TOML or in ``model.json`` alike::
 
     [decision]              # every keyword, and the hop
-    threshold = 0.8
+    threshold = 0.5
     [keyword.on]            # one keyword
-    threshold = 0.85
+    threshold = 0.6
     [gate]
     wake_words = ["computer"]
     seconds = 5
