@@ -57,8 +57,12 @@ def record(
     checked = False
     for _ in range(_TRIES * count):
         guide.ask(len(made) + 1, count)
+        sound = _take(blocks, guide)
+        if not sound.any():
+            guide.reject("the microphone delivers nothing but zeros; is it muted?")
+            continue
         try:
-            recording = find_word(f"recording {len(made) + 1}", _take(blocks, guide))
+            recording = find_word(f"recording {len(made) + 1}", sound)
         except UsageError as error:
             guide.reject(str(error).partition(": ")[2])
             continue

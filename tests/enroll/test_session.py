@@ -66,6 +66,12 @@ def test_without_a_word_the_recording_ends() -> None:
     assert prompts.said == ["1 of 1", "silence; no word is heard", "1 of 1"]
 
 
+def test_a_muted_microphone_is_named_as_such() -> None:
+    prompts = Prompts()
+    assert len(record(microphone(0 * quiet(8.0), GOOD), 1, prompts)) == 1
+    assert prompts.said == ["1 of 1", "the microphone delivers nothing but zeros; is it muted?", "1 of 1"]
+
+
 def test_one_that_is_unlike_the_others_is_recorded_again_once() -> None:
     prompts = Prompts()
     made = record(microphone(*[GOOD] * 4), 3, prompts, lambda _: [1])

@@ -112,13 +112,11 @@ def choose_rate(sounddevice: Any, device: Device, channels: int, rates: list[int
 
 
 def channels_to_open(device: Device, channel: int | None) -> int:
-    """Return how many channels to open: all of a real device, but of a converter its mix or as many as needed.
+    """Return how many channels to open: all of a real device, but of a converter two, or as many as needed.
 
-    A converter that is asked for a single channel delivers its mix, so its first channel is one of two.
+    A converter that is asked for a single channel delivers a mix, in which channels may have cancelled each other.
     """
-    if device.channels <= MAX_REAL_CHANNELS:
-        return device.channels
-    return 1 if channel is None else max(2, channel)
+    return device.channels if device.channels <= MAX_REAL_CHANNELS else max(2, channel or 0)
 
 
 def _first_line(error: Exception | None) -> str:

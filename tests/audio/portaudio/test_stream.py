@@ -13,7 +13,7 @@ DEVICE = Device(name="x", system_name="x", index=0, channels=2, rate=48000, is_d
 
 @pytest.mark.parametrize(
     ("available", "channel", "opened"),
-    [(1, None, 1), (2, None, 2), (2, 1, 2), (6, 3, 6), (8, None, 8), (32, None, 1), (32, 1, 2), (32, 2, 2),
+    [(1, None, 1), (2, None, 2), (2, 1, 2), (6, 3, 6), (8, None, 8), (32, None, 2), (32, 1, 2), (32, 2, 2),
      (128, 5, 5)],
 )  # fmt: skip
 def test_channels_that_are_opened(available: int, channel: int | None, opened: int) -> None:
