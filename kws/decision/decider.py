@@ -164,8 +164,9 @@ class Decider:
             end: the position just after the last window's last sample.
             levels: of each window's newest hop, in decibels.
         """
-        self._unread.extend(posteriors)
-        self._calm = 0
+        for row in posteriors:
+            self._unread.append(row)
+            self._calm = 0 if self.near(row) else self._calm + 1
         self._levels.extend(levels)
         if self._context:
             for level in levels:

@@ -275,8 +275,9 @@ class Pipeline:
             return Step(unscored, decider.step(unscored.posteriors, window.end, window.level, silent=silence.silent))
         # What was under way before a gap ended there; it belongs to no window after it.
         ended = decider.reset() if window.fresh else NOTHING
-        self._catch_up(window)
-        scored = self._newest = _ask(self.model, self._windows, window, silent=silence.silent)
+        scored = _ask(self.model, self._windows, window, silent=silence.silent)
+        self._catch_up(scored)
+        self._newest = scored
         if self._spared and decider.calm and decider.near(scored.posteriors):
             scored = replace(scored, amended=self._score_spared(window))
         decision = decider.step(scored.posteriors, scored.end, scored.level, silent=scored.silent)
@@ -317,13 +318,21 @@ class Pipeline:
             self._decider.amend(ago, posteriors)
         return amended
 
-    def _catch_up(self, window: Window) -> None:
-        """Give the decider the windows that were skipped before this one: the posteriors that its averages need."""
+    def _catch_up(self, scored: Scored) -> None:
+        """Give the decider the windows of silence before this one that were skipped.
+
+        If no keyword is near and windows may be spared, they count as the one scored before them, and are scored when
+        one comes near; else those that the averages need are scored now.
+        """
         levels = self._silence.take_skipped()
         if not levels:
             return
-        self._spared.clear()
-        needed = range(min(self._decider.longest - 1, len(levels)), 0, -1)
-        rows = [self.model.posteriors(self._windows.spectrogram(ago)) for ago in needed]
+        decider, needed = self._decider, min(self._decider.longest - 1, len(levels))
+        if self._skip_calm and self._newest is not None and not decider.near(scored.posteriors):
+            rows = [self._newest.posteriors] * needed
+            self._spared.extend(scored.end - ago * decider.hop for ago in range(needed, 0, -1))
+        else:
+            self._spared.clear()
+            rows = [self.model.posteriors(self._windows.spectrogram(ago)) for ago in range(needed, 0, -1)]
         posteriors = np.array(rows, np.float32).reshape(-1, len(self.model.labels))
-        self._decider.skip(posteriors, window.end - self._decider.hop, levels)
+        decider.skip(posteriors, scored.end - decider.hop, levels)

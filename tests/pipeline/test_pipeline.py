@@ -409,12 +409,13 @@ def test_live_sound_is_called_for_less_often_in_silence_and_no_word_is_told_late
     cuts=st.lists(st.integers(0, 200_000), max_size=6),
     smoothing=st.sampled_from([0.15, 0.25, 0.5]),
     skip_silence=st.booleans(),
+    noise=st.sampled_from([1, 100]),  # the louder one is no silence
 )  # fmt: skip
 def test_where_no_keyword_is_near_windows_are_spared_and_nothing_is_missed(
-    parts: list[tuple[float, int, float, float]], cuts: list[int], smoothing: float, skip_silence: bool
+    parts: list[tuple[float, int, float, float]], cuts: list[int], smoothing: float, skip_silence: bool, noise: int
 ) -> None:
-    sound = room(3 + sum(before + 3 for before, *_ in parts)) * 100  # loud enough for silence not to be skipped
-    lay_words(sound, 16000, parts)
+    sound = room(9 + sum(before + 3 for before, *_ in parts)) * noise
+    lay_words(sound, 7 * 16000, parts)
 
     keyword: dict[str, Any] = {"smoothing": smoothing, "speech_before": 0.5, "speech_margin": 6.0}
     every, all_scored = told(make_pipeline(**keyword), AudioBlock(sound, 0))
@@ -429,6 +430,24 @@ def test_where_no_keyword_is_near_windows_are_spared_and_nothing_is_missed(
         (one.end, one.level, one.silent) for one in all_scored
     ]
     assert any(one.skipped for one in scored)
+
+
+def test_in_silence_the_network_sees_one_window_in_four_seconds() -> None:
+    pipeline = make_pipeline(skip_silence=True, skip_calm=True, smoothing=0.25)
+    posteriors, asked = pipeline.model.posteriors, 0
+
+    def count(columns: Float32Array) -> Float32Array:
+        nonlocal asked
+        asked += 1
+        return posteriors(columns)
+
+    pipeline.model.posteriors = count  # type: ignore[method-assign]
+    for step in pipeline.run(BlocksSource(AudioBlock(room(40), 0))):
+        if step.scored and step.scored.end == 8 * 16000:  # by now the floor is known
+            asked = 0
+        if step.scored and step.scored.end == 40 * 16000:
+            break
+    assert asked == 8
 
 
 @pytest.mark.parametrize("whole", [True, False])
