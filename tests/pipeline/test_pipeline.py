@@ -1,10 +1,11 @@
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import pairwise
 from pathlib import Path
-from types import SimpleNamespace
+from types import FrameType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -12,10 +13,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kws.decision import Decision, DecisionSettings, Fired, GateSettings, KeywordSettings, NearMiss, Reason
+from kws.decision import Decision, DecisionSettings, Fired, GateSettings, KeywordSettings, NearMiss, Reason, resolve
+from kws.decision.recommended import recommended
 from kws.errors import UsageError
 from kws.features.front_end import FrontEnd
-from kws.inference.model import Model
+from kws.inference.model import MODEL_FILE, Model
 from kws.pipeline.pipeline import Pipeline, Scored, Step, hear, score
 from kws.types import SILENCE, UNKNOWN, AudioBlock, Float32Array
 from tests.support.blocks_source import BlocksSource
@@ -266,6 +268,28 @@ def test_the_real_model_hears_the_same_however_the_sound_is_cut(model_folder: Pa
     assert whole == posteriors(333) == posteriors(1)
 
 
+def test_a_window_takes_no_more_calls_than_it_did(model_folder: Path) -> None:
+    # What Python does is most of what listening costs. Unlike time, calls are the same on every machine, so work that
+    # is added to each window is seen. If it has to be, raise the number.
+    model = Model(model_folder)
+    pipeline = Pipeline(model, resolve(model.labels, {MODEL_FILE: recommended(model.description)}))
+    hop = round(pipeline.settings.hop * 16000)
+    sound = np.random.default_rng(0).standard_normal(300 * hop, np.float32) * np.float32(0.05)
+    calls = 0
+
+    def count(_frame: FrameType, event: str, _argument: object) -> None:
+        nonlocal calls
+        calls += event in {"call", "c_call"}
+
+    pipeline.open(16000)
+    for number, block in enumerate(cut(sound, range(hop, len(sound), hop))):
+        sys.setprofile(count if number >= 200 else None)
+        for _ in pipeline.push(block):
+            pass
+    sys.setprofile(None)
+    assert 60 < calls / 100 < 125
+
+
 # Silence that is passed over.
 
 
@@ -432,7 +456,7 @@ def test_where_no_keyword_is_near_windows_are_spared_and_nothing_is_missed(
     assert any(one.skipped for one in scored)
 
 
-def test_in_silence_the_network_sees_one_window_in_four_seconds() -> None:
+def test_in_silence_the_network_sees_one_window_in_four_seconds(monkeypatch: pytest.MonkeyPatch) -> None:
     pipeline = make_pipeline(skip_silence=True, skip_calm=True, smoothing=0.25)
     posteriors, asked = pipeline.model.posteriors, 0
 
@@ -441,7 +465,7 @@ def test_in_silence_the_network_sees_one_window_in_four_seconds() -> None:
         asked += 1
         return posteriors(columns)
 
-    pipeline.model.posteriors = count  # type: ignore[method-assign]
+    monkeypatch.setattr(pipeline.model, "posteriors", count)
     for step in pipeline.run(BlocksSource(AudioBlock(room(40), 0))):
         if step.scored and step.scored.end == 8 * 16000:  # by now the floor is known
             asked = 0
