@@ -29,7 +29,7 @@ from kws.errors import AudioError, KwsError, OptionError, UsageError
 from kws.types import AudioBlock
 
 #: Seconds in one block at most: each block wakes two threads, which costs more than what they do with it.
-_LONGEST_BLOCK = 0.1
+_LONGEST_BLOCK = 0.12
 
 #: Seconds that opening may take, including the start of a process on a slow computer.
 _OPEN_SECONDS = 15.0

@@ -102,7 +102,7 @@ def two_tones(folder: Path, rate: int) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("hop", "block"), [(0.01, 0.01), (0.06, 0.06), (0.1, 0.1), (0.12, 0.06), (0.2, 0.1), (0.3, 0.1), (0.5, 0.1)]
+    ("hop", "block"), [(0.01, 0.01), (0.06, 0.06), (0.1, 0.1), (0.12, 0.12), (0.2, 0.1), (0.3, 0.1), (0.5, 0.1)]
 )
 def test_windows_end_as_blocks_do(hop: float, block: float) -> None:
     assert block_seconds(hop) == pytest.approx(block)

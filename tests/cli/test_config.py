@@ -57,7 +57,7 @@ def test_each_value_comes_from_somewhere(write: Path) -> None:
     assert found["keyword.on.threshold"] == (0.7, f"{file}: decision.threshold")
     assert found["keyword.on.release"] == (pytest.approx(0.42), f"{file}: decision.threshold")
     assert found["keyword.off.patience"] == (1, "built-in")
-    assert found["decision.hop"] == (0.06, "model.json")
+    assert found["decision.hop"] == (0.12, "model.json")
     assert found["keyword.computer.length"] == (0.7, "model.json")
     assert found["gate.wake_words"] == (["on"], file)
     assert found["gate.seconds"] == (5, "built-in")
