@@ -27,7 +27,7 @@ from tests.support.waiting import wait_until
 
 DEMO = Path(__file__).parent.parent.parent / "kws" / "data" / "demo.flac"
 DOCS = Path(__file__).parent.parent.parent / "docs" / "service.md"
-HOP = 960
+HOP = 1920
 
 
 class Running:
