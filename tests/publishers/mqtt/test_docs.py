@@ -45,7 +45,7 @@ def test_the_payloads_have_the_fields_that_are_sent() -> None:
         shown_detection
         == HealthReport(listening=True, last_detection=detection("on", score=0.91)).as_dict()["last_detection"]
     )
-    miss = NearMiss(keyword="on", score=0.44, threshold=0.47, end=497280, reason=Reason.BELOW_THRESHOLD)
+    miss = NearMiss(keyword="on", score=0.44, threshold=0.5, end=497280, reason=Reason.BELOW_THRESHOLD)
     assert shown_miss | {"time": ""} == near_miss_fields(miss, 16000) | {"time": ""}
     assert list(shown_health) == [*HealthReport(listening=True).as_dict(), "other_instances"]
     assert list(shown_claim) == list(Claim.__struct_fields__)
