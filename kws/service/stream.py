@@ -132,7 +132,7 @@ class SourceStream:
         """Take the next block; return the seconds that the source may wait.
 
         Raises:
-            AudioError: the microphone is dead, and is to be opened again.
+            AudioError: the microphone is dead and must be reopened.
         """
         pipeline, source = self._place.pipeline, self._source
         if source.live and (problem := self._liveness.look(block, source.rate)):

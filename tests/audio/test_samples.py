@@ -128,7 +128,7 @@ def test_channels_that_have_nothing_in_common_do_not_cancel(caplog: pytest.LogCa
 
 
 def test_channels_that_cancel_each_other_but_for_their_noise(caplog: pytest.LogCaptureFixture) -> None:
-    """A stereo microphone with one channel the wrong way round: nothing shows while nobody speaks."""
+    """A stereo microphone with one inverted channel: only speech can show it."""
     rng = np.random.default_rng(1)
     downmix = Downmix(None, 16000, name="x", floats=False)
     for second in range(60):
