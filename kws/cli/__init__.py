@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import gc
 import importlib
 import logging
 import os
@@ -61,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         try:
             words = sys.argv[1:] if arguments is None else arguments
-            options = parser(words[0] if words else "").parse_args(words)
+            options = _parsed(words)
             set_up(LogOptions(level="debug" if getattr(options, "verbose", 0) else "info"))
             code: int = options.run(options)
         finally:
@@ -83,6 +84,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         _log.error("cannot write: %s", error.strerror)
         return 1
     return code
+
+
+def _parsed(words: Sequence[str]) -> argparse.Namespace:
+    """Parse a command line, for which the modules of its command are loaded.
+
+    What that makes lives to the end. The garbage collector need not look for garbage in it, now, later or at the end.
+    """
+    gc.disable()
+    try:
+        return parser(words[0] if words else "").parse_args(words)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 def _replace_missing_streams() -> None:
@@ -127,8 +141,8 @@ def parser(command: str | None = None) -> argparse.ArgumentParser:
     """Return the parser of the command line.
 
     Args:
-        command: the command whose arguments it knows; of the others it knows the names, because they load slowly. None
-            for all of them.
+        command: the only command that it knows, as each takes time to load. If there is none of this name, it knows
+            the names of all; None for all with their arguments.
     """
     top = _Parser(
         prog="kws",
@@ -138,8 +152,8 @@ def parser(command: str | None = None) -> argparse.ArgumentParser:
     )
     top.add_argument("--version", action="version", version=f"kws {__version__}")
     commands = top.add_subparsers(metavar="COMMAND", required=True, title="commands")
-    for name, summary in _COMMANDS.items():
-        below = add_command(commands, name, summary)
+    for name in [command] if command in _COMMANDS else _COMMANDS:
+        below = add_command(commands, name, _COMMANDS[name])
         if command in (None, name):
             importlib.import_module(f"kws.cli.{name}").add_arguments(below)
     return top

@@ -8,6 +8,7 @@ import tomllib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from difflib import get_close_matches
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
 
@@ -26,6 +27,9 @@ _LONGEST = 60
 
 #: Bytes of a file of TOML at most; reading a device may never end.
 _LARGEST_FILE = 1_000_000
+
+#: The fields of a struct; msgspec evaluates their annotations each time.
+_fields = cache(msgspec.structs.fields)
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+")
 
@@ -61,7 +65,7 @@ def read_table(table: object, kind: type[Table], what: str = "setting") -> Table
     """
     if not isinstance(table, Mapping):
         raise OptionError("", "must be a table")
-    fields = msgspec.structs.fields(kind)
+    fields = _fields(kind)
     check_known(table, [field.encode_name for field in fields], what)
     values: dict[str, Any] = {}
     for field in fields:
