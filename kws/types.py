@@ -6,10 +6,10 @@ value carries the wall clock except :attr:`Detection.time`, which nothing ever d
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -20,8 +20,7 @@ SILENCE = "_silence_"
 UNKNOWN = "_unknown_"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class AudioBlock:
+class AudioBlock(msgspec.Struct, frozen=True, eq=False):
     """A run of consecutive mono samples, in the order and at the rate that its source has.
 
     Attributes:
@@ -40,8 +39,7 @@ class AudioBlock:
         return self.position + len(self.samples)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Detection:
+class Detection(msgspec.Struct, frozen=True, kw_only=True):
     """A keyword was spoken.
 
     Attributes:

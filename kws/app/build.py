@@ -6,11 +6,12 @@ import math
 import os
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from queue import SimpleQueue
 from typing import TYPE_CHECKING, Any, cast
+
+from msgspec.structs import replace
 
 from kws.app.state import StateFile
 from kws.audio.gain import amplified

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
+
+import msgspec
 
 from kws.errors import AudioError
 
@@ -36,8 +37,7 @@ _GUID_TAIL = bytes.fromhex("000000001000800000aa00389b71")
 _UNKNOWN_LENGTH = 0x7FFF0000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WavHeader:
+class WavHeader(msgspec.Struct, frozen=True, kw_only=True):
     """The facts in the header of a WAV stream.
 
     Attributes:

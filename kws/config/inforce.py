@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
+from msgspec.structs import asdict
 
 from kws.common.tables import key_written
 from kws.config.provenance import BUILT_IN
@@ -83,7 +84,7 @@ def _table(config: Config, name: str) -> Iterator[Setting]:
 
 def _settings(config: Config, table: str, options: msgspec.Struct | None, *paths: str) -> Iterator[Setting]:
     """Yield the settings of a table, which may be written in any of several tables."""
-    for name, value in msgspec.structs.asdict(options).items() if options else ():
+    for name, value in asdict(options).items() if options else ():
         yield Setting(table, name, value, config.provenance.origin(*(f"{path}.{name}" for path in paths)))
 
 

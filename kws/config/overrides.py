@@ -6,8 +6,9 @@ import json
 import re
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from kws.common.names import composed
 from kws.common.tables import key_written
@@ -20,8 +21,7 @@ _SOURCE = re.compile(r"source(?:\[(\d+)\])?")
 _NAME = re.compile(r'("(?:[^"\\]|\\.)*"|[^.]+)(?:\.|$)')
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Override:
+class Override(msgspec.Struct, frozen=True, kw_only=True):
     """One setting that goes before the file.
 
     Attributes:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from kws.decision import Options, read_options
 from kws.errors import OptionError, UsageError
@@ -16,8 +17,7 @@ BUILT_IN = "built-in"
 MODEL, FLAGS = "model.json", "flags"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Provenance:
+class Provenance(msgspec.Struct, frozen=True, kw_only=True, eq=False):
     """The origin of each setting of a configuration. All are equal: it matters what is set, not where.
 
     Attributes:
@@ -28,11 +28,17 @@ class Provenance:
         spelled: the flags that there are, by path. Without a file, errors call settings by them.
     """
 
-    path: Path | None = field(default=None, compare=False)
-    file: Mapping[str, Any] = field(default_factory=dict, compare=False)
-    said: Mapping[str, Any] = field(default_factory=dict, compare=False)
-    flags: Mapping[str, str] = field(default_factory=dict, compare=False)
-    spelled: Mapping[str, str] = field(default_factory=dict, compare=False)
+    path: Path | None = None
+    file: Mapping[str, Any] = {}
+    said: Mapping[str, Any] = {}
+    flags: Mapping[str, str] = {}
+    spelled: Mapping[str, str] = {}
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Provenance)
+
+    def __hash__(self) -> int:
+        return hash(Provenance)
 
     def __str__(self) -> str:
         return "defaults" if self.path is None else str(self.path)

@@ -7,14 +7,14 @@ word's own loudest hop, so that neither the microphone's gain nor steady noise m
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 #: Seconds by which a word's estimated start may be late, and by which its end may follow the moment at which it fires.
 SLACK = 0.15
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Isolation:
+class Isolation(msgspec.Struct, frozen=True, kw_only=True):
     """The quiet that one keyword needs around it, in hops.
 
     Attributes:

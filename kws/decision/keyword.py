@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+import msgspec
 
 from kws.decision.isolation import SLACK, Isolation
 from kws.decision.settings import KeywordSettings
@@ -12,8 +13,7 @@ from kws.decision.trigger import Trigger
 from kws.decision.values import Fired, NearMiss, Reason
 
 
-@dataclass(frozen=True, slots=True)
-class Grid:
+class Grid(msgspec.Struct, frozen=True):
     """The windows of a stream, in samples: what turns seconds into positions.
 
     Attributes:
@@ -131,8 +131,7 @@ class KeywordDecider:
         return NearMiss(keyword=self.keyword, score=score, threshold=threshold, end=end, reason=reason)
 
 
-@dataclass(frozen=True, slots=True)
-class Candidate:
+class Candidate(msgspec.Struct, frozen=True):
     """A keyword that fires unless it is loud after it.
 
     Attributes:

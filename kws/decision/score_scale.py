@@ -11,8 +11,7 @@ detections and near misses.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+import msgspec
 import numpy as np
 
 from kws.types import Float64Array
@@ -22,8 +21,7 @@ HALF_SCORE, CLEAR_SCORE = 0.5, 0.9
 _SCORES = (0.0, HALF_SCORE, CLEAR_SCORE, 1.0)
 
 
-@dataclass(frozen=True, slots=True)
-class ScoreScale:
+class ScoreScale(msgspec.Struct, frozen=True):
     """The averages of one keyword that have the scores 0.5 and 0.9. By default a score is an average.
 
     Attributes:

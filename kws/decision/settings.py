@@ -7,8 +7,10 @@ them.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from typing import Any
+
+import msgspec
+from msgspec.structs import replace
 
 from kws.common.tables import inside, key_written
 from kws.decision.score_scale import PLAIN, ScoreScale
@@ -58,8 +60,7 @@ def threshold_at(sensitivity: float) -> float:
     return max(RANGES["threshold"][0], round(1 - sensitivity, _DIGITS))
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class KeywordSettings:
+class KeywordSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The settings of one keyword.
 
     Attributes:
@@ -147,8 +148,7 @@ class KeywordSettings:
         return replace(self, **{**said, "release": release, "near": near})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class GateSettings:
+class GateSettings(msgspec.Struct, frozen=True, kw_only=True):
     """The gate: commands count only after a wake word.
 
     Attributes:
@@ -170,8 +170,7 @@ class GateSettings:
             raise OptionError("wake_words", "names no wake word")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DecisionSettings:
+class DecisionSettings(msgspec.Struct, frozen=True, kw_only=True):
     """All settings of the decision layer.
 
     Attributes:

@@ -13,14 +13,14 @@ activation fires at most once, at the first window in which all of this holds:
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+import msgspec
+from msgspec.structs import replace
 
 from kws.decision.settings import KeywordSettings
 from kws.decision.values import Reason
 
 
-@dataclass(frozen=True, slots=True)
-class Peak:
+class Peak(msgspec.Struct, frozen=True):
     """The highest average of an activation, the end of its window, and what kept it from firing there."""
 
     average: float

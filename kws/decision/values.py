@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+import msgspec
 
 
 class Reason(StrEnum):
@@ -19,8 +20,7 @@ class Reason(StrEnum):
     IN_SPEECH = "amid other words"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Fired:
+class Fired(msgspec.Struct, frozen=True, kw_only=True):
     """A keyword was spoken.
 
     Attributes:
@@ -38,8 +38,7 @@ class Fired:
     wake: str | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NearMiss:
+class NearMiss(msgspec.Struct, frozen=True, kw_only=True):
     """An activation that came near the threshold and ended without firing.
 
     Attributes:
@@ -57,8 +56,7 @@ class NearMiss:
     reason: Reason
 
 
-@dataclass(frozen=True, slots=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True):
     """The results of one window: mostly none."""
 
     fired: tuple[Fired, ...] = ()

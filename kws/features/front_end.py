@@ -11,12 +11,13 @@ share it (:mod:`kws.features.windows`). Normalisation is part of the network for
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
+from msgspec.structs import replace
 
 from kws.errors import UsageError
 from kws.types import Float32Array, Float64Array
@@ -24,8 +25,7 @@ from kws.types import Float32Array, Float64Array
 Fit = Literal["crop", "resize"]
 
 
-@dataclass(frozen=True, kw_only=True)
-class FrontEnd:
+class FrontEnd(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True, dict=True):
     """All settings of a front-end, as ``model.json`` holds them.
 
     Attributes:

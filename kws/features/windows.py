@@ -11,8 +11,8 @@ from __future__ import annotations
 import math
 from collections import deque
 from collections.abc import Iterator
-from dataclasses import dataclass
 
+import msgspec
 import numpy as np
 
 from kws.errors import UsageError
@@ -22,8 +22,7 @@ from kws.types import AudioBlock, Float32Array
 _SILENT = 1e-12
 
 
-@dataclass(frozen=True, slots=True)
-class Window:
+class Window(msgspec.Struct, frozen=True):
     """One window of the stream; :meth:`WindowStream.spectrogram` has its spectrogram.
 
     Attributes:

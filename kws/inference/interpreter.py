@@ -9,11 +9,11 @@ from __future__ import annotations
 import importlib
 import threading
 import warnings
-from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 
@@ -29,8 +29,7 @@ INTERPRETERS = {
 }
 
 
-@dataclass(frozen=True)
-class Quantisation:
+class Quantisation(msgspec.Struct, frozen=True, dict=True):
     """The rule by which a tensor stores real numbers as integers: ``real = (stored - zero_point) * scale``."""
 
     scale: float

@@ -7,7 +7,6 @@ fit together raise an error that names them.
 from __future__ import annotations
 
 import hashlib
-from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -173,19 +172,17 @@ def read_description(folder: Path) -> Description:
         raise ModelError(f"{path}: {error.strerror}") from error
     except (msgspec.DecodeError, UnicodeDecodeError, UsageError) as error:  # the last from the front-end
         raise ModelError(f"{path}: {error}") from error
-    _check(path, description, msgspec.json.decode(data)["front_end"])
+    _check(path, description)
     return description
 
 
-def _check(path: Path, description: Description, front_end: dict[str, Any]) -> None:
+def _check(path: Path, description: Description) -> None:
     """Check what msgspec does not: that the parts of a description fit together."""
     if description.format != _FORMAT:
         raise ModelError(f"{path}: format {description.format}; this version of kws reads format {_FORMAT}")
     labels = description.labels
     if labels[:2] != (SILENCE, UNKNOWN) or not description.keywords or len(set(labels)) != len(labels):
         raise ModelError(f"{path}: labels must be {SILENCE}, {UNKNOWN} and at least one keyword, all distinct")
-    if unknown := front_end.keys() - {field.name for field in fields(FrontEnd)}:
-        raise ModelError(f"{path}: front_end has no {', '.join(sorted(unknown))}")
 
 
 def _verify(path: Path, description: Description) -> None:

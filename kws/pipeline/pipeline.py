@@ -5,10 +5,11 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+import msgspec
 import numpy as np
+from msgspec.structs import replace
 
 from kws.audio.resample import Resampler
 from kws.audio.source import Source
@@ -22,8 +23,7 @@ from kws.types import AudioBlock, Detection, Float32Array
 _LEVEL_SECONDS = 3.0
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Scored:
+class Scored(msgspec.Struct, frozen=True, eq=False):
     """The network's output for one window.
 
     Attributes:
@@ -48,8 +48,7 @@ class Scored:
     amended: tuple[tuple[int, Float32Array], ...] = ()
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Step:
+class Step(msgspec.Struct, frozen=True, eq=False):
     """One window and what it led to.
 
     Attributes:

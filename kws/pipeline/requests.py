@@ -2,27 +2,25 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TypeAlias
 
+import msgspec
 
-@dataclass(frozen=True, slots=True)
-class SetListening:
+
+class SetListening(msgspec.Struct, frozen=True):
     """Listen, or close the microphone."""
 
     on: bool
 
 
-@dataclass(frozen=True, slots=True)
-class SetThreshold:
+class SetThreshold(msgspec.Struct, frozen=True):
     """Give a keyword another threshold, in [0, 1]."""
 
     keyword: str
     threshold: float
 
 
-@dataclass(frozen=True, slots=True)
-class SetKeyword:
+class SetKeyword(msgspec.Struct, frozen=True):
     """Switch a keyword on or off."""
 
     keyword: str

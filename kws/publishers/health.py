@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
 from typing import Any
+
+import msgspec
 
 from kws.publishers.formats import as_dict
 from kws.publishers.worker import Counts
 from kws.types import Detection
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class HealthReport:
+class HealthReport(msgspec.Struct, frozen=True, kw_only=True):
     """The health at one moment.
 
     Attributes:
@@ -38,7 +38,7 @@ class HealthReport:
     dropped_samples: int = 0
     gaps: int = 0
     reconnects: int = 0
-    counts: Counts = field(default_factory=Counts)
+    counts: Counts = Counts()
     last_detection: Detection | None = None
     uptime: float = 0.0
     model: str = ""

@@ -10,7 +10,8 @@ import logging
 import threading
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass
+
+import msgspec
 
 from kws.common.worker import Worker
 from kws.publishers.base import Publisher, UnconfirmedError
@@ -28,8 +29,7 @@ QUEUE = 100
 GRACE_SECONDS = 5.0
 
 
-@dataclass(frozen=True, slots=True)
-class Counts:
+class Counts(msgspec.Struct, frozen=True):
     """Numbers of detections: published, dropped, and sent without a confirmation (``unconfirmed``)."""
 
     published: int = 0

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
 from queue import SimpleQueue
 from typing import TypeAlias
+
+import msgspec
 
 from kws.audio.source import Source
 from kws.config.schema import WatchOptions
@@ -20,8 +21,7 @@ from kws.types import Detection
 Inbox: TypeAlias = SimpleQueue[Request | None]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Place:
+class Place(msgspec.Struct, frozen=True, kw_only=True):
     """One source and what is done with its sound. A reload makes another place, whose source may stay open.
 
     Attributes:
@@ -48,11 +48,11 @@ class Place:
     reopens: bool = True
     workers: tuple[PublisherWorker, ...] = ()
     arbiter: Arbiter | None = None
-    observer: Observer = field(default_factory=Observer)
-    inbox: Inbox = field(default_factory=SimpleQueue)
+    observer: Observer = msgspec.field(default_factory=Observer)
+    inbox: Inbox = msgspec.field(default_factory=SimpleQueue)
     obey: Callable[[Request], None] = lambda _: None
     requests: tuple[Request, ...] = ()
-    watch: WatchOptions = field(default_factory=WatchOptions)
+    watch: WatchOptions = WatchOptions()
     label: str = ""
 
     def publish(self, detection: Detection) -> None:

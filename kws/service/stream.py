@@ -7,7 +7,8 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+
+import msgspec
 
 from kws.audio.source import Source
 from kws.decision import Fired
@@ -27,8 +28,7 @@ _MEMORY_SECONDS = 1.5
 _WARN_SECONDS = 60.0
 
 
-@dataclass(slots=True)
-class Counters:
+class Counters(msgspec.Struct):
     """Counts of one source since the service began. Written by the one thread that listens to the source; read by any.
 
     Attributes:
@@ -53,7 +53,7 @@ class Counters:
     drops: int = 0
     reconnects: int = 0
     _sum: tuple[float, int] = (0.0, 0)  # of levels, and their number, since the last mean_level()
-    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _lock: threading.Lock = msgspec.field(default_factory=threading.Lock)
 
     def add(self, scored: Scored) -> None:
         """Count a window."""

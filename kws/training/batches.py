@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple, Protocol
 
+import msgspec
 import numpy as np
 import numpy.typing as npt
 import scipy.fft
@@ -19,12 +19,12 @@ from kws.types import Float32Array
 _POOL = 8  # batches whose windows are drawn from again
 
 
-class TrainingFrontEnd(FrontEnd):
+class TrainingFrontEnd(FrontEnd, frozen=True, kw_only=True):
     """The same front-end but for the last bits: SciPy transforms a window's frames together, five times as fast."""
 
     @classmethod
     def like(cls, front_end: FrontEnd) -> TrainingFrontEnd:
-        return cls(**dataclasses.asdict(front_end))
+        return cls(**msgspec.structs.asdict(front_end))
 
     def transform(self, frames: Float32Array) -> npt.NDArray[np.complexfloating[Any, Any]]:
         spectra: npt.NDArray[np.complexfloating[Any, Any]] = scipy.fft.rfft(frames, self.fft_length)

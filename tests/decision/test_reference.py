@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from fractions import Fraction
 from itertools import pairwise
 
 import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from kws.decision import Decider, Decision, DecisionSettings, GateSettings, KeywordSettings
 from kws.evaluation.posterior_cache import PosteriorCache

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from kws.decision import Decider, KeywordOptions, Reason
 from kws.decision.score_scale import PLAIN, ScoreScale

@@ -1,12 +1,12 @@
 from __future__ import annotations
 
-from dataclasses import replace
 from math import exp, factorial
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from kws.decision import GateSettings
 from kws.evaluation.curves import compared, sweep, together

@@ -1,13 +1,13 @@
 from __future__ import annotations
 
 import math
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from kws.errors import UsageError
 from kws.features.front_end import ARTICLE, LOG_MEL, LOG_MEL_SMALL, PRESETS, FrontEnd, mel_matrix, resize_matrix

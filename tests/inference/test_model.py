@@ -80,7 +80,7 @@ LABELS = "labels must be _silence_, _unknown_ and at least one keyword, all dist
         ("labels", [SILENCE, UNKNOWN], LABELS),
         ("labels", [SILENCE, UNKNOWN, "on", "on"], LABELS),
         ("labels", ["on", SILENCE, UNKNOWN], LABELS),
-        ("front_end", {"mel_bands": 64}, "front_end has no mel_bands"),
+        ("front_end", {"mel_bands": 64}, "Object contains unknown field `mel_bands` - at `$.front_end`"),
         ("front_end", {"fft_length": 256}, "front-end: fft_length 256 is shorter than frame_length 400"),
         ("front_end", {"image": [96]}, "Expected `array` of length 2 - at `$.front_end.image`"),
     ],

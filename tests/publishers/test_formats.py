@@ -1,10 +1,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
+from msgspec.structs import replace
 
 from kws.publishers.formats import FORMATS, as_dict, as_json, as_text, as_tsv
 from kws.types import Detection

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 import soundfile
@@ -55,7 +55,7 @@ def write_model(folder: Path) -> Path:
         "name": "tones",
         "version": "1.0",
         "labels": labels,
-        "front_end": asdict(LOG_MEL),
+        "front_end": msgspec.structs.asdict(LOG_MEL),
         "sha256": {"model.tflite": hashlib.sha256(network).hexdigest()},
         "decision": {"decision": {"threshold": 0.8, "smoothing": 0.1}},
     }

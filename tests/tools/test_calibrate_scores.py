@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import tomllib
-from dataclasses import replace
 from pathlib import Path
 from types import ModuleType
 
 import pytest
+from msgspec.structs import replace
 
 from kws.decision import DecisionSettings, KeywordOptions, read_options, resolve
 from kws.decision.score_scale import ScoreScale

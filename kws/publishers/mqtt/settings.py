@@ -8,7 +8,6 @@ import socket
 import stat
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import SplitResult, urlsplit
@@ -75,8 +74,7 @@ class MqttOptions(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     arbitration_window: Annotated[float, msgspec.Meta(ge=0.05, le=5)] = 0.2
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Broker:
+class Broker(msgspec.Struct, frozen=True, kw_only=True):
     """The parts of a broker's URL. ``path`` is for websockets; ``user`` is None for a login without a user."""
 
     scheme: str

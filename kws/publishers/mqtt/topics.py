@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 import re
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 import msgspec
@@ -59,8 +58,7 @@ def checked(field: str, value: str, kind: Any) -> str:
     return value
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(msgspec.Struct, frozen=True):
     """A message to publish. An empty retained payload makes the broker forget what it retains.
 
     Attributes:
@@ -74,8 +72,7 @@ class Message:
     expiry_seconds: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Topics:
+class Topics(msgspec.Struct, frozen=True):
     """The topics of one site; all begin with the levels of the prefix and the site.
 
     Raises:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
 from datetime import datetime
 
+import msgspec
 import numpy as np
 
 from kws.types import AudioBlock, Float32Array
@@ -17,8 +17,7 @@ _WORD_SECONDS = 4
 _LATE_SECONDS = 4
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClipRequest:
+class ClipRequest(msgspec.Struct, frozen=True, kw_only=True):
     """A word to be cut out.
 
     Attributes:
@@ -37,8 +36,7 @@ class ClipRequest:
     reason: str | None = None
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class RecordedClip:
+class RecordedClip(msgspec.Struct, frozen=True, eq=False):
     """The sound that was cut out: mono float32 ``(n,)``, and the position of its first sample."""
 
     samples: Float32Array

@@ -7,9 +7,10 @@ import json
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from datetime import UTC
 from pathlib import Path
+
+import msgspec
 
 from kws.common.files import replacing
 from kws.common.worker import DropError, Worker
@@ -25,8 +26,7 @@ _QUEUE = 20
 _NAME = re.compile(r"\d{8}T\d{6}\.\d{3}Z_.+\.flac")
 
 
-@dataclass(frozen=True, slots=True)
-class ClipCounts:
+class ClipCounts(msgspec.Struct, frozen=True):
     """Recordings saved and dropped, and the bytes that all in the folder took up after the last one."""
 
     saved: int = 0

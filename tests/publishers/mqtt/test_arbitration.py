@@ -8,13 +8,14 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from kws.publishers.mqtt.arbitration import Arbiter, Auction, Claim, read_claim
 from kws.publishers.worker import Counts
