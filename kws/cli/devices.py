@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-from dataclasses import asdict
 
 from kws.audio.portaudio.devices import NO_MICROPHONE, list_devices
 from kws.cli.flags import add_json
@@ -25,7 +24,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     devices = list_devices()
     if options.json:
-        print(json.dumps([asdict(device) for device in devices], indent=2))
+        print(json.dumps([device._asdict() for device in devices], indent=2))
     else:
         for device in devices:
             mark = "*" if device.is_default else " "

@@ -296,6 +296,19 @@ def test_the_process_ends_with_the_one_that_started_it(sound_server: SoundServer
 
 
 @pytest.mark.microphone
+def test_only_the_plug_in_of_the_open_device_stays_loaded(sound_server: SoundServer) -> None:
+    lines = run(
+        sound_server,
+        "import re",
+        "with Microphone('room') as room:",
+        "    next(room.blocks())",
+        "    with open(f'/proc/{room._process.pid}/maps') as maps:",
+        "        print(set(re.findall('libasound_module_[a-z0-9_]+', maps.read())))",
+    )
+    assert lines == ["{'libasound_module_pcm_pulse'}"]
+
+
+@pytest.mark.microphone
 @pytest.mark.parametrize(("rate", "block"), [(16000, 1600), (44100, 2205)])
 def test_blocks_are_half_as_long_if_the_sound_is_resampled(sound_server: SoundServer, rate: int, block: int) -> None:
     [line] = run(sound_server, f"first(Microphone('studio', rate={rate}, hop=0.1, buffer=0.5))")

@@ -8,8 +8,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from kws.common.names import composed
 from kws.errors import AudioError, UsageError
@@ -23,8 +22,7 @@ class AbsentError(UsageError):
     """No microphone has this name: the name is wrong, or the microphone is not plugged in."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Device:
+class Device(NamedTuple):
     """A microphone.
 
     Attributes:
@@ -39,7 +37,7 @@ class Device:
 
     name: str
     system_name: str
-    index: int
+    index: int  # type: ignore[assignment]  # hides tuple.index(), which no one needs
     channels: int
     rate: int
     is_default: bool

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from contextlib import suppress
+from typing import Any, NamedTuple
 
 from kws.audio.channels import check_channel
 from kws.audio.portaudio.devices import Device, choose, list_devices, load_portaudio
@@ -18,8 +19,7 @@ MAX_REAL_CHANNELS = 8
 MAX_BLOCK_BYTES = 131_072
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class StreamFormat:
+class StreamFormat(NamedTuple):
     """The sound that a stream delivers: interleaved float32.
 
     Attributes:
@@ -70,6 +70,7 @@ def open_stream(
     sounddevice = load_portaudio()
     found = choose(device, list_devices())
     check_channel(channel, found.channels, name=found.name)
+    _unload_plugins()
     channels = channels_to_open(found, channel)
     rate = choose_rate(sounddevice, found, channels, [preferred, found.rate] if rate is None else [rate])
     frames = round(rate * (block if rate == preferred else block / 2))
@@ -117,6 +118,15 @@ def channels_to_open(device: Device, channel: int | None) -> int:
     A converter that is asked for a single channel delivers a mix, in which channels may have cancelled each other.
     """
     return device.channels if device.channels <= MAX_REAL_CHANNELS else max(2, channel or 0)
+
+
+def _unload_plugins() -> None:
+    """Unload all plug-ins that PortAudio's search for devices has loaded; ALSA loads those that it needs again.
+
+    Debian's plug-ins bring many libraries, FFmpeg's codecs among them: 11 MB.
+    """
+    with suppress(OSError):
+        ctypes.CDLL("libasound.so.2").snd_config_update_free_global()
 
 
 def _first_line(error: Exception | None) -> str:

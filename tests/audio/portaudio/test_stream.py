@@ -1,7 +1,5 @@
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 
 from kws.audio.portaudio.devices import Device
@@ -17,7 +15,7 @@ DEVICE = Device(name="x", system_name="x", index=0, channels=2, rate=48000, is_d
      (128, 5, 5)],
 )  # fmt: skip
 def test_channels_that_are_opened(available: int, channel: int | None, opened: int) -> None:
-    assert channels_to_open(replace(DEVICE, channels=available), channel) == opened
+    assert channels_to_open(DEVICE._replace(channels=available), channel) == opened
 
 
 class Hardware:
