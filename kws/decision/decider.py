@@ -40,9 +40,11 @@ class Decider:
         settings: in force; :meth:`set_threshold` and :meth:`set_keyword` replace them.
         hop: samples from one window to the next.
         idle: True if no activation and no candidate is under way.
+        urgent: True if a keyword may fire in the next :attr:`spare` windows, whatever their posteriors are. If not,
+            they can wait for the one after them.
         longest: windows in the longest average.
-        spare: windows in a row that need not be scored while :attr:`calm`: so few that posteriors of 1 in all of them
-            bring no average to its keyword's release.
+        spare: windows in a row that need not be scored while :attr:`calm`: so few that no average reaches its keyword's
+            threshold, whatever their posteriors are.
     """
 
     def __init__(
@@ -96,6 +98,7 @@ class Decider:
         self._end: int | None = None  # of the newest window
         self._calm = 0  # windows in a row in which no posterior came near any release
         self.idle = True
+        self.urgent = False
         self._set_releases()
 
     @property
@@ -133,13 +136,20 @@ class Decider:
         self._end = end
         self._unread.append(posteriors)
         self._calm = 0 if self.near(posteriors) else self._calm + 1
+        self.urgent = False
         if self.calm:
             return NOTHING
         self._average()
         active = self._averages >= self._releases
-        if self.idle and not active.any():
-            return NOTHING
-        return self._attend(active.tolist(), end)
+        decision = NOTHING if self.idle and not active.any() else self._attend(active.tolist(), end)
+        self.urgent = self._is_urgent()
+        return decision
+
+    def _is_urgent(self) -> bool:
+        if self._candidates or not all(mean.full for mean, _, _ in self._means):
+            return True
+        high = np.flatnonzero(self._averages >= self._urgent_from)
+        return any(not self._deciders[place].trigger.spent for place in high)
 
     def near(self, posteriors: Float32Array) -> bool:
         """Return True if any keyword's posterior comes near any release."""
@@ -172,6 +182,7 @@ class Decider:
             for level in levels:
                 self._context.push(0.0, level, silent=True)
         self._end = end
+        self.urgent = False
 
     def reset(self) -> Decision:
         """End the segment: the next window begins a new one, with every keyword armed and the gate closed.
@@ -195,6 +206,7 @@ class Decider:
         self._end = None
         self._calm = 0
         self.idle = True
+        self.urgent = False
         return Decision(near_misses=tuple(misses))
 
     def set_threshold(self, keyword: str, threshold: float) -> None:
@@ -225,17 +237,18 @@ class Decider:
         self._calm = 0  # it was counted by the keywords before
 
     def _set_releases(self) -> None:
-        """Set the average from which each keyword is active: one that is switched off never is."""
-        self._releases = np.array(
-            [
-                np.inf if decider.keyword in self.settings.off else decider.trigger.settings.release
-                for decider in self._deciders
-            ]
-        )
-        self._calm_below = 0.5 * float(self._releases.min())
+        """Set the average from which each keyword is active: one that is switched off never is; and what follows."""
+        on = np.array([decider.keyword not in self.settings.off for decider in self._deciders])
+        settings = [decider.trigger.settings for decider in self._deciders]
+        self._releases = np.where(on, [one.release for one in settings], np.inf)
+        thresholds = np.where(on, [one.threshold for one in settings], np.inf)
+        self._calm_below = below = 0.5 * min(1.0, float(self._releases.min()))
         windows = np.array([decider.mean.windows for decider in self._deciders])
-        # Posteriors reach 1 by rounding, so the least excess counts as none.
-        self.spare = int(min(_MOST_SPARE, np.ceil(windows * self._releases - 1e-6).min() - 1))
+        # With posteriors of 1 in the spared windows, and less than `below` in the others. They reach 1 by rounding, so
+        # the least excess counts as none.
+        most = np.ceil(windows * (thresholds - below) / (1 - below) - 1e-6).min() - 1
+        self.spare = int(min(_MOST_SPARE, max(0, most)))
+        self._urgent_from = thresholds - self.spare / windows
 
     def _average(self) -> None:
         """Bring the averages up to the newest window."""

@@ -46,6 +46,11 @@ class RunningMean:
         self._pushed = 0
         self.averages: Float64Array = np.zeros(self._ring.shape[1])
 
+    @property
+    def full(self) -> bool:
+        """Whether :attr:`windows` windows were pushed."""
+        return self._pushed >= self.windows
+
     def push(self, counts: Int64Array) -> Float64Array:
         """Take the newest window's counts ``(labels,)``, see :func:`to_counts`; return :attr:`averages`."""
         oldest = self._ring[self._pushed % self.windows]
@@ -53,7 +58,7 @@ class RunningMean:
         self._sum -= oldest
         oldest[:] = counts
         self._pushed += 1
-        if self._pushed >= self.windows:
+        if self.full:
             self.averages = self._sum / (self.windows * ONE)
         return self.averages
 

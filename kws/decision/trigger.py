@@ -41,6 +41,11 @@ class Trigger:
         self._refractory = refractory
         self.reset()
 
+    @property
+    def spent(self) -> bool:
+        """True if this activation has fired or was suppressed: it will not fire."""
+        return self._fired or self._suppressed is not None
+
     def reset(self) -> None:
         """Begin a new segment: armed, and no activation."""
         self._ready = 0  # position from which it may fire again
@@ -95,7 +100,7 @@ class Trigger:
             (Reason.BELOW_THRESHOLD, average < self.settings.threshold),
             (Reason.NOT_LARGEST, not largest),
             (Reason.IN_SPEECH, not high),
-            (Reason.HELD, self._fired or self._suppressed is not None),
+            (Reason.HELD, self.spent),
             (Reason.REFRACTORY, end < self._ready),
             (Reason.NOT_PATIENT, self._run < self.settings.patience),
         )

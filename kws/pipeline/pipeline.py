@@ -171,7 +171,7 @@ class Pipeline:
 
     @property
     def pause_seconds(self) -> float:
-        """Seconds that the driver may wait before it takes more live sound: 0 while a keyword is near."""
+        """Seconds that the driver may wait before it takes more live sound."""
         return self._pacer.pause_seconds
 
     def set_threshold(self, keyword: str, threshold: float) -> None:
@@ -221,7 +221,7 @@ class Pipeline:
         """
         self._pacer.arrive(len(block.samples) / self._rate)
         yield from self._follow(self._padding.push(block))
-        self._pacer.leave(PAUSE_SECONDS if self._silence.skipped else self._until_needed())
+        self._pacer.leave(self._needed_seconds())
 
     def finish(self) -> Iterator[Step]:
         """End the stream; yield its last windows, then the near misses that were under way, if there were any."""
@@ -297,14 +297,19 @@ class Pipeline:
     def _next_needed(self) -> int:
         """Return the end of the next window that the network has to see, if it is not silent."""
         calm = self._skip_calm and self._decider.calm and not self._silence.skipped
-        spare = self._decider.spare if calm else 0
+        return self._after_newest(self._decider.spare if calm else 0)
+
+    def _after_newest(self, spare: int) -> int:
+        """Return the end of the window that comes after the newest scored one and so many others."""
         return self._newest.end + (1 + spare) * self._decider.hop if self._newest else 0
 
-    def _until_needed(self) -> float:
-        """Return for how many seconds no sound is needed: 0 unless windows are being spared."""
-        hop, rate = self._decider.hop, self.model.front_end.sample_rate
-        missing = self._next_needed() - self._windows.end
-        return missing / rate if missing > hop else 0.0
+    def _needed_seconds(self) -> float:
+        """Return the seconds of sound until there is something to decide: until then no keyword can fire."""
+        if self._silence.skipped:
+            return PAUSE_SECONDS
+        decider = self._decider
+        needed = self._after_newest(0 if decider.urgent else decider.spare)
+        return (needed - self._windows.end) / self.model.front_end.sample_rate
 
     def _score_spared(self, window: Window) -> tuple[tuple[int, Float32Array], ...]:
         """Give the decider the true posteriors of the spared windows that its averages still need; return them."""

@@ -12,8 +12,11 @@ from kws.features.windows import Window
 #: Seconds after which a window is scored in silence too.
 _PROBE_SECONDS = 4.0
 
-#: Seconds of a pause. The sound that queues up meanwhile adds no latency, because no word is shorter than this.
+#: Seconds of sound in silence that are taken at once. They add no latency, because no word is shorter.
 PAUSE_SECONDS = 0.25
+
+#: Seconds that a pause is longer than the sound takes to come, so that it is there.
+_MARGIN_SECONDS = 0.004
 
 #: Pauses in a row, after which the driver waits for sound again: the clock that makes the sound drifts from ours.
 _MOST_PAUSES = 40
@@ -62,10 +65,11 @@ class SilenceSkipper:
 
 
 class Pacer:
-    """Finds when live sound has been caught up with, so that its driver may pause until more is needed.
+    """Finds how long the driver of live sound may pause until there is enough of it.
 
-    Waking up is most of what listening costs. There is no pause before the driver had to wait for a block
-    at least once, and none for sound that comes faster than real time, such as a file through a pipe.
+    Waking up is most of what listening costs, and sound often comes in smaller blocks than a window needs. There is no
+    pause before the driver had to wait for a block at least once, and none for sound that comes faster than real time,
+    such as a file through a pipe.
 
     Attributes:
         pause_seconds: how long the driver may wait before it takes the next block.
@@ -74,7 +78,7 @@ class Pacer:
     def __init__(self) -> None:
         self.pause_seconds = 0.0
         self._ahead = math.inf  # seconds of sound taken beyond those that can have been made; unknown before a wait
-        self._block = 0.0  # seconds of the newest block
+        self._block = 0.0  # seconds of the newest block that was waited for: as they come
         self._pauses = 0
         self._arrived = self._left = monotonic()
 
@@ -82,14 +86,21 @@ class Pacer:
         """Take note that a block of so many seconds has come."""
         now = monotonic()
         if now - self._left - self.pause_seconds > seconds / 2:
-            self._ahead, self._pauses = 0.0, 0
+            self._ahead, self._pauses, self._block = 0.0, 0, seconds
         else:
             self._ahead += seconds - (now - self._arrived)
-        self._arrived, self._block = now, seconds
+        self._arrived = now
 
-    def leave(self, pause_seconds: float) -> None:
-        """Take note that the block has been dealt with, and for how long no more sound is needed."""
-        pause = pause_seconds > 0 and abs(self._ahead) < self._block and self._pauses < _MOST_PAUSES
-        self.pause_seconds = pause_seconds if pause else 0.0
-        self._pauses += pause
+    def leave(self, needed_seconds: float) -> None:
+        """Take note that the block has been dealt with, and how many more seconds of sound are needed.
+
+        The pause lasts until the block that completes them comes. If that is the next one, there is none.
+        """
         self._left = monotonic()
+        self.pause_seconds = 0.0
+        if self._pauses < _MOST_PAUSES and -self._block / 2 < self._ahead < self._block:
+            blocks = math.ceil(needed_seconds / self._block - 1e-6)
+            if blocks > 1:
+                comes = self._arrived + self._ahead + blocks * self._block
+                self.pause_seconds = max(0.0, comes + _MARGIN_SECONDS - self._left)
+                self._pauses += 1

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kws.decision import NOTHING, Decider, Fired, GateOptions, KeywordOptions
 from kws.errors import UsageError
 
-from .spoken import HOP, LABELS, WINDOW, check, posteriors, settings, step_all
+from tests.support.examples import examples
+
+from .spoken import EIGHTHS, HOP, LABELS, WINDOW, check, fires, posteriors, settings, step_all
 
 
 def test_one_utterance_is_one_detection() -> None:
@@ -248,6 +252,42 @@ def test_a_new_threshold_that_cannot_be_changes_nothing() -> None:
     with pytest.raises(UsageError, match=r"^keyword.onn: not a keyword; choose from on, off, computer$"):
         decider.set_threshold("onn", 0.5)
     assert decider.settings == settings()
+
+
+@examples(200)
+@given(
+    heard=st.text(EIGHTHS + ".?f", max_size=40),
+    smoothing=st.sampled_from([0.05, 0.1, 0.2, 0.4]),
+    threshold=st.sampled_from([0.3, 0.5, 0.75]),
+)
+def test_what_is_not_urgent_cannot_fire_in_the_next_windows_that_can_be_spared(
+    heard: str, smoothing: float, threshold: float
+) -> None:
+    chosen = settings(smoothing=smoothing, threshold=threshold, release=0.6 * threshold, near=0.8 * threshold)
+    decider = Decider(LABELS, chosen)
+    heard_so_far = [(bool(decision.fired), decider.urgent) for decision in step_all(decider, heard)]
+    for window, (_, urgent) in enumerate(heard_so_far):
+        following = heard_so_far[window + 1 : window + 1 + decider.spare]
+        assert urgent or not any(fired for fired, _ in following)
+
+
+def test_it_is_urgent_until_the_keyword_has_fired_and_then_until_it_may_fire_again() -> None:
+    decider = Decider(LABELS, settings(smoothing=0.2, threshold=0.75, release=0.5))
+    heard = "......ooooooooo......"
+    urgent = "".join(".u"[decider.urgent] for _ in step_all(decider, heard))
+    # An average of four windows comes to three quarters with the third; two can be spared. Before four windows were
+    # heard no average is known, and the last "u" is where it falls below the release threshold.
+    assert decider.spare == 2
+    assert urgent == "uuu...uu.........u..."
+    assert fires(heard, decider.settings) == "        o"
+
+
+def test_a_word_that_waits_for_the_quiet_after_it_is_urgent() -> None:
+    chosen = settings(quiet_after=0.2, quiet_margin=30, length=0.2)
+    decider = Decider(LABELS, chosen)
+    heard, sound = ".............oooooo....", "----------######-------"
+    assert "".join(".u"[decider.urgent] for _ in step_all(decider, heard, sound)) == ".............uuuuuu...."
+    assert fires(heard, chosen, sound) == "                   o"
 
 
 def test_reset_arms_every_keyword_and_empties_every_buffer() -> None:

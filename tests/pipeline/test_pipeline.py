@@ -388,15 +388,18 @@ def test_a_gap_in_silence_begins_a_new_segment() -> None:
 
 
 def told_live(
-    monkeypatch: pytest.MonkeyPatch, pipeline: Pipeline, recorder: Recorder, sound: Float32Array
+    monkeypatch: pytest.MonkeyPatch, pipeline: Pipeline, recorder: Recorder, sound: Float32Array, *, rests: bool = True
 ) -> list[float]:
-    """Return when each word is detected, in seconds after the beginning of the sound, by the recorder's clock."""
+    """Return when each word is detected, in seconds after the beginning of the sound, by the recorder's clock.
+
+    Without rests, sound is taken as it comes.
+    """
     monkeypatch.setattr("kws.pipeline.silence.monotonic", recorder.clock)
     pipeline.open(16000)
     times = []
     for block in recorder.blocks(sound):
         times += [recorder.now - 100.0 for step in pipeline.push(block) for _ in step.decision.fired]
-        if pipeline.pause_seconds:
+        if rests and pipeline.pause_seconds:
             recorder.sleep(pipeline.pause_seconds)
     return times
 
@@ -475,18 +478,31 @@ def test_in_silence_the_network_sees_one_window_in_four_seconds(monkeypatch: pyt
 
 
 @pytest.mark.parametrize("whole", [True, False])
-def test_live_sound_is_called_for_less_often_while_no_keyword_is_near(
-    monkeypatch: pytest.MonkeyPatch, whole: bool
+@pytest.mark.parametrize("block", [0.01, 0.05])
+@pytest.mark.parametrize("skip_calm", [True, False])
+def test_live_sound_is_called_for_less_often_while_no_keyword_may_fire_and_no_word_is_told_later(
+    monkeypatch: pytest.MonkeyPatch, block: float, whole: bool, skip_calm: bool
 ) -> None:
     sound = room(20) * 100
     for begin in (2.0, 4.7, 11.03):
         place = round(begin * 16000)
         sound[place : place + 8000] += whistle(ON)
 
-    recorder = Recorder(0.05, whole=whole)
-    times = told_live(monkeypatch, make_pipeline(smoothing=0.25), recorder, sound)
+    times = told_live(monkeypatch, make_pipeline(smoothing=0.25), Recorder(block), sound, rests=False)
     assert len(times) == 3
-    sparing = Recorder(0.05, whole=whole)
-    sparing_times = told_live(monkeypatch, make_pipeline(smoothing=0.25, skip_calm=True), sparing, sound)
-    assert sparing_times == pytest.approx(times)
-    assert sparing.wakes < 0.6 * recorder.wakes
+    recorder = Recorder(block, whole=whole)
+    pipeline = make_pipeline(smoothing=0.25, skip_calm=skip_calm)
+    assert told_live(monkeypatch, pipeline, recorder, sound) == pytest.approx(times, abs=0.005)
+    assert recorder.wakes < 0.5 * 20 / 0.05  # windows
+
+
+def test_while_a_keyword_may_fire_each_window_is_taken_as_it_comes(monkeypatch: pytest.MonkeyPatch) -> None:
+    sound = room(8) * 100
+    sound[48_000:56_000] += whistle(ON)  # from 3.0 s to 3.5 s
+    recorder = Recorder(0.05)
+    pipeline = make_pipeline(smoothing=0.25)
+    [time] = told_live(monkeypatch, pipeline, recorder, sound)
+    # Half a second after the word has begun its posterior is up. Once it has fired, nothing is urgent, though it is near.
+    rests = np.array(recorder.rests)
+    assert not ((rests > 3.5) & (rests < time - 0.01)).any()
+    assert ((rests > time) & (rests < time + 0.3)).any()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import numpy as np
@@ -16,15 +17,17 @@ Hear = Callable[..., list[AudioBlock]]
 
 @pytest.fixture
 def hear(monkeypatch: pytest.MonkeyPatch) -> Hear:
-    """Returns all blocks of a recorder's sound, which is silent from one second to another."""
+    """Returns all blocks of a recorder's sound; from one second to another so many seconds of it are needed at once."""
 
-    def hear(recorder: Recorder, seconds: float, silent: tuple[float, float] = (0.0, 1e9)) -> list[AudioBlock]:
+    def hear(
+        recorder: Recorder, seconds: float, silent: tuple[float, float] = (0.0, 1e9), needed: float = PAUSE_SECONDS
+    ) -> list[AudioBlock]:
         monkeypatch.setattr("kws.pipeline.silence.monotonic", recorder.clock)
         pacer, heard = Pacer(), []
         for block in recorder.blocks(np.zeros(round(seconds * RATE), np.float32)):
             pacer.arrive(len(block.samples) / RATE)
             heard.append(block)
-            pacer.leave(PAUSE_SECONDS if silent[0] <= block.end / RATE < silent[1] else 0.0)
+            pacer.leave(needed if silent[0] <= block.end / RATE < silent[1] else 0.0)
             if pacer.pause_seconds:
                 recorder.sleep(pacer.pause_seconds)
         return heard
@@ -40,8 +43,26 @@ def test_in_silence_there_is_a_pause_after_each_pause(hear: Hear, block: float, 
     assert [one.position for one in heard[1:]] == [one.end for one in heard[:-1]]  # nothing lost, nothing twice
     assert heard[-1].end / RATE == pytest.approx(60, abs=0.4)
     assert max(recorder.late) <= PAUSE_SECONDS + 1e-6  # it never falls behind
-    # A quarter of a second sleeps through ten windows of 20 ms.
-    assert recorder.wakes == pytest.approx(60 / PAUSE_SECONDS, rel=0.1)
+    # A pause ends just after the block that completes the quarter of a second: nobody waits for it then.
+    whole_blocks = math.ceil(PAUSE_SECONDS / block) * block
+    assert recorder.wakes == pytest.approx(60 / whole_blocks, rel=0.05)
+    newest = [late for late, one in zip(recorder.late, recorder.late[1:], strict=False) if one > late]
+    assert max(newest) < 0.01
+
+
+@pytest.mark.parametrize("needed", [0.0, 0.03, 0.12])
+def test_there_is_no_pause_where_the_next_block_is_enough(hear: Hear, needed: float) -> None:
+    recorder = Recorder(0.12)
+    hear(recorder, 20, needed=needed)
+    assert not recorder.rests
+    assert max(recorder.late) == 0.0
+
+
+def test_small_blocks_are_slept_through_until_there_is_enough(hear: Hear) -> None:
+    recorder = Recorder(0.02, whole=True)
+    heard = hear(recorder, 20, needed=0.12)
+    assert len(heard) < 1.1 * 20 / 0.12
+    assert max(recorder.late) < 0.12
 
 
 def test_sound_is_taken_as_it_comes(hear: Hear) -> None:
