@@ -152,7 +152,7 @@ class ServiceObservers(Observers):
             wyoming.follow(partial(wake_word_pipeline, config, model))
         made_of = config.monitor and (config.monitor, config.clips)
         monitor = self._serve("monitor", made_of, partial(make_monitor, config, self._listeners))
-        self._observers = (*self._always, *filter(None, (self._metrics, monitor)))
+        self._tell((*self._always, *filter(None, (self._metrics, monitor))))
 
     def _serve(self, table: str, options: object, make: Callable[[], Kind]) -> Kind | None:
         """Return the server that a table asks for. If it does not start, the one from before is started again."""

@@ -85,20 +85,33 @@ class Observers(Observer):
     """Several observers, called in order; one that fails keeps nothing from the others."""
 
     def __init__(self, observers: Iterable[Observer] = ()) -> None:
-        self._observers = tuple(observers)
+        self._tell(observers)
+
+    def _tell(self, observers: Iterable[Observer]) -> None:
+        """Tell these observers from now on, each the events that it has a method for: some come with every window."""
+        every = tuple(observers)
+        self._told = {
+            name: tuple(getattr(observer, name) for observer in every if _overrides(observer, name)) for name in _EVENTS
+        }
+
+
+_EVENTS = tuple(name for name in vars(Observer) if not name.startswith("_"))
+
+
+def _overrides(observer: Observer, name: str) -> bool:
+    return getattr(getattr(observer, name), "__func__", None) is not getattr(Observer, name)
 
 
 def _to_all(name: str) -> Callable[..., None]:
     def tell(self: Observers, *arguments: object, **named: object) -> None:
-        for observer in self._observers:
+        for event in self._told[name]:
             try:
-                getattr(observer, name)(*arguments, **named)
+                event(*arguments, **named)
             except Exception:  # noqa: BLE001
-                _log.exception("%s failed on %r", type(observer).__name__, name)
+                _log.exception("%s failed on %r", type(event.__self__).__name__, name)
 
     return tell
 
 
-# Each method of Observer, passed on to all.
-for _name in [name for name in vars(Observer) if not name.startswith("_")]:
+for _name in _EVENTS:
     setattr(Observers, _name, _to_all(_name))

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from kws.decision import NOTHING, Decider, Fired, GateOptions, KeywordOptions
 from kws.errors import UsageError
-
 from tests.support.examples import examples
 
 from .spoken import EIGHTHS, HOP, LABELS, WINDOW, check, fires, posteriors, settings, step_all

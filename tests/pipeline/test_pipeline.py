@@ -502,7 +502,7 @@ def test_while_a_keyword_may_fire_each_window_is_taken_as_it_comes(monkeypatch: 
     recorder = Recorder(0.05)
     pipeline = make_pipeline(smoothing=0.25)
     [time] = told_live(monkeypatch, pipeline, recorder, sound)
-    # Half a second after the word has begun its posterior is up. Once it has fired, nothing is urgent, though it is near.
+    # Half a second after its beginning the posterior is up. Once it has fired, nothing is urgent, though it is near.
     rests = np.array(recorder.rests)
     assert not ((rests > 3.5) & (rests < time - 0.01)).any()
     assert ((rests > time) & (rests < time + 0.3)).any()
