@@ -83,12 +83,13 @@ class WindowStream:
         """
         if block.position != self.end:
             self._begin(block.position)
-        samples, taken = block.samples, 0
-        while taken < len(samples):
-            wanted = min(len(samples) - taken, self._next_end - self.end)
+        samples, taken, size = block.samples, 0, len(block.samples)
+        while taken < size:
+            missing = self._next_end - self.end
+            wanted = min(size - taken, missing)
             self._append(samples[taken : taken + wanted])
             taken += wanted
-            if self.end == self._next_end:
+            if wanted == missing:
                 yield self._take()
 
     def spectrogram(self, ago: int = 0) -> Float32Array:

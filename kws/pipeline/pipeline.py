@@ -284,15 +284,8 @@ class Pipeline:
 
     def _unscored(self, newest: Scored, window: Window) -> Scored:
         """Return a skipped window: its own level and time, with the posteriors of the newest scored window."""
-        return replace(
-            newest,
-            end=window.end,
-            level=window.level,
-            fresh=False,
-            silent=self._silence.silent,
-            seconds=0.0,
-            skipped=True,
-        )
+        silent = self._silence.silent
+        return Scored(newest.posteriors, window.end, window.level, fresh=False, silent=silent, skipped=True)
 
     def _next_needed(self) -> int:
         """Return the end of the next window that the network has to see, if it is not silent."""

@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
+from kws.decision import DecisionSettings
 from kws.publishers.observer import Observer
 from kws.types import Detection
 
@@ -73,19 +74,19 @@ class Hearing:
         """The source was opened; it has `stall` seconds to deliver sound."""
         self._scored_at = time.monotonic()
 
-    def scored(self, name: str, keywords: Iterable[str]) -> None:
+    def scored(self, name: str, settings: DecisionSettings) -> None:
         """A window of real sound was scored.
 
         Args:
             name: of the source, for the log.
-            keywords: that are listened for, likewise.
+            settings: the keywords that are listened for, likewise.
         """
+        now = self._scored_at = time.monotonic()
+        if self.trouble is None and self.began:
+            return
         with self._lock:
-            now = self._scored_at = time.monotonic()
-            if self.trouble is None and self.began:
-                return
             if self.trouble == STARTING or not self.began:
-                _log.info("%slistening to %s for %s", self.label, name, ", ".join(keywords))
+                _log.info("%slistening to %s for %s", self.label, name, ", ".join(settings.listened))
             else:
                 _log.info("%slistening to %s again, after %.0f s", self.label, name, now - self._since)
             self.trouble, self.began, self._since = None, True, now

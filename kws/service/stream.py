@@ -165,7 +165,7 @@ class SourceStream:
                 observer.window(site, scored)
                 # Neither the padding before the first block nor a dead microphone's zeros are sound.
                 if scored.end > 0 and self._hearing.wanted and self._liveness.alive:
-                    self._hearing.scored(self._source.name, pipeline.settings.listened)
+                    self._hearing.scored(self._source.name, pipeline.settings)
                     observer.scored(site, scored)
             if self._hearing.wanted:
                 for fired in step.decision.fired:
