@@ -17,7 +17,9 @@ import time
 from collections import deque
 from collections.abc import Iterator
 from contextlib import suppress
-from typing import Self
+from typing import NamedTuple, Self
+
+import numpy as np
 
 from kws.audio.channels import check_channel
 from kws.audio.portaudio import process as recorder
@@ -26,7 +28,7 @@ from kws.audio.samples import Downmix, decode
 from kws.audio.source import Source
 from kws.audio.waiting import readable
 from kws.errors import AudioError, KwsError, OptionError, UsageError
-from kws.types import AudioBlock
+from kws.types import AudioBlock, Float32Array
 
 #: Seconds in one block at most: each block wakes two threads, which costs more than what they do with it.
 _LONGEST_BLOCK = 0.12
@@ -43,10 +45,21 @@ _CLOSE_SECONDS = 0.5
 #: The largest packet: a block and its head.
 _PACKET = 1 << 18
 
+#: Packets that become one block at most: few, because requests are obeyed between two blocks.
+_MOST_JOINED = 4
+
 
 def block_seconds(hop: float) -> float:
     """Return the length of a block that makes every window, ``hop`` seconds apart, end with a block."""
     return hop / math.ceil(round(hop / _LONGEST_BLOCK, 6))
+
+
+class _Packet(NamedTuple):
+    """Sound that the recorder sent: when it came, the position of its first frame, and float32 ``(n, channels)``."""
+
+    came: float
+    position: int
+    frames: Float32Array
 
 
 class Microphone(Source):
@@ -129,53 +142,76 @@ class Microphone(Source):
                     self._connection.shutdown(socket.SHUT_RDWR)
 
     def blocks(self) -> Iterator[AudioBlock]:
-        """Yield sound as it comes, until :meth:`interrupt` is called.
+        """Yield sound as it comes, until :meth:`interrupt` is called. Sound that waits for the reader is one block.
 
         Raises:
             AudioError: the device ended the recording, or no sound came for ``timeout`` seconds.
         """
         assert self._connection is not None
-        waiting: deque[tuple[float, AudioBlock]] = deque()
+        waiting: deque[_Packet] = deque()
         timeout = max(self._timeout, recorder.START_SECONDS)
         while True:
             try:
-                # Take all that is there, so that what is dropped is the oldest of it.
-                while not waiting or readable(self._connection.fileno(), timeout=0):
-                    waiting.append(self._next(timeout))
+                if not waiting:
+                    packet = self._receive(timeout + _GRACE_SECONDS, f"delivered no sound for {timeout:g} s")
+                    waiting.append(self._sound(packet))
                     timeout = self._timeout
+                # Take all that is there, so that what is dropped is the oldest of it.
+                while next_packet := self._packet():
+                    waiting.append(self._sound(next_packet))
             except KwsError:
                 if self._interrupted:
                     return
-                yield from (block for _, block in waiting)
+                while waiting:
+                    yield self._join(waiting)
                 raise
             oldest = time.monotonic() - self._buffer
-            if waiting[0][0] >= oldest:
-                yield waiting.popleft()[1]
+            if waiting[0].came >= oldest:
+                yield self._join(waiting)
                 continue
             self.drops += 1
-            while waiting and waiting[0][0] < oldest:
+            while waiting and waiting[0].came < oldest:
                 waiting.popleft()
 
-    def _next(self, timeout: float) -> tuple[float, AudioBlock]:
-        """Return when the next block came, and the block."""
-        packet = self._receive(timeout + _GRACE_SECONDS, f"delivered no sound for {timeout:g} s")
+    def _join(self, waiting: deque[_Packet]) -> AudioBlock:
+        """Take the oldest packets up to the first gap as one block: each block costs its reader more than its sound."""
+        _, position, frames = waiting.popleft()
+        joined, end = [frames], position + len(frames)
+        while waiting and waiting[0].position == end and len(joined) < _MOST_JOINED:
+            joined.append(waiting.popleft().frames)
+            end += len(joined[-1])
+        return AudioBlock(self._downmix.mix(np.concatenate(joined) if len(joined) > 1 else frames, position), position)
+
+    def _sound(self, packet: bytes) -> _Packet:
         _, position, self.overruns, came = recorder.HEAD.unpack_from(packet)
         frames = decode(memoryview(packet)[recorder.HEAD.size :], "f32le").reshape(-1, self._channels)
-        return came, AudioBlock(self._downmix.mix(frames, position), position)
+        return _Packet(came, position, frames)
 
     def _receive(self, timeout: float, problem: str) -> bytes:
-        """Return the next packet.
+        """Wait for the next packet.
 
         Raises:
-            KwsError: the error that the process reports; it has ended; or ``problem``, after ``timeout`` seconds.
+            KwsError: see :meth:`_packet`; or ``problem``, after ``timeout`` seconds.
         """
         assert self._connection is not None
         descriptor = self._connection.fileno()
-        # Ask twice: while a computer was suspended the process had no time to send anything.
-        if not (readable(descriptor, timeout=timeout) or readable(descriptor, timeout=min(timeout, 0.5))):
-            raise AudioError(f"{self.name} {problem}; the sound system hangs")
+        while (packet := self._packet()) is None:
+            # Ask twice: while a computer was suspended the process had no time to send anything.
+            if not (readable(descriptor, timeout=timeout) or readable(descriptor, timeout=min(timeout, 0.5))):
+                raise AudioError(f"{self.name} {problem}; the sound system hangs")
+        return packet
+
+    def _packet(self) -> bytes | None:
+        """Return the next packet; None if none has come yet.
+
+        Raises:
+            KwsError: the error that the process reports; or it has ended.
+        """
+        assert self._connection is not None
         try:
-            packet = self._connection.recv(_PACKET)
+            packet = self._connection.recv(_PACKET, socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return None
         except OSError:
             packet = b""
         if not packet:

@@ -78,8 +78,12 @@ def mono(frames: Float32Array, channel: int | None) -> Float32Array:
     if frames.shape[1] == 1:
         return frames[:, 0]
     with np.errstate(over="ignore", invalid="ignore"):  # check_finite gives a better message
-        mean: Float32Array = frames.mean(axis=1, dtype=np.float32)
-    return mean
+        # Whole columns: NumPy's mean over so short an axis takes 15 times as long.
+        total: Float32Array = frames[:, 0] + frames[:, 1]
+        for column in range(2, frames.shape[1]):
+            total += frames[:, column]
+        total /= frames.shape[1]
+    return total
 
 
 class Downmix:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +17,9 @@ import pytest
 import soundfile
 
 from kws.audio.microphone import Microphone, block_seconds
+from kws.audio.portaudio import process as recorder
 from kws.errors import AudioError, UsageError
-from kws.types import Float32Array
+from kws.types import AudioBlock, Float32Array
 from tests.support.sound_server import SoundServer
 from tests.support.sounds import amplitude, tone
 
@@ -112,6 +115,27 @@ def test_windows_end_as_blocks_do(hop: float, block: float) -> None:
 def test_options_that_cannot_be(options: dict[str, int]) -> None:
     with pytest.raises(UsageError):
         Microphone("x", **options)
+
+
+def test_sound_that_waits_is_one_block_up_to_a_gap(monkeypatch: pytest.MonkeyPatch) -> None:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    microphone = Microphone("x")
+    monkeypatch.setattr(microphone, "_start", lambda: setattr(microphone, "_connection", ours))
+    sound = np.arange(100, dtype="<f4")
+    with ours, theirs:
+        theirs.send(recorder.OPENED + b'{"name": "x", "rate": 16000, "channels": 2}')
+        for position in (0, 5, 10, 15, 20, 25, 40, 45):
+            head = recorder.HEAD.pack(recorder.SOUND, position, position // 30, time.monotonic())
+            theirs.send(head + sound[2 * position : 2 * position + 10].tobytes())
+        theirs.send(recorder.FAILED + b'[3, "the end"]')
+        blocks: list[AudioBlock] = []
+        with microphone, pytest.raises(AudioError, match="the end"):
+            blocks.extend(microphone.blocks())
+    # Four packets at most; 0.5 is the mean of the channels 0 and 1.
+    assert [(block.position, block.samples.tolist()) for block in blocks] == [
+        (start, [2 * n + 0.5 for n in range(start, end)]) for start, end in ((0, 20), (20, 30), (40, 50))
+    ]
+    assert (microphone.overruns, microphone.drops) == (1, 0)
 
 
 @pytest.mark.process

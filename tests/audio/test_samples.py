@@ -60,6 +60,14 @@ def test_mono_is_the_mean_or_one_channel() -> None:
     assert mono(frames, None).dtype == np.float32
 
 
+@pytest.mark.parametrize("channels", [2, 3, 8, 32])
+def test_the_mean_of_any_number_of_channels(channels: int) -> None:
+    frames = np.random.default_rng(0).standard_normal((1000, channels)).astype(np.float32)
+    before = frames.copy()
+    np.testing.assert_allclose(mono(frames, None), frames.astype(np.float64).mean(axis=1), rtol=0, atol=1e-6)
+    np.testing.assert_array_equal(frames, before)
+
+
 def test_a_mean_that_is_no_number_is_left_to_the_check() -> None:
     frames = np.array([[np.inf, -np.inf], [3e38, 3e38], [1, 0]], np.float32)
     np.testing.assert_array_equal(mono(frames, None), [np.nan, np.inf, 0.5])

@@ -105,14 +105,20 @@ class Sender:
                 self.position += frames
             with self._sending:
                 self.came = time.monotonic()
-                if len(self._waiting) >= self.keep:
-                    self._waiting.popleft()
-                self._waiting.append(HEAD.pack(SOUND, self.position, self.overruns, self.came) + bytes(data))
-                with suppress(BlockingIOError):
+                head = HEAD.pack(SOUND, self.position, self.overruns, self.came)
+                self.position += frames
+                try:
                     while self._open and self._waiting:
                         self._connection.send(self._waiting[0], socket.MSG_DONTWAIT)
                         self._waiting.popleft()
-            self.position += frames
+                    if self._open:
+                        self._connection.sendmsg((head, data), (), socket.MSG_DONTWAIT)
+                        return
+                except BlockingIOError:
+                    pass
+                if len(self._waiting) >= self.keep:
+                    self._waiting.popleft()
+                self._waiting.append(head + bytes(data))
         except Exception as error:  # noqa: BLE001 - PortAudio's thread would lose it
             self.failure = error
             self.finished()
