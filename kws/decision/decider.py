@@ -265,10 +265,12 @@ class Decider:
         levels = tuple(self._levels)
         misses: list[NearMiss] = []
         for decider, average, high in zip(self._deciders, self._averages.tolist(), active, strict=True):
-            if not high:
-                misses += filter(None, [decider.close()])
-            elif (reduced := decider.step(average, end, self._speech_before(decider.keyword, end))) is not None:
-                self._let_fire(decider, reduced, end, levels)
+            if high:
+                reduced = decider.step(average, end, self._speech_before(decider.keyword, end))
+                if reduced is not None:
+                    self._let_fire(decider, reduced, end, levels)
+            elif decider.trigger.start is not None and (miss := decider.close()):
+                misses.append(miss)
         fired: list[Fired] = []
         for candidate in tuple(self._candidates):
             outcome = candidate.settle(levels, end)
