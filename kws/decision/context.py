@@ -52,6 +52,7 @@ class Context:
         self._counts = deque([0] * (self._lag + self._windows))
         self._loudest = deque([-math.inf] * (self._lag + self._windows))
         self._levels: deque[float] = deque(maxlen=self._lag)
+        self._silent: deque[bool] = deque(maxlen=self._lag + self._windows)
         self._sum = 0
 
     def push(self, unknown: float, level: float, *, silent: bool) -> None:
@@ -62,8 +63,22 @@ class Context:
             level: of its newest hop, in decibels.
             silent: whether it held nothing but the noise floor.
         """
-        self._counts.append(0 if silent else round(max(0.0, unknown) * ONE))
+        self._counts.append(0 if silent else _count(unknown))
         self._sum += self._counts[-1 - self._lag] - self._counts.popleft()
         self._levels.append(level)
         self._loudest.append(max(self._levels))
         self._loudest.popleft()
+        self._silent.append(silent)
+
+    def amend(self, ago: int, unknown: float) -> None:
+        """Replace the posterior of unknown words in an earlier window, unless it was silent; 1 is the newest."""
+        if self._silent[-ago]:
+            return
+        count = _count(unknown)
+        if ago > self._lag:
+            self._sum += count - self._counts[-ago]
+        self._counts[-ago] = count
+
+
+def _count(unknown: float) -> int:
+    return round(max(0.0, unknown) * ONE)

@@ -15,10 +15,10 @@ from kws.decision.keyword import Candidate, Grid, KeywordDecider
 from kws.decision.settings import DecisionSettings
 from kws.decision.smoothing import RunningMean, to_counts
 from kws.decision.values import NOTHING, Decision, Fired, NearMiss, Reason
-from kws.types import SILENCE, UNKNOWN, Float32Array
+from kws.types import SILENCE, UNKNOWN, Float32Array, Float64Array
 
 #: More windows in a row were not tried.
-_MOST_SPARE = 2
+_MOST_IN_A_ROW = 2
 
 
 class Decider:
@@ -40,11 +40,11 @@ class Decider:
         settings: in force; :meth:`set_threshold` and :meth:`set_keyword` replace them.
         hop: samples from one window to the next.
         idle: True if no activation and no candidate is under way.
-        urgent: True if a keyword may fire in the next :attr:`spare` windows, whatever their posteriors are. If not,
-            they can wait for the one after them.
         longest: windows in the longest average.
-        spare: windows in a row that need not be scored while :attr:`calm`: so few that no average reaches its keyword's
-            threshold, whatever their posteriors are.
+        spare: windows in a row that need not be scored while :attr:`calm`: so few that posteriors of 1 in all of them
+            bring no average to its keyword's release.
+        urgent: True if a keyword may fire in the next :attr:`delay` windows, whatever their posteriors are.
+        delay: windows in a row that can wait for the one after them while nothing is urgent.
     """
 
     def __init__(
@@ -163,6 +163,8 @@ class Decider:
             posteriors: float32 ``(labels,)``.
         """
         self._unread[-ago] = posteriors
+        if self._context:
+            self._context.amend(ago, float(posteriors[self._unknown]))
 
     def skip(self, posteriors: Float32Array, end: int, levels: Sequence[float]) -> None:
         """Take windows in a row that held nothing but the noise floor, while :attr:`calm` or :attr:`idle`.
@@ -244,11 +246,11 @@ class Decider:
         thresholds = np.where(on, [one.threshold for one in settings], np.inf)
         self._calm_below = below = 0.5 * min(1.0, float(self._releases.min()))
         windows = np.array([decider.mean.windows for decider in self._deciders])
-        # With posteriors of 1 in the spared windows, and less than `below` in the others. They reach 1 by rounding, so
-        # the least excess counts as none.
-        most = np.ceil(windows * (thresholds - below) / (1 - below) - 1e-6).min() - 1
-        self.spare = int(min(_MOST_SPARE, max(0, most)))
-        self._urgent_from = thresholds - self.spare / windows
+        # Posteriors reach 1 by rounding, so the least excess counts as none.
+        self.spare = _fewer_than(windows * self._releases - 1e-6)
+        # With posteriors of 1 in the windows that wait, and less than `below` in the others.
+        self.delay = _fewer_than(windows * (thresholds - below) / (1 - below) - 1e-6)
+        self._urgent_from = thresholds - self.delay / windows
 
     def _average(self) -> None:
         """Bring the averages up to the newest window."""
@@ -303,3 +305,8 @@ class Decider:
         candidate = decider.fire(reduced, end, levels, wake)
         if candidate:
             self._candidates.append(candidate)
+
+
+def _fewer_than(windows: Float64Array) -> int:
+    """Return the largest number that is less than all of these, but not too many and none below 0."""
+    return int(min(_MOST_IN_A_ROW, max(0, np.ceil(windows).min() - 1)))

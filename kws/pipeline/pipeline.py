@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -276,9 +277,12 @@ class Pipeline:
         ended = decider.reset() if window.fresh else NOTHING
         scored = _ask(self.model, self._windows, window, silent=silence.silent)
         self._catch_up(scored)
+        if self._spared and decider.calm:
+            if decider.near(scored.posteriors):
+                scored = replace(scored, amended=self._score_spared(window))
+            elif self._newest:
+                self._fill_spared(self._newest, scored)
         self._newest = scored
-        if self._spared and decider.calm and decider.near(scored.posteriors):
-            scored = replace(scored, amended=self._score_spared(window))
         decision = decider.step(scored.posteriors, scored.end, scored.level, silent=scored.silent)
         return Step(scored, Decision(decision.fired, ended.near_misses + decision.near_misses))
 
@@ -292,28 +296,36 @@ class Pipeline:
         calm = self._skip_calm and self._decider.calm and not self._silence.skipped
         return self._after_newest(self._decider.spare if calm else 0)
 
-    def _after_newest(self, spare: int) -> int:
-        """Return the end of the window that comes after the newest scored one and so many others."""
-        return self._newest.end + (1 + spare) * self._decider.hop if self._newest else 0
+    def _after_newest(self, between: int) -> int:
+        """Return the end of the window that comes after the newest scored one and so many between them."""
+        return self._newest.end + (1 + between) * self._decider.hop if self._newest else 0
 
     def _needed_seconds(self) -> float:
-        """Return the seconds of sound until there is something to decide: until then no keyword can fire."""
+        """Return the seconds of sound until a keyword can fire."""
         if self._silence.skipped:
             return PAUSE_SECONDS
-        decider = self._decider
-        needed = self._after_newest(0 if decider.urgent else decider.spare)
+        needed = self._next_needed() if self._decider.urgent else self._after_newest(self._decider.delay)
         return (needed - self._windows.end) / self.model.front_end.sample_rate
 
     def _score_spared(self, window: Window) -> tuple[tuple[int, Float32Array], ...]:
         """Give the decider the true posteriors of the spared windows that its averages still need; return them."""
-        ages = [(window.end - end) // self._decider.hop for end in self._spared]
+        ages = self._ages(window, after=-math.inf)
         self._spared.clear()
-        amended = tuple(
-            (ago, self.model.posteriors(self._windows.spectrogram(ago))) for ago in ages if ago < self._decider.longest
-        )
+        amended = tuple((ago, self.model.posteriors(self._windows.spectrogram(ago))) for ago in ages)
         for ago, posteriors in amended:
             self._decider.amend(ago, posteriors)
         return amended
+
+    def _fill_spared(self, before: Scored, scored: Scored) -> None:
+        """Have the spared windows between two others count as the mean of both."""
+        mean: Float32Array = (before.posteriors + scored.posteriors) * np.float32(0.5)
+        for ago in self._ages(scored, after=before.end):
+            self._decider.amend(ago, mean)
+
+    def _ages(self, newest: Window | Scored, *, after: float) -> list[int]:
+        """Return how many windows ago the spared ones were, of those after a position that the averages still need."""
+        ages = ((newest.end - end) // self._decider.hop for end in self._spared if end > after)
+        return [ago for ago in ages if ago < self._decider.longest]
 
     def _catch_up(self, scored: Scored) -> None:
         """Give the decider the windows of silence before this one that were skipped.

@@ -21,6 +21,7 @@ from tests.support.examples import examples
 from .spoken import HOP, LABELS, WINDOW, levels, posteriors, settings, silences, step_all
 
 LAG, ASKED = 20, 30  # windows of 50 ms under a second, and in the second and a half before it
+LEVELS = (-30.0, -40.0, -22.0, -31.0, -28.0, -60.0, -29.0, -35.0, -25.0)  # of windows, over and over
 GRID = Grid(sample_rate=16000, hop=HOP, window=WINDOW)
 
 
@@ -114,6 +115,27 @@ def test_a_keyword_may_be_exempt() -> None:
     chosen = settings(keyword={"computer": KeywordOptions(speech_before=0.0)}, speech_before=1.0)
     heard = "?" * 60 + "cccc" + "..." + "?" * 60 + "oooo" + "..."
     assert [fired.keyword for fired in decide(heard, "#" * len(heard), chosen)] == ["computer"]
+
+
+@examples(100)
+@given(
+    windows=st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1), st.booleans()), min_size=1, max_size=120),
+    ago=st.integers(1, 60),
+    margin=st.sampled_from([6.0, LARGEST_MARGIN]),
+)
+def test_a_window_that_is_amended_counts_as_if_it_had_been_so(
+    windows: list[tuple[float, float, bool]], ago: int, margin: float
+) -> None:
+    """Each window has a first and a true posterior; a silent one counts as no speech either way."""
+    context = Context(GRID)
+    for count, (first, _, silent) in enumerate(windows, 1):
+        context.push(first, LEVELS[count % 9], silent=silent)
+        if count >= ago:
+            context.amend(ago, windows[count - ago][1])
+    expected = Context(GRID)
+    for count, (first, unknown, silent) in enumerate(windows, 1):
+        expected.push(unknown if count <= len(windows) + 1 - ago else first, LEVELS[count % 9], silent=silent)
+    assert context.speech(margin) == expected.speech(margin)
 
 
 def test_nothing_counts_against_a_command_that_a_wake_word_announced() -> None:

@@ -259,14 +259,14 @@ def test_a_new_threshold_that_cannot_be_changes_nothing() -> None:
     smoothing=st.sampled_from([0.05, 0.1, 0.2, 0.4]),
     threshold=st.sampled_from([0.3, 0.5, 0.75]),
 )
-def test_what_is_not_urgent_cannot_fire_in_the_next_windows_that_can_be_spared(
+def test_what_is_not_urgent_cannot_fire_in_the_windows_that_wait(
     heard: str, smoothing: float, threshold: float
 ) -> None:
     chosen = settings(smoothing=smoothing, threshold=threshold, release=0.6 * threshold, near=0.8 * threshold)
     decider = Decider(LABELS, chosen)
     heard_so_far = [(bool(decision.fired), decider.urgent) for decision in step_all(decider, heard)]
     for window, (_, urgent) in enumerate(heard_so_far):
-        following = heard_so_far[window + 1 : window + 1 + decider.spare]
+        following = heard_so_far[window + 1 : window + 1 + decider.delay]
         assert urgent or not any(fired for fired, _ in following)
 
 
@@ -274,9 +274,9 @@ def test_it_is_urgent_until_the_keyword_has_fired_and_then_until_it_may_fire_aga
     decider = Decider(LABELS, settings(smoothing=0.2, threshold=0.75, release=0.5))
     heard = "......ooooooooo......"
     urgent = "".join(".u"[decider.urgent] for _ in step_all(decider, heard))
-    # An average of four windows comes to three quarters with the third; two can be spared. Before four windows were
+    # An average of four windows comes to three quarters with the third; two can wait. Before four windows were
     # heard no average is known, and the last "u" is where it falls below the release threshold.
-    assert decider.spare == 2
+    assert decider.delay == 2
     assert urgent == "uuu...uu.........u..."
     assert fires(heard, decider.settings) == "        o"
 
