@@ -19,8 +19,6 @@ from collections.abc import Iterator
 from contextlib import suppress
 from typing import NamedTuple, Self
 
-import numpy as np
-
 from kws.audio.channels import check_channel
 from kws.audio.portaudio import process as recorder
 from kws.audio.resample import RATE
@@ -28,7 +26,7 @@ from kws.audio.samples import Downmix, decode
 from kws.audio.source import Source
 from kws.audio.waiting import readable
 from kws.errors import AudioError, KwsError, OptionError, UsageError
-from kws.types import AudioBlock, Float32Array
+from kws.types import AudioBlock
 
 #: Seconds in one block at most: each block wakes two threads, which costs more than what they do with it.
 _LONGEST_BLOCK = 0.12
@@ -55,11 +53,12 @@ def block_seconds(hop: float) -> float:
 
 
 class _Packet(NamedTuple):
-    """Sound that the recorder sent: when it came, the position of its first frame, and float32 ``(n, channels)``."""
+    """Sound that the recorder sent: when it came, the positions of its beginning and end, and its samples."""
 
     came: float
     position: int
-    frames: Float32Array
+    end: int
+    data: memoryview
 
 
 class Microphone(Source):
@@ -175,17 +174,17 @@ class Microphone(Source):
 
     def _join(self, waiting: deque[_Packet]) -> AudioBlock:
         """Take the oldest packets up to the first gap as one block: each block costs its reader more than its sound."""
-        _, position, frames = waiting.popleft()
-        joined, end = [frames], position + len(frames)
-        while waiting and waiting[0].position == end and len(joined) < _MOST_JOINED:
-            joined.append(waiting.popleft().frames)
-            end += len(joined[-1])
-        return AudioBlock(self._downmix.mix(np.concatenate(joined) if len(joined) > 1 else frames, position), position)
+        joined = [waiting.popleft()]
+        while waiting and waiting[0].position == joined[-1].end and len(joined) < _MOST_JOINED:
+            joined.append(waiting.popleft())
+        position = joined[0].position
+        frames = decode(b"".join(packet.data for packet in joined), "f32le").reshape(-1, self._channels)
+        return AudioBlock(self._downmix.mix(frames, position), position)
 
     def _sound(self, packet: bytes) -> _Packet:
         _, position, self.overruns, came = recorder.HEAD.unpack_from(packet)
-        frames = decode(memoryview(packet)[recorder.HEAD.size :], "f32le").reshape(-1, self._channels)
-        return _Packet(came, position, frames)
+        data = memoryview(packet)[recorder.HEAD.size :]
+        return _Packet(came, position, position + len(data) // (4 * self._channels), data)
 
     def _receive(self, timeout: float, problem: str) -> bytes:
         """Wait for the next packet.

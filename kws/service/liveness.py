@@ -38,21 +38,22 @@ class Liveness:
 
         Each time that this did not help, the next attempt waits twice as long.
         """
-        if not len(block.samples):
+        samples = block.samples
+        if not len(samples):
             return None
-        lowest = float(block.samples.min())
-        if lowest != float(block.samples.max()):
+        value = float(samples[0])
+        if value != samples[-1] or samples.min() != samples.max():  # the first comparison is cheap and mostly enough
             self.alive = True
             self._limit = self.patience
             self._value, self._run = None, 0
             return None
-        if lowest != self._value:
-            self._value, self._run = lowest, 0
-        self._run += len(block.samples)
+        if value != self._value:
+            self._value, self._run = value, 0
+        self._run += len(samples)
         if self.patience == 0 or self._run < self._limit * rate:
             return None
         self.alive = False
         self._limit = min(2 * self._limit, max(_LONGEST_SECONDS, self.patience))
         self._run = 0
-        what = "zeros; is it muted?" if lowest == 0 else f"the sample {lowest:.4g}; it is stuck"
+        what = "zeros; is it muted?" if value == 0 else f"the sample {value:.4g}; it is stuck"
         return f"delivers nothing but {what}"

@@ -124,6 +124,15 @@ def test_without_patience_all_is_believed(values: list[float]) -> None:
         assert liveness.alive
 
 
+@pytest.mark.parametrize("place", range(BLOCK))
+def test_one_sample_that_differs_is_sound(place: int) -> None:
+    sound = block(0.25)
+    sound.samples[place] = 0.5
+    liveness = Liveness(1.0)
+    assert liveness.look(sound, RATE) is None
+    assert liveness.alive
+
+
 def test_an_empty_block_says_nothing() -> None:
     liveness = Liveness(1.0)
     assert liveness.look(AudioBlock(np.zeros(0, np.float32), 0), RATE) is None
