@@ -42,6 +42,10 @@ class OptionError(UsageError):
         return OptionError(f"{table}{dot}{self.field}", self.problem)
 
 
+class AbsentError(UsageError):
+    """No microphone has this name: the name is wrong, or the microphone is not plugged in."""
+
+
 class AudioError(KwsError):
     """A recording, a pipe or a microphone cannot be read."""
 

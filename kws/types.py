@@ -7,14 +7,13 @@ value carries the wall clock except :attr:`Detection.time`, which nothing ever d
 from __future__ import annotations
 
 from datetime import datetime
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
-Float32Array: TypeAlias = npt.NDArray[np.float32]
-Float64Array: TypeAlias = npt.NDArray[np.float64]
+Float32Array: TypeAlias = np.ndarray[tuple[Any, ...], np.dtype[np.float32]]
+Float64Array: TypeAlias = np.ndarray[tuple[Any, ...], np.dtype[np.float64]]
 
 SILENCE = "_silence_"
 UNKNOWN = "_unknown_"

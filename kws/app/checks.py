@@ -18,19 +18,13 @@ from pathlib import Path
 
 import numpy as np
 
-from kws.app.build import (
-    load_model,
-    make_command,
-    make_mqtt,
-    make_pipeline,
-    publisher_names,
-    source_maker,
-    wake_word_pipeline,
-)
+from kws.app.build import load_model, make_pipeline, source_maker, wake_word_pipeline
+from kws.app.service import make_command, make_mqtt, publisher_names
 from kws.audio.source import Source
 from kws.audio.url import is_url
 from kws.audio.wyoming import MISSING as WYOMING_MISSING
-from kws.common.addresses import http_url, is_local, listen
+from kws.common.addresses import http_url, is_local
+from kws.common.sockets import listen
 from kws.config.schema import MISSING, ClipsOptions, Config, MetricsOptions, SourceOptions
 from kws.errors import AudioError, KwsError, OptionError, UsageError
 from kws.inference.model import Description, Model

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import logging
 import sys
@@ -81,6 +80,8 @@ def score_writer(file: TextIO, model: Model) -> Callable[[Scored], None]:
         return head | {label: round(value, 4) for label, value in posteriors}
 
     if file.name.endswith(".csv"):
+        import csv  # noqa: PLC0415
+
         table = csv.DictWriter(file, ["end", "level", *model.labels], lineterminator="\n")
         table.writeheader()
         return lambda scored: table.writerow(values(scored))

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import logging
-import signal
 from collections.abc import Callable, Sequence
 from functools import partial
-from types import FrameType
 from typing import TYPE_CHECKING, NamedTuple, Protocol, TypeVar, cast
 
 from kws.app.build import wake_word_pipeline
@@ -25,43 +23,6 @@ if TYPE_CHECKING:
     from kws.service.metrics import Endpoint, MetricsObserver
 
 _log = logging.getLogger(__name__)
-
-
-def run_service(service: Service, config: Callable[[], Config], *, reloads: bool = False) -> int:
-    """Run a service. SIGINT and SIGTERM end it.
-
-    Args:
-        service: not started yet.
-        config: returns the configuration in force.
-        reloads: SIGHUP has it read its configuration again.
-
-    Returns:
-        The signal that ended the service, or 0.
-
-    Raises:
-        KwsError: a source has failed, see :meth:`~kws.service.service.Service.run`.
-    """
-    ended = 0
-
-    def handle(number: int, _frame: FrameType | None) -> None:
-        nonlocal ended
-        if number == signal.SIGHUP:
-            service.reload()
-            return
-        if ended or not service.listeners:  # it is waiting for publishers
-            raise KeyboardInterrupt
-        ended = number
-        service.stop()
-
-    numbers = [signal.SIGINT, signal.SIGTERM] + [signal.SIGHUP] * reloads
-    previous = {number: signal.signal(number, handle) for number in numbers}
-    try:
-        with config().errors("source"):
-            service.run()
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
-    return ended
 
 
 class Server(Protocol):

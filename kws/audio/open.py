@@ -9,7 +9,7 @@ from pathlib import Path
 from kws.audio.file import FileSource
 from kws.audio.pipe import PipeSource
 from kws.audio.source import Source
-from kws.audio.url import UrlSource, is_url, without_login
+from kws.audio.url import is_url, without_login
 from kws.errors import AudioError, OptionError
 
 
@@ -58,11 +58,13 @@ def open_source(
         from kws.audio.microphone import Microphone  # noqa: PLC0415
 
         return Microphone(device, channel=channel, rate=rate, timeout=timeout, buffer=buffer, hop=hop)
-    _refuse(
-        f"names a microphone, but the sound comes from {without_login(audio)}; leave out one of them", device=device
-    )
+    if device is not None:
+        problem = f"names a microphone, but the sound comes from {without_login(audio)}; leave out one of them"
+        raise OptionError("device", problem)
     if is_url(audio):
         _refuse("describes headerless sound; ffmpeg knows the format of a URL", **headerless)
+        from kws.audio.ffmpeg import UrlSource  # noqa: PLC0415
+
         return UrlSource(audio, channel=channel, timeout=timeout, buffer=buffer, ends=ends)
     if audio == "-":
         if sys.stdin is None:

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import os
-import socket
 import stat
 from collections.abc import Iterator
 from contextlib import suppress
+from io import FileIO
 from pathlib import Path
 from typing import Self
 
@@ -81,13 +81,14 @@ class PipeSource(Source):
         self._data_bytes: int | None = None
         self._descriptor = -1
         self._interrupted = False
-        self._wake: tuple[socket.socket, socket.socket] | None = None
+        self._wake: tuple[FileIO, FileIO] | None = None
         self.name = name
         self.rate = rate or 0
         self.live = not _is_regular(stream)
 
     def __enter__(self) -> Self:
-        self._wake = socket.socketpair()
+        reader, writer = os.pipe2(os.O_CLOEXEC | os.O_NONBLOCK)
+        self._wake = FileIO(reader), FileIO(writer, "w")
         with opening(self):
             # Opening a FIFO would wait for a writer, and no interrupt could end that.
             self._descriptor = (
@@ -106,8 +107,8 @@ class PipeSource(Source):
     def interrupt(self) -> None:
         self._interrupted = True
         if self._wake:
-            with suppress(OSError):  # closed, or full of wishes
-                self._wake[1].send(b".")
+            with suppress(ValueError):  # closed
+                self._wake[1].write(b".")
 
     def _open(self) -> None:
         if os.isatty(self._descriptor):

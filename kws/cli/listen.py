@@ -4,15 +4,13 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from kws.app.build import make_service
 from kws.app.console import ConsoleObserver, open_scores, score_writer
-from kws.app.observers import run_service
-from kws.app.servers import make_monitor
+from kws.app.service import make_service, run_service
 from kws.cli.flags import PUBLISHING, SOUND, Flag, add_decision_options, add_flags, add_model_options, configuration
 from kws.common.logs import set_up
 from kws.config.schema import Config
@@ -24,6 +22,8 @@ from kws.service.service import Service
 if TYPE_CHECKING:
     from kws.app.live import LiveView
     from kws.pipeline.pipeline import Pipeline
+    from kws.servers.monitor import Monitor
+    from kws.service.listener import Listener
 
 _EXAMPLES = """\
   kws listen                                   the default microphone
@@ -87,7 +87,7 @@ def run(options: argparse.Namespace) -> int:
     assert config.stdout
     observer = ConsoleObserver(config.stdout.format)
     services: list[Service] = []
-    monitor = make_monitor(config, lambda: services[0].listeners if services else ()) if config.monitor else None
+    monitor = _monitor(config, lambda: services[0].listeners if services else ()) if config.monitor else None
     live = _live_view(lambda: services[0].listeners[0].place.pipeline) if options.live else None
     # On a terminal, lines would break the live view, which shows the same.
     printed = None if live and sys.stdout.isatty() else observer
@@ -110,6 +110,12 @@ def run(options: argparse.Namespace) -> int:
     if ended:
         return 128 + ended
     return 1 if total(service.workers).dropped else 0  # the log says why
+
+
+def _monitor(config: Config, listeners: Callable[[], Sequence[Listener]]) -> Monitor:
+    from kws.app.servers import make_monitor  # noqa: PLC0415
+
+    return make_monitor(config, listeners)
 
 
 def _live_view(pipeline: Callable[[], Pipeline]) -> LiveView:

@@ -6,8 +6,8 @@ import argparse
 import logging
 import os
 
-from kws.app.build import make_service
-from kws.app.observers import ServiceObservers, run_service
+from kws.app.observers import ServiceObservers
+from kws.app.service import make_service, run_service
 from kws.app.state import state_file
 from kws.cli.flags import VERBOSE, add_config_flags, add_flags, configuration
 from kws.config.schema import Config

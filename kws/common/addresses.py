@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import ipaddress
-import os
-import socket
 from urllib.parse import urlsplit
 
-from kws.errors import KwsError, OptionError
+from kws.errors import OptionError
 
 
 def is_local(host: str) -> bool:
@@ -36,25 +34,3 @@ def split_tcp(uri: str, field: str) -> tuple[str, int]:
     except ValueError:
         pass
     raise OptionError(field, f"must be tcp://HOST:PORT, not {uri!r}")
-
-
-def listen(host: str, port: int, *, table: str, field: str = "address") -> socket.socket:
-    """Return a socket that listens on an address.
-
-    Args:
-        host: a name or an IP address.
-        port: 0 for any free one.
-        table: the table of the configuration that names the address.
-        field: the field in it.
-
-    Raises:
-        OptionError: there is no such address.
-        KwsError: it cannot be listened on.
-    """
-    try:
-        family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
-        return socket.create_server(address[:2], family=family)
-    except (socket.gaierror, UnicodeError):
-        raise OptionError(f"{table}.{field}", f"{host!r} is not an address") from None
-    except OSError as error:
-        raise KwsError(f"{table}: {host} port {port}: {os.strerror(error.errno or 0)}") from None

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import random
-
 
 class Backoff:
     """Seconds to wait between attempts: doubled each time up to a limit, then reduced by up to half at random.
@@ -23,6 +21,8 @@ class Backoff:
 
     def wait(self) -> float:
         """Return the next waiting time in seconds."""
+        import random  # noqa: PLC0415 - most programs never wait
+
         seconds = self._next
         self._next = min(self._limit, 2 * seconds)
         return seconds * random.uniform(0.5, 1.0)  # noqa: S311 - not a secret

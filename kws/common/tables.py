@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import re
-import tomllib
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, get_args, get_origin
@@ -40,6 +38,8 @@ def read_toml(path: Path) -> dict[str, Any]:
     Raises:
         UsageError: the file cannot be read or is not TOML.
     """
+    import tomllib  # noqa: PLC0415 - most commands read no file
+
     try:
         with path.open("rb") as file:  # or a pipe: kws run --config <(...)
             data = file.read(_LARGEST_FILE + 1)
@@ -81,8 +81,8 @@ def check_known(names: Iterable[str], allowed: Collection[str], what: str) -> No
     """Raise an OptionError for the first name that is not allowed; it suggests the nearest that is."""
     for name in names:
         if name not in allowed:
-            close = get_close_matches(name, allowed, n=1)
-            meant = f"did you mean {close[0]!r}? " if close else ""
+            close = _nearest(name, allowed)
+            meant = f"did you mean {close!r}? " if close else ""
             raise OptionError("", f"{name!r} is not a {what}; {meant}choose from {', '.join(allowed)}")
 
 
@@ -121,9 +121,15 @@ def _read_value(value: object, kind: Any) -> Any:
     except msgspec.ValidationError:
         choices = [item for one in (kind, *get_args(kind)) if get_origin(one) is Literal for item in get_args(one)]
         allowed = f"one of {', '.join(map(_shown, choices))}" if choices else _allowed(msgspec.inspect.type_info(kind))
-        close = get_close_matches(str(value), choices, n=1)
-        meant = f"; did you mean {_shown(close[0])}?" if close else ""
+        close = _nearest(str(value), choices)
+        meant = f"; did you mean {_shown(close)}?" if close else ""
         raise OptionError("", f"must be {allowed}, not {_shown(value)}{meant}") from None
+
+
+def _nearest(name: str, allowed: Collection[str]) -> str | None:
+    from difflib import get_close_matches  # noqa: PLC0415 - for errors only
+
+    return next(iter(get_close_matches(name, allowed, n=1)), None)
 
 
 def _read_item(value: object, kind: Any, name: str) -> Any:

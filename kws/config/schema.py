@@ -19,11 +19,11 @@ from kws.config.provenance import MODEL, Provenance
 from kws.decision import Options, recommended
 from kws.errors import OptionError
 from kws.inference.model import Description
-from kws.publishers.exec import ExecOptions
 from kws.publishers.mqtt.hermes import HermesOptions
 from kws.publishers.mqtt.homeassistant import HomeAssistantOptions
 from kws.publishers.mqtt.settings import MqttOptions
 from kws.publishers.mqtt.topics import Site
+from kws.publishers.settings import ExecOptions
 from kws.publishers.stdout import LineOptions
 from kws.servers.settings import MonitorOptions, WyomingOptions
 

@@ -7,14 +7,13 @@ not drift after a year, and a mean over a whole stream has the same bits.
 
 from __future__ import annotations
 
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
-import numpy.typing as npt
 
 from kws.types import Float32Array, Float64Array
 
-Int64Array: TypeAlias = npt.NDArray[np.int64]
+Int64Array: TypeAlias = np.ndarray[tuple[Any, ...], np.dtype[np.int64]]
 
 #: Counts to a posterior of one. A cumulative sum over 2**33 windows (13 years of 50 ms) still fits 64 bits.
 ONE = 2**30

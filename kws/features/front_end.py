@@ -16,7 +16,6 @@ from typing import Any, Literal
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 from msgspec.structs import replace
 
 from kws.errors import UsageError
@@ -141,7 +140,7 @@ class FrontEnd(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             np.log(frames, out=frames)
         return frames
 
-    def transform(self, sound: Float32Array) -> npt.NDArray[np.complexfloating[Any, Any]]:
+    def transform(self, sound: Float32Array) -> np.ndarray[tuple[Any, ...], np.dtype[np.complexfloating[Any, Any]]]:
         """Return the spectra ``(..., n, fft_length // 2 + 1)`` of weighted sound ``(..., n, frame_length)``."""
         return np.fft.rfft(sound, self.fft_length)
 

@@ -15,7 +15,6 @@ from typing import Any
 
 import msgspec
 import numpy as np
-import numpy.typing as npt
 
 from kws.common.stderr import silenced
 from kws.errors import ModelError, UsageError
@@ -36,7 +35,9 @@ class Quantisation(msgspec.Struct, frozen=True, dict=True):
     zero_point: int
     dtype: np.dtype[Any]
 
-    def store(self, values: Float32Array, out: npt.NDArray[Any] | None = None) -> npt.NDArray[Any]:
+    def store(
+        self, values: Float32Array, out: np.ndarray[tuple[Any, ...], Any] | None = None
+    ) -> np.ndarray[tuple[Any, ...], Any]:
         """Round to the nearest integer of the type; values beyond it are clipped, never wrapped.
 
         Args:
@@ -57,7 +58,7 @@ class Quantisation(msgspec.Struct, frozen=True, dict=True):
         info = np.iinfo(self.dtype)
         return np.float32(info.min), np.float32(info.max)
 
-    def load(self, stored: npt.NDArray[Any]) -> Float32Array:
+    def load(self, stored: np.ndarray[tuple[Any, ...], Any]) -> Float32Array:
         """Return the real numbers, float32."""
         return (stored.astype(np.float32) - self.zero_point) * np.float32(self.scale)
 
@@ -114,7 +115,7 @@ class TfliteNetwork:
         """The length of the embedding; 0 if the network has none."""
         return self._outputs[1].size if len(self._outputs) > 1 else 0
 
-    def stored(self, images: Float32Array) -> npt.NDArray[Any]:
+    def stored(self, images: Float32Array) -> np.ndarray[tuple[Any, ...], Any]:
         """Return images, one or many, as the network's input holds them."""
         return self._store.store(images) if self._store else images
 

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from kws import __version__
-from kws.common.addresses import http_url, listen
+from kws.common.addresses import http_url
+from kws.common.sockets import listen
 from kws.pipeline.pipeline import Pipeline, Scored
 from kws.pipeline.requests import Request
 from kws.publishers.formats import as_dict, near_miss_fields

@@ -30,8 +30,9 @@ from wyoming.wake import Detect, Detection, NotDetected
 from kws import __version__
 from kws.audio.samples import mono
 from kws.audio.wyoming import MALFORMED, MOST_BYTES, MessageError, field, sound_format, sound_frames
-from kws.common.addresses import is_local, listen
+from kws.common.addresses import is_local
 from kws.common.names import composed
+from kws.common.sockets import listen
 from kws.pipeline.pipeline import Pipeline, Step
 from kws.servers.settings import WyomingOptions
 from kws.servers.zeroconf import Announcement

@@ -12,10 +12,9 @@ from collections.abc import Callable
 from contextlib import closing
 from queue import Empty
 
-from kws.audio.portaudio.devices import AbsentError
 from kws.audio.source import Source
 from kws.common.backoff import Backoff
-from kws.errors import AudioError, UsageError
+from kws.errors import AbsentError, AudioError, UsageError
 from kws.pipeline.requests import Request, SetKeyword, SetListening, SetThreshold
 from kws.publishers.observer import Observer, Observers
 from kws.service.hearing import Hearing

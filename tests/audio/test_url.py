@@ -15,10 +15,11 @@ import numpy as np
 import pytest
 import soundfile
 
-from kws.app.build import make_service
+from kws.app.service import make_service
+from kws.audio.ffmpeg import UrlSource
 from kws.audio.gain import amplified
 from kws.audio.open import open_source
-from kws.audio.url import UrlSource, is_url, without_login
+from kws.audio.url import is_url, without_login
 from kws.config.overrides import parse_set
 from kws.config.reading import read_config
 from kws.errors import AudioError, OptionError

@@ -11,7 +11,7 @@ from kws.config.reading import read_config
 from kws.config.schema import Config
 from kws.decision import resolve
 from kws.errors import UsageError
-from kws.publishers.exec import ExecOptions
+from kws.publishers.settings import ExecOptions
 from kws.publishers.stdout import LineOptions
 
 FILE = """\

@@ -21,10 +21,10 @@ from kws.errors import UsageError
 from kws.features.front_end import FrontEnd
 from kws.inference.interpreter import INTERPRETERS
 from kws.inference.model import Description
-from kws.publishers.exec import ExecOptions
 from kws.publishers.mqtt.hermes import HermesOptions
 from kws.publishers.mqtt.homeassistant import HomeAssistantOptions
 from kws.publishers.mqtt.settings import MqttOptions
+from kws.publishers.settings import ExecOptions
 from kws.publishers.stdout import LineOptions
 from kws.types import SILENCE, UNKNOWN
 

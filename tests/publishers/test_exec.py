@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 
 from kws.errors import OptionError
 from kws.publishers.base import PublishError
-from kws.publishers.exec import CommandPublisher, ExecOptions, fill
+from kws.publishers.exec import CommandPublisher, fill
+from kws.publishers.settings import ExecOptions
 from tests.support.publishers import detection
 from tests.support.waiting import wait_until
 

@@ -6,9 +6,8 @@ from collections.abc import Callable
 
 import pytest
 
-from kws.audio.portaudio.devices import AbsentError
 from kws.config.schema import WatchOptions
-from kws.errors import AudioError, UsageError
+from kws.errors import AbsentError, AudioError, UsageError
 from kws.pipeline.requests import SetListening
 from tests.support.broker import Broker, Subscriber
 from tests.support.home import LOUD, MUTED, QUIET, Home, Microphone

@@ -12,8 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from kws.app.build import make_service
 from kws.app.observers import ServiceObservers
+from kws.app.service import make_service
 from kws.app.state import StateFile
 from kws.config.overrides import parse_set
 from kws.config.reading import read_config

@@ -11,15 +11,11 @@ from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 from kws.common.names import composed
-from kws.errors import AudioError, UsageError
+from kws.errors import AbsentError, AudioError, UsageError
 
 NO_MICROPHONE = "there is no microphone; plug one in, and check that this user may record (group audio)"
 
 _CARD_NUMBER = re.compile(r" \(hw:\d+,\d+\)$")
-
-
-class AbsentError(UsageError):
-    """No microphone has this name: the name is wrong, or the microphone is not plugged in."""
 
 
 class Device(NamedTuple):

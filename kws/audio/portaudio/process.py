@@ -26,10 +26,9 @@ from collections import deque
 from contextlib import suppress
 from typing import Any, Protocol
 
-from kws.audio.portaudio.devices import AbsentError
 from kws.audio.portaudio.stream import open_stream
 from kws.audio.waiting import readable
-from kws.errors import AudioError, KwsError, OptionError, UsageError
+from kws.errors import AbsentError, AudioError, KwsError, OptionError, UsageError
 
 OPENED, SOUND, FAILED = b"O", b"S", b"F"
 

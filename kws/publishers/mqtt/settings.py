@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
+import platform
 import re
-import socket
 import stat
 from collections.abc import Mapping
 from contextlib import suppress
@@ -147,7 +147,7 @@ def site_name(options: MqttOptions) -> str:
         OptionError: it cannot be a level of a topic and a part of an identifier.
     """
     if options.site is None:
-        return re.sub(r"[^A-Za-z0-9_-]", "_", socket.gethostname().partition(".")[0])[:64] or "kws"
+        return re.sub(r"[^A-Za-z0-9_-]", "_", platform.node().partition(".")[0])[:64] or "kws"
     return checked("site", options.site, Site)
 
 

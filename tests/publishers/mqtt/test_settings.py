@@ -125,7 +125,7 @@ def test_a_password_file_that_cannot_be_read_is_said(tmp_path: Path) -> None:
 
 def test_the_site_is_the_name_of_the_host_unless_it_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
     assert site_name(MqttOptions(site="living-room_2")) == "living-room_2"
-    monkeypatch.setattr("socket.gethostname", lambda: "pi größer.local")
+    monkeypatch.setattr("platform.node", lambda: "pi größer.local")
     assert site_name(MqttOptions()) == "pi_gr__er"
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from kws.app.build import Composition
+from kws.app.service import Composition
 from kws.config.reading import read_config
 from kws.errors import KwsError
 from kws.publishers.mqtt.publisher import MqttPublisher
