@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import stat
+import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from io import FileIO
@@ -82,6 +83,7 @@ class PipeSource(Source):
         self._descriptor = -1
         self._interrupted = False
         self._wake: tuple[FileIO, FileIO] | None = None
+        self._closing = threading.Lock()
         self.name = name
         self.rate = rate or 0
         self.live = not _is_regular(stream)
@@ -101,13 +103,15 @@ class PipeSource(Source):
         if self._descriptor not in {self._stream, -1}:
             os.close(self._descriptor)
         self._descriptor = -1
-        for end in self._wake or ():
-            end.close()
+        with self._closing:
+            for end in self._wake or ():
+                end.close()
 
     def interrupt(self) -> None:
         self._interrupted = True
         if self._wake:
-            with suppress(ValueError):  # closed
+            # A descriptor that was closed meanwhile may be another file's already.
+            with self._closing, suppress(ValueError):  # closed
                 self._wake[1].write(b".")
 
     def _open(self) -> None:

@@ -111,6 +111,25 @@ def _abandon_stdout() -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
+class _Help(argparse.RawDescriptionHelpFormatter):
+    """Lays out help. It finds the width as argparse does, but without ``shutil``, which takes time to load.
+
+    argparse makes one for each argument that is added, not only for help.
+    """
+
+    def __init__(self, prog: str, **options: Any) -> None:
+        try:
+            columns = int(os.environ.get("COLUMNS", "0"))
+        except ValueError:
+            columns = 0
+        if columns <= 0:
+            try:
+                columns = os.get_terminal_size(sys.__stdout__.fileno()).columns  # type: ignore[union-attr]
+            except (AttributeError, ValueError, OSError):  # no standard output, or no terminal
+                columns = 80
+        super().__init__(prog, **{"width": columns - 2, **options})
+
+
 class _Parser(argparse.ArgumentParser):
     """A parser whose errors are one line, like all errors of kws; the commands' parsers are of this class too.
 
@@ -148,7 +167,7 @@ def parser(command: str | None = None) -> argparse.ArgumentParser:
         prog="kws",
         description="A real-time streaming keyword spotter.",
         epilog=_EPILOGUE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_Help,
     )
     top.add_argument("--version", action="version", version=f"kws {__version__}")
     commands = top.add_subparsers(metavar="COMMAND", required=True, title="commands")
@@ -165,6 +184,6 @@ def add_command(commands: argparse._SubParsersAction[Any], name: str, summary: s
         name,
         help=summary,
         description=f"{summary[0].upper()}{summary[1:]}.",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_Help,
     )
     return parser

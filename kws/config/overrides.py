@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import tomllib
 from collections.abc import Mapping
 from typing import Any
 
@@ -15,10 +14,13 @@ from kws.common.tables import key_written
 from kws.config.schema import source_name
 from kws.errors import UsageError
 
-_SOURCE = re.compile(r"source(?:\[(\d+)\])?")
+_SOURCE = r"source(?:\[(\d+)\])?"
+
+#: Words that are values of TOML.
+_WORDS = ("true", "false", "inf", "nan")
 
 #: A name in the path of a setting, which may be in quotes as in TOML.
-_NAME = re.compile(r'("(?:[^"\\]|\\.)*"|[^.]+)(?:\.|$)')
+_NAME = r'("(?:[^"\\]|\\.)*"|[^.]+)(?:\.|$)'
 
 
 class Override(msgspec.Struct, frozen=True, kw_only=True):
@@ -63,9 +65,11 @@ def layers(said: Override, count: int) -> tuple[str, list[dict[str, Any]]]:
     Raises:
         UsageError: there is no such source.
     """
-    first, *keys = (json.loads(name) if name.startswith('"') else name for name in _NAME.findall(composed(said.key)))
+    first, *keys = (
+        json.loads(name) if name.startswith('"') else name for name in re.findall(_NAME, composed(said.key))
+    )
     path = ".".join(map(key_written, keys))
-    if not (source := _SOURCE.fullmatch(first)):
+    if not (source := re.fullmatch(_SOURCE, first)):
         return f"{first}.{path}".rstrip("."), [_nested([first, *keys], value) for value in _readings(said.value)]
     if source[1] is None and count > 1:
         raise UsageError(f"{said.option}: {said.key}: there {_are(count)}; write source[1].{path}")
@@ -96,6 +100,13 @@ def _readings(value: Any) -> list[Any]:
     """Return what a value may stand for."""
     if not isinstance(value, str):
         return [value]
+    # TOML's parser takes time to load, and most values do without it: names, -, whole numbers.
+    if value == "-" or (value.replace("-", "_").isidentifier() and value not in _WORDS):
+        return [value]
+    if re.fullmatch("[1-9][0-9]{0,9}", value):
+        return [int(value), value]
+    import tomllib  # noqa: PLC0415
+
     try:
         parsed = tomllib.loads(f"value = {value}")
     except tomllib.TOMLDecodeError:

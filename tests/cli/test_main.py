@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import re
 import shlex
 import subprocess
@@ -111,6 +112,37 @@ def test_importing_loads_nothing_heavy() -> None:
 def test_listening_to_a_file_loads_what_it_needs(model_folder: Path, spoken: Path) -> None:
     script = "import sys; from kws.cli import main; main(sys.argv[1:])"
     assert loaded(script, "listen", spoken, "--model", model_folder) == ["soundfile"]
+
+
+#: Parts of kws that listening to a pipe does not use.
+UNUSED = {
+    "kws.app.checks", "kws.app.live", "kws.app.observers", "kws.app.servers", "kws.audio.ffmpeg",
+    "kws.audio.microphone", "kws.audio.network", "kws.audio.portaudio", "kws.audio.wyoming", "kws.cli.run",
+    "kws.common.sockets", "kws.config.inforce", "kws.config.writing", "kws.enroll.learn",
+    "kws.publishers.exec", "kws.publishers.mqtt.publisher", "kws.publishers.mqtt.session",
+    "kws.servers.monitor", "kws.servers.wyoming", "kws.service.clips", "kws.service.metrics",
+    "kws.service.systemd",
+}  # fmt: skip
+
+#: What takes time to load or to use, by the name that an import gives it.
+SLOW = {"csv", "dataclass", "dataclasses", "get_close_matches", "npt", "random", "secrets", "shutil", "socket",
+        "subprocess", "tomllib"}  # fmt: skip
+
+
+def test_listening_to_a_pipe_loads_nothing_that_it_does_not_use(model_folder: Path) -> None:
+    script = """if True:
+        import json, sys
+        from kws.cli import main
+        assert main(sys.argv[1:]) == 0
+        own = {name: list(vars(module)) for name, module in sys.modules.items() if name.startswith("kws.")}
+        print(json.dumps(own), file=sys.stderr)
+    """
+    command = [sys.executable, "-c", script, "listen", "-", "--rate", "16000", "--model", str(model_folder)]
+    done = subprocess.run(command, input=bytes(32000), check=True, capture_output=True, env=environment())
+    own = json.loads(done.stderr)
+    assert "kws.audio.pipe" in own
+    assert not UNUSED & own.keys()
+    assert not {(name, slow) for name, names in own.items() for slow in SLOW & {*names}}
 
 
 def test_a_closed_standard_output_is_nobody_listening(model_folder: Path, spoken: Path) -> None:
