@@ -154,7 +154,7 @@ class FrontEnd(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             float32 ``(..., *shape)``.
         """
         if self.fit == "crop":
-            image = spectrogram[..., self.frames - self.image[0] :, :]
+            image = spectrogram[..., -self.image[0] :, :]
         else:
             times, frequencies = self._resize
             image = (times @ spectrogram @ frequencies).astype(np.float32, copy=False)

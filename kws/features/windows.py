@@ -53,7 +53,8 @@ class WindowStream:
         self.front_end = front_end
         self.hop = hop
         self._frames_a_hop = hop // front_end.frame_step
-        self._keep_frames = front_end.frames + history * self._frames_a_hop
+        self._frames_a_window = front_end.frames
+        self._keep_frames = self._frames_a_window + history * self._frames_a_hop
         self._frames = np.zeros((self._keep_frames, front_end.bins), np.float32)  # the newest
         # Keep the sound under the windows that can be asked for, and a hop more. Older sound makes room when the
         # buffer is full, so that not every block moves it.
@@ -115,7 +116,7 @@ class WindowStream:
             frames[:-count] = frames[count:]
             frames[-count:] = front_end.frames_of(sound)
         stop = len(frames) - ago * self._frames_a_hop
-        return frames[stop - front_end.frames : stop]
+        return frames[stop - self._frames_a_window : stop]
 
     def _append(self, samples: Float32Array) -> None:
         begin, end = self._filled, self._filled + len(samples)
@@ -129,7 +130,7 @@ class WindowStream:
 
     def _take(self) -> Window:
         end = self._next_end
-        count = self.front_end.frames if self._fresh else self._frames_a_hop
+        count = self._frames_a_window if self._fresh else self._frames_a_hop
         self._due.append((self._next_frame, count))
         self._due_frames += count
         while self._due_frames - self._due[0][1] >= self._keep_frames:

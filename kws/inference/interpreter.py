@@ -50,7 +50,8 @@ class Quantisation(msgspec.Struct, frozen=True, dict=True):
         if out is None:
             out = np.empty(values.shape, self.dtype)
         lowest, highest = self._limits
-        np.clip(nearest, lowest, highest, out=out, casting="unsafe")
+        np.minimum(nearest, highest, out=nearest)
+        np.maximum(nearest, lowest, out=out, casting="unsafe")
         return out
 
     @cached_property
