@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import re
@@ -333,7 +334,15 @@ def test_only_the_plug_in_of_the_open_device_stays_loaded(sound_server: SoundSer
 
 
 @pytest.mark.microphone
-@pytest.mark.parametrize(("rate", "block"), [(16000, 1600), (44100, 2205)])
-def test_blocks_are_half_as_long_if_the_sound_is_resampled(sound_server: SoundServer, rate: int, block: int) -> None:
-    [line] = run(sound_server, f"first(Microphone('studio', rate={rate}, hop=0.1, buffer=0.5))")
-    assert line == f"heard studio, ALSA {rate} 0 {block}"
+@pytest.mark.parametrize(("rate", "sizes"), [(16000, [1600, 1600, 1600]), (44100, [1984, 4410, 4410])])
+def test_the_first_block_is_shorter_if_the_sound_is_resampled(
+    sound_server: SoundServer, rate: int, sizes: list[int]
+) -> None:
+    [line] = run(
+        sound_server,
+        f"with Microphone('studio', rate={rate}, hop=0.1) as studio:",
+        "    packets = [studio._sound(studio._receive(5, '')) for _ in range(3)]",
+        "print([(packet.position, packet.end) for packet in packets])",
+    )
+    ends = list(itertools.accumulate(sizes))
+    assert line == str(list(itertools.pairwise([0, *ends])))

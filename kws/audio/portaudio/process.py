@@ -26,7 +26,7 @@ from collections import deque
 from contextlib import suppress
 from typing import Any, Protocol
 
-from kws.audio.portaudio.stream import open_stream
+from kws.audio.portaudio.stream import choose_stream, start_stream
 from kws.audio.waiting import readable
 from kws.errors import AbsentError, AudioError, KwsError, OptionError, UsageError
 
@@ -61,9 +61,9 @@ class Sender:
     Args:
         connection: a connected packet socket (``SOCK_SEQPACKET``).
         keep: blocks that may wait.
+        left_out: frames at the beginning that are not sent, fewer than a block has.
 
     Attributes:
-        keep: the same.
         position: the frame that comes next. It counts frames that were lost: one block for each overrun, because
             PortAudio does not say how many.
         overruns: how often the system lost sound before it came here.
@@ -72,14 +72,15 @@ class Sender:
         ended: a descriptor that is readable once no more sound will come.
     """
 
-    def __init__(self, connection: socket.socket, *, keep: int) -> None:
-        self.keep = keep
+    def __init__(self, connection: socket.socket, *, keep: int, left_out: int = 0) -> None:
         self.position = 0
         self.overruns = 0
         self.came = 0.0
         self.failure: Exception | None = None
         self.ended = os.eventfd(0)
         self._connection = connection
+        self._keep = keep
+        self._left_out = left_out
         self._waiting: deque[bytes] = deque()
         self._sending = threading.Lock()
         self._open = False
@@ -99,6 +100,10 @@ class Sender:
             status: whether sound was lost before it.
         """
         try:
+            if self._left_out:
+                data = data[len(data) // frames * self._left_out :]
+                frames -= self._left_out
+                self._left_out = 0
             if status.input_overflow:
                 self.overruns += 1
                 self.position += frames
@@ -115,7 +120,7 @@ class Sender:
                         return
                 except BlockingIOError:
                     pass
-                if len(self._waiting) >= self.keep:
+                if len(self._waiting) >= self._keep:
                     self._waiting.popleft()
                 self._waiting.append(head + bytes(data))
         except Exception as error:  # noqa: BLE001 - PortAudio's thread would lose it
@@ -148,10 +153,10 @@ def main(arguments: list[str]) -> None:
 
 
 def _record(connection: socket.socket, *, block: float, timeout: float, buffer: float, **wanted: Any) -> None:
-    """Send the sound until the parent closes the connection or the recording fails; see :func:`open_stream`."""
-    sender = Sender(connection, keep=max(1, round(buffer / block)))
-    stream, opened = open_stream(block=block, callback=sender.callback, finished=sender.finished, **wanted)
-    sender.keep = max(1, round(buffer * opened.rate / opened.frames))
+    """Send the sound until the parent closes the connection or the recording fails; see :func:`choose_stream`."""
+    opened = choose_stream(block=block, **wanted)
+    sender = Sender(connection, keep=max(1, round(buffer * opened.rate / opened.frames)), left_out=opened.left_out)
+    stream = start_stream(opened, callback=sender.callback, finished=sender.finished)
     size = max(_SEND_BUFFER, _BLOCKS_IN_SOCKET * opened.block_bytes)
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, size)
     facts = {"name": opened.name, "rate": opened.rate, "channels": opened.channels}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import math
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any, NamedTuple
@@ -18,38 +19,38 @@ MAX_REAL_CHANNELS = 8
 #: The longest block in bytes: one message to another process.
 MAX_BLOCK_BYTES = 131_072
 
+#: Seconds by which the resampler is late at most (measured, see its test): at the rates of most devices, and at others.
+USUAL_RATES, USUAL_LATENESS, LATENESS = (22050, 44100, 48000), 0.045, 0.08
+
 
 class StreamFormat(NamedTuple):
     """The sound that a stream delivers: interleaved float32.
 
     Attributes:
         name: the name of the device.
+        device: PortAudio's number for it.
         rate: samples per second.
         channels: the channels that are open.
         frames: samples per channel in one block.
+        left_out: samples per channel at the beginning that are not sent, so that every window ends with a block.
     """
 
     name: str
+    device: int
     rate: int
     channels: int
     frames: int
+    left_out: int
 
     @property
     def block_bytes(self) -> int:
         return 4 * self.channels * self.frames
 
 
-def open_stream(
-    *,
-    device: str | int | None,
-    channel: int | None,
-    rate: int | None,
-    preferred: int,
-    block: float,
-    callback: Callable[..., None],
-    finished: Callable[[], None],
-) -> tuple[Any, StreamFormat]:
-    """Open a device for recording and start it.
+def choose_stream(
+    *, device: str | int | None, channel: int | None, rate: int | None, preferred: int, block: float
+) -> StreamFormat:
+    """Return the stream that these options mean.
 
     Args:
         device: a name or a part of one, or an index (see :func:`~kws.audio.portaudio.devices.choose`); None for the
@@ -57,13 +58,10 @@ def open_stream(
         channel: the channel that is wanted, counted from 1; None for the mean of all.
         rate: samples per second; None for ``preferred`` if the device has it, else the device's default.
         preferred: the rate that needs no resampling.
-        block: seconds in one block. At another rate than ``preferred`` a block is half as long: the resampler holds
-            back some hundredths of a second, and the consumer would wait for two whole blocks.
-        callback: see ``sounddevice.RawInputStream``; PortAudio's thread calls it for each block.
-        finished: called when the stream has ended.
+        block: seconds in one block.
 
     Raises:
-        AudioError: the device cannot be opened, or there is none.
+        AudioError: the device has none of the rates, or there is no device.
         AbsentError: no device has this name.
         UsageError: several devices have it, or the device has no such channel.
     """
@@ -73,25 +71,57 @@ def open_stream(
     _unload_plugins()
     channels = channels_to_open(found, channel)
     rate = choose_rate(sounddevice, found, channels, [preferred, found.rate] if rate is None else [rate])
-    frames = round(rate * (block if rate == preferred else block / 2))
-    opened = StreamFormat(
-        name=found.name, rate=rate, channels=channels, frames=min(frames, MAX_BLOCK_BYTES // (4 * channels))
+    frames, left_out = cut(rate, channels, block=block, late=rate != preferred)
+    return StreamFormat(
+        name=found.name, device=found.index, rate=rate, channels=channels, frames=frames, left_out=left_out
     )
+
+
+def cut(rate: int, channels: int, *, block: float, late: bool) -> tuple[int, int]:
+    """Return the frames in one block, and how many of the first to leave out.
+
+    Blocks should end when windows are complete. If they are resampled, that is :data:`LATENESS` later; with blocks from
+    the very beginning, the consumer would wait for the next one.
+
+    Args:
+        rate: samples per second.
+        channels: that are open.
+        block: seconds in one block; it becomes several blocks if it is too long for one message.
+        late: True if the consumer resamples the blocks.
+    """
+    parts = math.ceil(4 * channels * rate * block / MAX_BLOCK_BYTES)
+    frames = max(1, round(rate * block / parts))
+    lateness = USUAL_LATENESS if rate in USUAL_RATES else LATENESS
+    return frames, round(-lateness * rate) % frames if late else 0
+
+
+def start_stream(chosen: StreamFormat, *, callback: Callable[..., None], finished: Callable[[], None]) -> Any:
+    """Open a stream and start it.
+
+    Args:
+        chosen: see :func:`choose_stream`.
+        callback: see ``sounddevice.RawInputStream``; PortAudio's thread calls it for each block.
+        finished: called when the stream has ended.
+
+    Raises:
+        AudioError: the device cannot be opened.
+    """
+    sounddevice = load_portaudio()
     try:
         stream = sounddevice.RawInputStream(
-            device=found.index,
-            samplerate=rate,
-            channels=channels,
+            device=chosen.device,
+            samplerate=chosen.rate,
+            channels=chosen.channels,
             dtype="float32",
-            blocksize=opened.frames,
+            blocksize=chosen.frames,
             latency="high",
             callback=callback,
             finished_callback=finished,
         )
         stream.start()
     except sounddevice.PortAudioError as error:
-        raise AudioError(f"{found.name} cannot be opened: {_first_line(error)}") from None
-    return stream, opened
+        raise AudioError(f"{chosen.name} cannot be opened: {_first_line(error)}") from None
+    return stream
 
 
 def choose_rate(sounddevice: Any, device: Device, channels: int, rates: list[int]) -> int:

@@ -47,6 +47,18 @@ def test_sound_waits_for_the_packet_that_says_that_the_stream_is_open(ends: tupl
     assert HEAD.unpack_from(first)[3] <= HEAD.unpack_from(second)[3] == sender.came
 
 
+def test_the_beginning_may_be_left_out(ends: tuple[Sender, socket.socket]) -> None:
+    reader = ends[1]
+    sender = Sender(ends[0]._connection, keep=3, left_out=1)
+    sender.begin(b"open")
+    for data in (b"1111222233334444", b"5555666677778888"):
+        sender.callback(data, 2, None, FINE)  # of two channels
+    assert receive(reader) == b"open"
+    first, second = receive(reader), receive(reader)
+    assert (HEAD.unpack_from(first)[1], first[HEAD.size :]) == (0, b"33334444")
+    assert (HEAD.unpack_from(second)[1], second[HEAD.size :]) == (1, b"5555666677778888")
+
+
 def test_the_buffer_of_portaudio_is_copied(ends: tuple[Sender, socket.socket]) -> None:
     sender, reader = ends
     sender.begin(b"open")
