@@ -7,23 +7,35 @@ import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
+from io import BufferedReader
 from pathlib import Path
 from typing import BinaryIO
+
+
+@contextmanager
+def opened(path: Path) -> Iterator[BufferedReader]:
+    """Yield a regular file, open for reading. Opening a FIFO would wait for a writer, and a device may never end.
+
+    Raises:
+        OSError: it cannot be opened, or is not a regular file.
+    """
+    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "is not a regular file")
+        yield file
 
 
 def read_file(path: Path, *, limit: int | None = None) -> bytes:
     """Return the contents of a regular file.
 
     Args:
-        path: the file. Opening a FIFO would wait for a writer, and reading a device may never end.
+        path: the file.
         limit: bytes that it may have; None for any number.
 
     Raises:
         OSError: it cannot be read, is not a regular file, or has more bytes.
     """
-    with open(path, "rb", opener=lambda name, flags: os.open(name, flags | os.O_NONBLOCK)) as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-            raise OSError(errno.EINVAL, "is not a regular file")
+    with opened(path) as file:
         data = file.read(-1 if limit is None else limit + 1)
     if limit is not None and len(data) > limit:
         raise OSError(errno.EFBIG, f"has more than {limit} bytes")

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from kws.common.files import read_file
+from kws.common.files import opened, read_file
 from kws.common.names import composed
 from kws.errors import ModelError, UsageError
 from kws.features.front_end import FrontEnd
@@ -190,7 +190,8 @@ def _verify(path: Path, description: Description) -> None:
     if expected is None:
         raise ModelError(f"{path.parent / MODEL_FILE}: has no sha256 for {path.name}")
     try:
-        found = hashlib.sha256(read_file(path)).hexdigest()
+        with opened(path) as file:  # in parts: a network in memory as a whole would stay there as a hole
+            found = hashlib.file_digest(file, "sha256").hexdigest()
     except FileNotFoundError as error:
         raise ModelError(f"{path}: missing, though {MODEL_FILE} names it") from error
     except OSError as error:
