@@ -41,7 +41,7 @@ Level = _text(f"[^{_UNSAFE}]+", "a name without /, +, # and control characters, 
 
 #: The levels that begin a topic. Topics that begin with $ are the broker's own.
 Prefix = _text(
-    rf"(?!\$)[^{_UNSAFE}]+(/[^{_UNSAFE}]+)*",
+    rf"(?![$/])(?!.*//)[^+#{_REFUSED}]+(?<!/)",
     "levels of a topic such as home/voice, without +, #, control characters and a $ at the beginning",
 )
 
