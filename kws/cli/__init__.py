@@ -124,7 +124,7 @@ class _Help(argparse.RawDescriptionHelpFormatter):
             columns = 0
         if columns <= 0:
             try:
-                columns = os.get_terminal_size(sys.__stdout__.fileno()).columns  # type: ignore[union-attr]
+                columns = os.get_terminal_size(sys.__stdout__.fileno()).columns or 80  # type: ignore[union-attr]
             except (AttributeError, ValueError, OSError):  # no standard output, or no terminal
                 columns = 80
         super().__init__(prog, **{"width": columns - 2, **options})
