@@ -18,6 +18,7 @@ from kws.enroll.word_file import read_word
 from tests.support import ROOT
 from tests.support.broker import Broker, Subscriber
 from tests.support.program import error, kws, start
+from tests.support.waiting import wait_until
 
 pytestmark = pytest.mark.skipif(
     not (shutil.which("espeak-ng") and shutil.which("flite")), reason="needs espeak-ng and flite"
@@ -166,7 +167,7 @@ def test_a_running_service_takes_it_up_and_drops_it_again(
                 hear(quiet)  # requests are obeyed, and settings change, between two blocks of sound
                 return happened()
 
-            subscriber.wait_until(heard, what)
+            wait_until(heard, what, timeout=60)
 
         def reloaded(text: str, happened: Callable[[], bool], what: str) -> None:
             config.write_text(text)
