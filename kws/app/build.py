@@ -1,4 +1,4 @@
-"""What hears: the model, the pipeline and the source that a configuration names."""
+"""Makes the model, the pipeline and the source that a configuration names."""
 
 from __future__ import annotations
 

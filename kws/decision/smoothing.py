@@ -47,7 +47,7 @@ class RunningMean:
 
     @property
     def full(self) -> bool:
-        """Whether :attr:`windows` windows were pushed."""
+        """True once :attr:`windows` windows were pushed."""
         return self._pushed >= self.windows
 
     def push(self, counts: Int64Array) -> Float64Array:

@@ -15,7 +15,7 @@ _PROBE_SECONDS = 4.0
 #: Seconds of sound in silence that are taken at once. They add no latency, because no word is shorter.
 PAUSE_SECONDS = 0.25
 
-#: Seconds that a pause is longer than the sound takes to come, so that it is there.
+#: Seconds added to each pause, for sound that comes a little late.
 _MARGIN_SECONDS = 0.004
 
 #: Pauses in a row, after which the driver waits for sound again: the clock that makes the sound drifts from ours.

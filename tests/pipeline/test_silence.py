@@ -43,7 +43,7 @@ def test_in_silence_there_is_a_pause_after_each_pause(hear: Hear, block: float, 
     assert [one.position for one in heard[1:]] == [one.end for one in heard[:-1]]  # nothing lost, nothing twice
     assert heard[-1].end / RATE == pytest.approx(60, abs=0.4)
     assert max(recorder.late) <= PAUSE_SECONDS + 1e-6  # it never falls behind
-    # A pause ends just after the block that completes the quarter of a second: nobody waits for it then.
+    # A pause ends just after the block that completes the quarter of a second, so there is no wait for it.
     whole_blocks = math.ceil(PAUSE_SECONDS / block) * block
     assert recorder.wakes == pytest.approx(60 / whole_blocks, rel=0.05)
     newest = [late for late, one in zip(recorder.late, recorder.late[1:], strict=False) if one > late]
