@@ -12,6 +12,7 @@ from typing import Any, TypeAlias
 import msgspec
 import numpy as np
 
+# What numpy.typing.NDArray stands for: a start need not load that module.
 Float32Array: TypeAlias = np.ndarray[tuple[Any, ...], np.dtype[np.float32]]
 Float64Array: TypeAlias = np.ndarray[tuple[Any, ...], np.dtype[np.float64]]
 

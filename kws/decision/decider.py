@@ -43,8 +43,7 @@ class Decider:
         longest: windows in the longest average.
         spare: windows in a row that need not be scored while :attr:`calm`: so few that posteriors of 1 in all of them
             bring no average to its keyword's release.
-        urgent: True if a keyword may fire in the next :attr:`delay` windows, whatever their posteriors are.
-        delay: windows in a row that can wait for the one after them while nothing is urgent.
+        delay: windows in a row that can wait for the one after them while nothing is :attr:`urgent`.
     """
 
     def __init__(
@@ -98,13 +97,22 @@ class Decider:
         self._end: int | None = None  # of the newest window
         self._calm = 0  # windows in a row in which no posterior came near any release
         self.idle = True
-        self.urgent = False
         self._set_releases()
 
     @property
     def calm(self) -> bool:
         """True if nothing is under way, and no posterior in any average comes near any keyword's release."""
         return self.idle and self._calm >= self.longest
+
+    @property
+    def urgent(self) -> bool:
+        """True if a keyword may fire in the next :attr:`delay` windows, whatever their posteriors are."""
+        if self.calm:
+            return False
+        if self._candidates or not all(mean.full for mean, _, _ in self._means):
+            return True
+        high = np.flatnonzero(self._averages >= self._urgent_from)
+        return any(not self._deciders[place].trigger.spent for place in high)
 
     def opener(self, end: int) -> str | None:
         """Return the wake word that holds the gate open at a position; None if it is closed, or there is none."""
@@ -136,20 +144,13 @@ class Decider:
         self._end = end
         self._unread.append(posteriors)
         self._calm = 0 if self.near(posteriors) else self._calm + 1
-        self.urgent = False
         if self.calm:
             return NOTHING
         self._average()
         active = self._averages >= self._releases
-        decision = NOTHING if self.idle and not active.any() else self._attend(active.tolist(), end)
-        self.urgent = self._is_urgent()
-        return decision
-
-    def _is_urgent(self) -> bool:
-        if self._candidates or not all(mean.full for mean, _, _ in self._means):
-            return True
-        high = np.flatnonzero(self._averages >= self._urgent_from)
-        return any(not self._deciders[place].trigger.spent for place in high)
+        if self.idle and not active.any():
+            return NOTHING
+        return self._attend(active.tolist(), end)
 
     def near(self, posteriors: Float32Array) -> bool:
         """Return True if any keyword's posterior comes near any release."""
@@ -184,7 +185,6 @@ class Decider:
             for level in levels:
                 self._context.push(0.0, level, silent=True)
         self._end = end
-        self.urgent = False
 
     def reset(self) -> Decision:
         """End the segment: the next window begins a new one, with every keyword armed and the gate closed.
@@ -208,7 +208,6 @@ class Decider:
         self._end = None
         self._calm = 0
         self.idle = True
-        self.urgent = False
         return Decision(near_misses=tuple(misses))
 
     def set_threshold(self, keyword: str, threshold: float) -> None:

@@ -12,7 +12,7 @@ share it (:mod:`kws.features.windows`). Normalisation is part of the network for
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import msgspec
 import numpy as np
@@ -20,6 +20,9 @@ from msgspec.structs import replace
 
 from kws.errors import UsageError
 from kws.types import Float32Array, Float64Array
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 Fit = Literal["crop", "resize"]
 
@@ -140,7 +143,7 @@ class FrontEnd(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=
             np.log(frames, out=frames)
         return frames
 
-    def transform(self, sound: Float32Array) -> np.ndarray[tuple[Any, ...], np.dtype[np.complexfloating[Any, Any]]]:
+    def transform(self, sound: Float32Array) -> npt.NDArray[np.complexfloating[Any, Any]]:
         """Return the spectra ``(..., n, fft_length // 2 + 1)`` of weighted sound ``(..., n, frame_length)``."""
         return np.fft.rfft(sound, self.fft_length)
 

@@ -11,7 +11,7 @@ import threading
 import warnings
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
@@ -19,6 +19,9 @@ import numpy as np
 from kws.common.stderr import silenced
 from kws.errors import ModelError, UsageError
 from kws.types import Float32Array
+
+if TYPE_CHECKING:
+    import numpy.typing as npt
 
 #: Name of the distribution -> module that has ``Interpreter``, in the order of preference.
 INTERPRETERS = {
@@ -35,9 +38,7 @@ class Quantisation(msgspec.Struct, frozen=True, dict=True):
     zero_point: int
     dtype: np.dtype[Any]
 
-    def store(
-        self, values: Float32Array, out: np.ndarray[tuple[Any, ...], Any] | None = None
-    ) -> np.ndarray[tuple[Any, ...], Any]:
+    def store(self, values: Float32Array, out: npt.NDArray[Any] | None = None) -> npt.NDArray[Any]:
         """Round to the nearest integer of the type; values beyond it are clipped, never wrapped.
 
         Args:
@@ -59,7 +60,7 @@ class Quantisation(msgspec.Struct, frozen=True, dict=True):
         info = np.iinfo(self.dtype)
         return np.float32(info.min), np.float32(info.max)
 
-    def load(self, stored: np.ndarray[tuple[Any, ...], Any]) -> Float32Array:
+    def load(self, stored: npt.NDArray[Any]) -> Float32Array:
         """Return the real numbers, float32."""
         return (stored.astype(np.float32) - self.zero_point) * np.float32(self.scale)
 
@@ -116,7 +117,7 @@ class TfliteNetwork:
         """The length of the embedding; 0 if the network has none."""
         return self._outputs[1].size if len(self._outputs) > 1 else 0
 
-    def stored(self, images: Float32Array) -> np.ndarray[tuple[Any, ...], Any]:
+    def stored(self, images: Float32Array) -> npt.NDArray[Any]:
         """Return images, one or many, as the network's input holds them."""
         return self._store.store(images) if self._store else images
 
