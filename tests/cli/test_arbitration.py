@@ -45,9 +45,13 @@ def source(site: str, sound: Path) -> str:
 
 @contextmanager
 def running(config: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """Run a service, and end it as systemd does: what it has heard until then is acted on."""
     program = start("run", "--config", config)
     try:
         yield program
+        program.terminate()
+        program.communicate(timeout=60)
+        assert program.returncode == 0
     finally:
         program.kill()
         program.communicate()
@@ -101,8 +105,7 @@ def test_a_word_at_the_end_of_the_sound_is_not_lost(
             hear(heard, 1.0, seconds=(0, 0.9))
             subscriber.wait("kws/hall/status", "online")
             hear(heard, 1.0, seconds=(0.9, 2.5))
-        program.communicate(timeout=60)
-        assert program.returncode == 0
+        program.wait(timeout=60)
     subscriber.wait("kws/hall/detection/computer")
     assert [one.fields["taken"] for one in subscriber.on("kws/hall/claim")] == [False, True]
 
