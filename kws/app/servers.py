@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import secrets
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -95,6 +94,8 @@ def _token(environment: Mapping[str, str]) -> str:
     try:
         if path.exists() and (token := path.read_text(encoding="ascii").strip()):
             return token
+        import secrets  # noqa: PLC0415 - it loads OpenSSL
+
         token = secrets.token_urlsafe(16)
         path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
         with replacing(path, mode=0o600) as file:

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, cast
 from kws.app.build import load_model, make_pipeline, source_maker, wake_word_pipeline
 from kws.app.state import StateFile
 from kws.audio.url import is_url
+from kws.common.heap import share_one_heap
 from kws.common.tables import check_known, inside
 from kws.config.places import config_places
 from kws.config.schema import Config, SourceOptions
@@ -250,6 +251,7 @@ def run_service(service: Service, config: Callable[[], Config], *, reloads: bool
     Raises:
         KwsError: a source has failed, see :meth:`~kws.service.service.Service.run`.
     """
+    share_one_heap()
     ended = 0
 
     def handle(number: int, _frame: FrameType | None) -> None:

@@ -12,7 +12,6 @@ from kws.app.state import state_file
 from kws.cli.flags import VERBOSE, add_config_flags, add_flags, configuration
 from kws.config.schema import Config
 from kws.errors import UsageError
-from kws.publishers.mqtt.forget import forget
 from kws.publishers.worker import total
 
 _EXAMPLES = """\
@@ -54,6 +53,8 @@ def run(options: argparse.Namespace) -> int:
 def _forget(config: Config) -> None:
     if config.mqtt is None:
         raise UsageError(f"{config.provenance}: has no table mqtt, so there is nothing to forget")
+    from kws.publishers.mqtt.forget import forget  # noqa: PLC0415 - it loads OpenSSL
+
     topics = []
     for mqtt, home_assistant, _ in map(config.publishing, config.sources):
         if mqtt is not None:

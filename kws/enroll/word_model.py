@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from pathlib import Path
 import msgspec
 import numpy as np
 
+from kws.common.digest import sha256_of
 from kws.enroll.word_file import WordFile, check_fits
 from kws.errors import UsageError
 from kws.inference.model import Description, Model
@@ -60,7 +60,7 @@ class WordModel(Model):
 
     @property
     def key(self) -> str:
-        return super().key + hashlib.sha256(self._weights.tobytes() + self._biases.tobytes()).hexdigest()
+        return super().key + sha256_of(self._weights.tobytes() + self._biases.tobytes())
 
     def posteriors(self, spectrogram: Float32Array) -> Float32Array:
         """Return the posteriors ``(labels,)`` of one spectrogram, float32 ``(frames, bins)``.

@@ -6,13 +6,13 @@ fit together raise an error that names them.
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from kws.common.files import opened, read_file
+from kws.common.digest import sha256_of_file
+from kws.common.files import read_file
 from kws.common.names import composed
 from kws.errors import ModelError, UsageError
 from kws.features.front_end import FrontEnd
@@ -190,8 +190,7 @@ def _verify(path: Path, description: Description) -> None:
     if expected is None:
         raise ModelError(f"{path.parent / MODEL_FILE}: has no sha256 for {path.name}")
     try:
-        with opened(path) as file:  # in parts: a network in memory as a whole would stay there as a hole
-            found = hashlib.file_digest(file, "sha256").hexdigest()
+        found = sha256_of_file(path)
     except FileNotFoundError as error:
         raise ModelError(f"{path}: missing, though {MODEL_FILE} names it") from error
     except OSError as error:

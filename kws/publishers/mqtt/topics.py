@@ -5,12 +5,12 @@ The options that reach a topic have the types below. So a configuration is refus
 
 from __future__ import annotations
 
-import hashlib
 import re
 from typing import Annotated, Any
 
 import msgspec
 
+from kws.common.digest import sha256_of
 from kws.common.names import composed
 from kws.errors import OptionError
 
@@ -149,4 +149,4 @@ def identifier(text: str) -> str:
     plain = re.sub(r"[^A-Za-z0-9_-]", "_", text)
     if plain == text:
         return plain
-    return f"{plain}_{hashlib.sha256(text.encode('utf-8', 'surrogatepass')).hexdigest()[:8]}"
+    return f"{plain}_{sha256_of(text.encode('utf-8', 'surrogatepass'))[:8]}"
