@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from operator import itemgetter
 
 import numpy as np
@@ -15,7 +16,7 @@ from kws.decision.keyword import Candidate, Grid, KeywordDecider
 from kws.decision.settings import DecisionSettings
 from kws.decision.smoothing import RunningMean, to_counts
 from kws.decision.values import NOTHING, Decision, Fired, NearMiss, Reason
-from kws.types import SILENCE, UNKNOWN, Float32Array, Float64Array
+from kws.types import SILENCE, UNKNOWN, Float32Array
 
 #: More windows in a row were not tried.
 _MOST_IN_A_ROW = 2
@@ -32,6 +33,8 @@ class Decider:
         settings: for exactly the keywords among the labels.
         sample_rate: of all positions, in hertz.
         window: samples of one window.
+        score: returns the posteriors of the window so many windows before the newest; it is asked for those that
+            :meth:`step` took without, once a decision depends on them.
 
     Raises:
         ValueError: the settings are for other keywords, or ask for a label that there is not.
@@ -40,14 +43,19 @@ class Decider:
         settings: in force; :meth:`set_threshold` and :meth:`set_keyword` replace them.
         hop: samples from one window to the next.
         idle: True if no activation and no candidate is under way.
-        longest: windows in the longest average.
-        spare: windows in a row that need not be scored while :attr:`calm`: so few that posteriors of 1 in all of them
-            bring no average to its keyword's release.
-        delay: windows in a row that can wait for the one after them while nothing is :attr:`urgent`.
+        history: how many windows back ``score`` may be asked for.
+        delay: windows in a row that can wait for the one after them while nothing is :attr:`urgent`: so few that
+            posteriors of 1 in all of them bring no average to its threshold.
     """
 
     def __init__(
-        self, labels: Sequence[str], settings: DecisionSettings, *, sample_rate: int = 16000, window: int = 16000
+        self,
+        labels: Sequence[str],
+        settings: DecisionSettings,
+        *,
+        sample_rate: int = 16000,
+        window: int = 16000,
+        score: Callable[[int], Float32Array] | None = None,
     ) -> None:
         keywords = [label for label in labels if label not in (SILENCE, UNKNOWN)]
         if set(keywords) != set(settings.keywords):
@@ -56,6 +64,7 @@ class Decider:
         means = {windows: RunningMean(windows, len(labels)) for windows in map(settings.windows, keywords)}
         self.settings = settings
         self.hop = grid.hop
+        self._score = score
         self._gate = Gate(settings.gate, sample_rate) if settings.gate else None
         self._deciders = [
             KeywordDecider(
@@ -83,13 +92,14 @@ class Decider:
         # in which one does.
         first, *others = (decider.column for decider in self._deciders)
         self._of_keywords = itemgetter(first, first, *others)  # with one column alone it would return no tuple
-        self.longest = max(mean.windows for mean in means.values())
-        self._unread: deque[Float32Array] = deque(maxlen=self.longest)
+        self._longest = max(mean.windows for mean in means.values())
+        self._unread: deque[Float32Array | None] = deque(maxlen=self._longest)
         weighs_speech = any(chosen.speech_before for chosen in settings.keywords.values())
         if weighs_speech and UNKNOWN not in labels:
             raise ValueError(f"speech_before: the model has no label {UNKNOWN}")
         self._unknown = list(labels).index(UNKNOWN) if weighs_speech else -1
         self._context = Context(grid) if weighs_speech else None
+        self.history = max(self._longest - 1, self._context.history if self._context else 0)
         quiet = max(max(decider.isolation.before, decider.isolation.after) for decider in self._deciders)
         self._needs_levels = quiet > 0 or weighs_speech
         self._levels: deque[float] = deque(maxlen=grid.hops(window + grid.samples(SLACK)) + quiet)
@@ -102,7 +112,7 @@ class Decider:
     @property
     def calm(self) -> bool:
         """True if nothing is under way, and no posterior in any average comes near any keyword's release."""
-        return self.idle and self._calm >= self.longest
+        return self.idle and self._calm >= self._longest
 
     @property
     def urgent(self) -> bool:
@@ -118,11 +128,16 @@ class Decider:
         """Return the wake word that holds the gate open at a position; None if it is closed, or there is none."""
         return self._gate.opener(end) if self._gate else None
 
-    def step(self, posteriors: Float32Array, end: int, level: float | None = None, *, silent: bool = False) -> Decision:
+    def step(
+        self, posteriors: Float32Array | None, end: int, level: float | None = None, *, silent: bool = False
+    ) -> Decision:
         """Take the next window.
 
         Args:
-            posteriors: float32 ``(labels,)``; kept, so the caller must not write to it afterwards.
+            posteriors: float32 ``(labels,)``; kept, so the caller must not write to it afterwards. None while
+                :attr:`calm`, for a window that holds nothing but the noise floor or one of at most :attr:`delay` in a
+                row. The same keywords fire, to the bit, unless a posterior is high in such windows alone. A near miss
+                may be lost.
             end: the position just after the window's last sample, a hop after that of the window before.
             level: of the newest hop, in decibels; needed if a keyword has ``quiet_...`` or ``speech_before``.
             silent: whether the window held nothing but the noise floor.
@@ -140,10 +155,11 @@ class Decider:
                 raise ValueError("a keyword asks what was around it: each window needs its level")
             self._levels.append(level)
             if self._context:
-                self._context.push(float(posteriors[self._unknown]), level, silent=silent)
+                unknown = None if posteriors is None else float(posteriors[self._unknown])
+                self._context.push(unknown, level, silent=silent)
         self._end = end
         self._unread.append(posteriors)
-        self._calm = 0 if self.near(posteriors) else self._calm + 1
+        self._calm = 0 if posteriors is not None and self._near(posteriors) else self._calm + 1
         if self.calm:
             return NOTHING
         self._average()
@@ -152,39 +168,17 @@ class Decider:
             return NOTHING
         return self._attend(active.tolist(), end)
 
-    def near(self, posteriors: Float32Array) -> bool:
+    def _near(self, posteriors: Float32Array) -> bool:
         """Return True if any keyword's posterior comes near any release."""
         return bool(max(self._of_keywords(posteriors.tolist())) >= self._calm_below)
 
-    def amend(self, ago: int, posteriors: Float32Array) -> None:
-        """Replace the posteriors of an earlier window, while :attr:`calm`.
-
-        Args:
-            ago: 1 for the newest window that :meth:`step` took, and less than :attr:`longest`.
-            posteriors: float32 ``(labels,)``.
-        """
-        self._unread[-ago] = posteriors
+    def _ask(self, ago: int) -> Float32Array:
+        """Have a window scored that was not."""
+        assert self._score
+        posteriors = self._score(ago)
         if self._context:
             self._context.amend(ago, float(posteriors[self._unknown]))
-
-    def skip(self, posteriors: Float32Array, end: int, levels: Sequence[float]) -> None:
-        """Take windows in a row that held nothing but the noise floor, while :attr:`calm` or :attr:`idle`.
-
-        It leaves the same state as :meth:`step` for each of them, provided that no keyword's average reaches release.
-
-        Args:
-            posteriors: float32 ``(n, labels)``, of the last of these windows: ``longest - 1`` of them, or all.
-            end: the position just after the last window's last sample.
-            levels: of each window's newest hop, in decibels.
-        """
-        for row in posteriors:
-            self._unread.append(row)
-            self._calm = 0 if self.near(row) else self._calm + 1
-        self._levels.extend(levels)
-        if self._context:
-            for level in levels:
-                self._context.push(0.0, level, silent=True)
-        self._end = end
+        return posteriors
 
     def reset(self) -> Decision:
         """End the segment: the next window begins a new one, with every keyword armed and the gate closed.
@@ -245,16 +239,16 @@ class Decider:
         thresholds = np.where(on, [one.threshold for one in settings], np.inf)
         self._calm_below = below = 0.5 * min(1.0, float(self._releases.min()))
         windows = np.array([decider.mean.windows for decider in self._deciders])
-        # Posteriors reach 1 by rounding, so the least excess counts as none.
-        self.spare = _fewer_than(windows * self._releases - 1e-6)
-        # With posteriors of 1 in the windows that wait, and less than `below` in the others.
-        self.delay = _fewer_than(windows * (thresholds - below) / (1 - below) - 1e-6)
+        # The posteriors of the other windows are less than `below`. Posteriors reach 1 by rounding, so the least excess
+        # counts as none.
+        enough = float((windows * (thresholds - below) / (1 - below) - 1e-6).min())
+        self.delay = math.ceil(max(1.0, min(enough, _MOST_IN_A_ROW + 1))) - 1
         self._urgent_from = thresholds - self.delay / windows
 
     def _average(self) -> None:
         """Bring the averages up to the newest window."""
-        for posteriors in self._unread:
-            counts = to_counts(posteriors)
+        for place, posteriors in enumerate(self._unread, 1 - len(self._unread)):
+            counts = to_counts(self._ask(-place) if posteriors is None else posteriors)
             for mean, _, _ in self._means:
                 mean.push(counts)
         self._unread.clear()
@@ -267,7 +261,9 @@ class Decider:
         misses: list[NearMiss] = []
         for decider, average, high in zip(self._deciders, self._averages.tolist(), active, strict=True):
             if high:
-                reduced = decider.step(average, end, self._speech_before(decider.keyword, end))
+                may_fire = average >= decider.trigger.settings.threshold
+                speech = self._speech_before(decider.keyword, end) if may_fire else 0.0
+                reduced = decider.step(average, end, speech)
                 if reduced is not None:
                     self._let_fire(decider, reduced, end, levels)
             elif decider.trigger.start is not None and (miss := decider.close()):
@@ -291,7 +287,10 @@ class Decider:
         """Return the speech before a keyword: none before a command that a wake word announced."""
         if not self._context or (self._gate and self._gate.guards(keyword) and self._gate.opener(end)):
             return 0.0
-        return self._context.speech(self.settings.keywords[keyword].speech_margin)
+        margin = self.settings.keywords[keyword].speech_margin
+        for ago in self._context.unscored(margin):
+            self._ask(ago)
+        return self._context.speech(margin)
 
     def _let_fire(self, decider: KeywordDecider, reduced: float, end: int, levels: Sequence[float]) -> None:
         """Let a keyword fire, unless it is a command and the gate is closed."""
@@ -304,8 +303,3 @@ class Decider:
         candidate = decider.fire(reduced, end, levels, wake)
         if candidate:
             self._candidates.append(candidate)
-
-
-def _fewer_than(windows: Float64Array) -> int:
-    """Return the largest number that is less than all of these, but not too many and none below 0."""
-    return int(min(_MOST_IN_A_ROW, max(0, np.ceil(windows).min() - 1)))

@@ -54,23 +54,24 @@ class WindowStream:
         self.hop = hop
         self._frames_a_hop = hop // front_end.frame_step
         self._frames_a_window = front_end.frames
+        # Keep the frames of the windows that can be asked for, the sound under them, and a hop more of it. Older ones
+        # make room when a buffer is full, so that not every block moves all.
         self._keep_frames = self._frames_a_window + history * self._frames_a_hop
-        self._frames = np.zeros((self._keep_frames, front_end.bins), np.float32)  # the newest
-        # Keep the sound under the windows that can be asked for, and a hop more. Older sound makes room when the
-        # buffer is full, so that not every block moves it.
+        self._frames = np.zeros((self._keep_frames + self._frames_a_window, front_end.bins), np.float32)
         self._keep = front_end.window + (1 + history) * hop
-        self._sound = np.zeros(2 * self._keep, np.float32)
+        self._sound = np.zeros(self._keep + 2 * hop, np.float32)
         self._begin(0)
 
     def _begin(self, position: int) -> None:
         """Begin a new segment at a position, and forget all sound before it."""
         self._filled = 0
         self._position = position  # of the first sample in the buffer
-        self._next_frame = position
         self._next_end = position + self.front_end.window
         self._fresh = True
-        self._due: deque[tuple[int, int]] = deque()  # groups of frames to compute: position and number
-        self._due_frames = 0
+        # Frames are counted from the beginning of the segment.
+        self._begun = position
+        self._first_frame = self._next_frame = 0  # in the buffer, and after the newest window
+        self._due: deque[int] = deque()  # the first ones of hops whose frames are not computed yet
 
     @property
     def end(self) -> int:
@@ -102,21 +103,21 @@ class WindowStream:
         Returns:
             float32 ``(frames, bins)``; a view that later sound overwrites.
         """
-        front_end, frames = self.front_end, self._frames
-        while self._due:
-            position, count = self._due.popleft()
-            self._due_frames -= count
-            sound: Float32Array = np.ndarray(
-                (count, front_end.frame_length),
-                np.float32,
-                self._sound,
-                4 * (position - self._position),
-                (4 * front_end.frame_step, 4),
-            )
-            frames[:-count] = frames[count:]
-            frames[-count:] = front_end.frames_of(sound)
-        stop = len(frames) - ago * self._frames_a_hop
-        return frames[stop - self._frames_a_window : stop]
+        stop = self._next_frame - ago * self._frames_a_hop
+        start = stop - self._frames_a_window
+        for frame in tuple(self._due):
+            if start - self._frames_a_hop < frame < stop:
+                self._due.remove(frame)
+                self._compute(frame, self._frames_a_hop)
+        return self._frames[start - self._first_frame : stop - self._first_frame]
+
+    def _compute(self, frame: int, count: int) -> None:
+        """Compute so many frames; the first of them may be no longer in the buffer."""
+        step, row = self.front_end.frame_step, frame - self._first_frame
+        offset = 4 * (self._begun + frame * step - self._position)
+        shape = (count, self.front_end.frame_length)
+        sound: Float32Array = np.ndarray(shape, np.float32, self._sound, offset, (4 * step, 4))
+        self._frames[max(0, row) : row + count] = self.front_end.frames_of(sound)[max(0, -row) :]
 
     def _append(self, samples: Float32Array) -> None:
         begin, end = self._filled, self._filled + len(samples)
@@ -129,13 +130,20 @@ class WindowStream:
         self._filled = end
 
     def _take(self) -> Window:
-        end = self._next_end
+        end, frame = self._next_end, self._next_frame
         count = self._frames_a_window if self._fresh else self._frames_a_hop
-        self._due.append((self._next_frame, count))
-        self._due_frames += count
-        while self._due_frames - self._due[0][1] >= self._keep_frames:
-            self._due_frames -= self._due.popleft()[1]  # no window that can be asked for has it
-        self._next_frame += count * self.front_end.frame_step
+        self._next_frame += count
+        if self._next_frame - self._first_frame > len(self._frames):
+            kept = self._keep_frames - count
+            begin = frame - self._first_frame - kept
+            self._frames[:kept] = self._frames[begin : begin + kept]
+            self._first_frame += begin
+        if self._fresh:  # its sound is not kept as long as that of one hop
+            self._compute(frame, count)
+        else:
+            self._due.append(frame)
+            if self._due[0] + count <= self._next_frame - self._keep_frames:
+                self._due.popleft()  # no window that can be asked for has it
         self._next_end += self.hop
         window = Window(end, _level(self._sound[self._filled - self.hop : self._filled]), self._fresh)
         self._fresh = False

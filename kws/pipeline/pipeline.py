@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -35,8 +34,8 @@ class Scored(msgspec.Struct, frozen=True, eq=False):
         silent: True if the window held nothing but the noise floor.
         seconds: the network's time for it; no decision depends on it.
         skipped: True if the network did not see it; its posteriors are those of the last window that it saw.
-        amended: windows before it that were skipped and are scored after all: how many windows ago each was, and its
-            posteriors.
+        amended: windows before it that were skipped and are scored after all: how many windows before it each was, and
+            its posteriors.
     """
 
     posteriors: Float32Array
@@ -137,8 +136,8 @@ class Pipeline:
         site: the place that is heard, for detections; None for none.
         skip_silence: whether the network is spared windows that hold nothing but the noise floor. Every decision is
             then the same, to the bit, but for posteriors that would have risen while no level did.
-        skip_calm: whether the network is spared up to :attr:`kws.decision.Decider.spare` of the windows between two
-            in which no keyword is near. Once one is, those in reach of the averages are scored after all.
+        skip_calm: whether the network is spared up to :attr:`kws.decision.Decider.delay` of the windows between two
+            in which no keyword is near. Those that a decision depends on are scored after all, before it is made.
 
     Raises:
         UsageError: the hop does not fit the model's front-end.
@@ -161,7 +160,9 @@ class Pipeline:
         self._site = site
         self._skip_silence = skip_silence
         self._skip_calm = skip_calm
-        self._decider = Decider(model.labels, settings, sample_rate=front_end.sample_rate, window=front_end.window)
+        self._decider = Decider(
+            model.labels, settings, sample_rate=front_end.sample_rate, window=front_end.window, score=self._score_spared
+        )
         check_hop(front_end, self._decider.hop)
         self.open(front_end.sample_rate)
 
@@ -205,11 +206,11 @@ class Pipeline:
         decider.reset()
         self._rate = rate
         self._padding = Padding(rate, self.model)
-        self._windows = WindowStream(front_end, decider.hop, history=decider.longest - 1)
+        self._windows = WindowStream(front_end, decider.hop, history=decider.history)
         self._silence = SilenceSkipper(front_end, decider.hop, enabled=self._skip_silence)
         self._pacer = Pacer()
         self._newest: Scored | None = None  # that the network saw
-        self._spared: deque[int] = deque(maxlen=decider.longest)  # ends of windows that it did not see
+        self._amended: list[tuple[int, Float32Array]] = []
         self._levels: deque[tuple[int, float]] = deque(
             maxlen=round(_LEVEL_SECONDS * front_end.sample_rate / decider.hop)
         )
@@ -267,23 +268,19 @@ class Pipeline:
     def _step(self, window: Window) -> Step:
         decider, silence = self._decider, self._silence
         self._levels.append((window.end, window.level))
-        if silence.step(window, calm=decider.calm) and self._newest is not None:
+        calm = decider.calm
+        spared = window.end < self._next(delayed=self._skip_calm and calm and not silence.skipped)
+        skipped = silence.step(window, calm=calm)
+        if self._newest is not None and not window.fresh and (skipped or spared):
+            decider.step(None, window.end, window.level, silent=silence.silent)
             return Step(self._unscored(self._newest, window), NOTHING)
-        if self._newest is not None and not window.fresh and window.end < self._next_needed():
-            self._spared.append(window.end)
-            unscored = self._unscored(self._newest, window)
-            return Step(unscored, decider.step(unscored.posteriors, window.end, window.level, silent=silence.silent))
         # What was under way before a gap ended there; it belongs to no window after it.
         ended = decider.reset() if window.fresh else NOTHING
-        scored = _ask(self.model, self._windows, window, silent=silence.silent)
-        self._catch_up(scored)
-        if self._spared and decider.calm:
-            if decider.near(scored.posteriors):
-                scored = replace(scored, amended=self._score_spared(window))
-            elif self._newest:
-                self._fill_spared(self._newest, scored)
-        self._newest = scored
+        self._newest = scored = _ask(self.model, self._windows, window, silent=silence.silent)
         decision = decider.step(scored.posteriors, scored.end, scored.level, silent=scored.silent)
+        if self._amended:
+            scored = replace(scored, amended=tuple(self._amended))
+            self._amended.clear()
         return Step(scored, Decision(decision.fired, ended.near_misses + decision.near_misses))
 
     def _unscored(self, newest: Scored, window: Window) -> Scored:
@@ -291,57 +288,20 @@ class Pipeline:
         silent = self._silence.silent
         return Scored(newest.posteriors, window.end, window.level, fresh=False, silent=silent, skipped=True)
 
-    def _next_needed(self) -> int:
-        """Return the end of the next window that the network has to see, if it is not silent."""
-        calm = self._skip_calm and self._decider.calm and not self._silence.skipped
-        return self._after_newest(self._decider.spare if calm else 0)
-
-    def _after_newest(self, between: int) -> int:
-        """Return the end of the window that comes after the newest scored one and so many between them."""
+    def _next(self, *, delayed: bool) -> int:
+        """Return the end of the window after the newest scored one, or of the last that it can be delayed to."""
+        between = self._decider.delay if delayed else 0
         return self._newest.end + (1 + between) * self._decider.hop if self._newest else 0
 
     def _needed_seconds(self) -> float:
         """Return the seconds of sound until a keyword can fire."""
         if self._silence.skipped:
             return PAUSE_SECONDS
-        needed = self._next_needed() if self._decider.urgent else self._after_newest(self._decider.delay)
+        needed = self._next(delayed=not self._decider.urgent)
         return (needed - self._windows.end) / self.model.front_end.sample_rate
 
-    def _score_spared(self, window: Window) -> tuple[tuple[int, Float32Array], ...]:
-        """Give the decider the true posteriors of the spared windows that its averages still need; return them."""
-        ages = self._ages(window, after=-math.inf)
-        self._spared.clear()
-        amended = tuple((ago, self.model.posteriors(self._windows.spectrogram(ago))) for ago in ages)
-        for ago, posteriors in amended:
-            self._decider.amend(ago, posteriors)
-        return amended
-
-    def _fill_spared(self, before: Scored, scored: Scored) -> None:
-        """Have the spared windows between two others count as the mean of both."""
-        mean: Float32Array = (before.posteriors + scored.posteriors) * np.float32(0.5)
-        for ago in self._ages(scored, after=before.end):
-            self._decider.amend(ago, mean)
-
-    def _ages(self, newest: Window | Scored, *, after: float) -> list[int]:
-        """Return how many windows ago the spared ones were, of those after a position that the averages still need."""
-        ages = ((newest.end - end) // self._decider.hop for end in self._spared if end > after)
-        return [ago for ago in ages if ago < self._decider.longest]
-
-    def _catch_up(self, scored: Scored) -> None:
-        """Give the decider the windows of silence before this one that were skipped.
-
-        If no keyword is near and windows may be spared, they count as the one scored before them, and are scored when
-        one comes near; else those that the averages need are scored now.
-        """
-        levels = self._silence.take_skipped()
-        if not levels:
-            return
-        decider, needed = self._decider, min(self._decider.longest - 1, len(levels))
-        if self._skip_calm and self._newest is not None and not decider.near(scored.posteriors):
-            rows = [self._newest.posteriors] * needed
-            self._spared.extend(scored.end - ago * decider.hop for ago in range(needed, 0, -1))
-        else:
-            self._spared.clear()
-            rows = [self.model.posteriors(self._windows.spectrogram(ago)) for ago in range(needed, 0, -1)]
-        posteriors = np.array(rows, np.float32).reshape(-1, len(self.model.labels))
-        decider.skip(posteriors, scored.end - decider.hop, levels)
+    def _score_spared(self, ago: int) -> Float32Array:
+        """Have the network see a window that it was spared."""
+        posteriors = self.model.posteriors(self._windows.spectrogram(ago))
+        self._amended.append((ago, posteriors))
+        return posteriors

@@ -32,12 +32,12 @@ class SilenceSkipper:
 
     Attributes:
         silent: True if the newest window, and the hop before it, held nothing but the noise floor.
-        skipped: levels in decibels of the windows skipped since the last one that was scored.
+        skipped: windows skipped in a row until now.
     """
 
     def __init__(self, front_end: FrontEnd, hop: int, *, enabled: bool) -> None:
         self.silent = False
-        self.skipped: list[float] = []
+        self.skipped = 0
         self._enabled = enabled
         self._most = round(_PROBE_SECONDS * front_end.sample_rate / hop)
         self._floor = NoiseFloor.under(front_end.window, hop, front_end.sample_rate)
@@ -51,17 +51,10 @@ class SilenceSkipper:
         """
         if window.fresh:  # its newest hop may be padding, which says nothing about the room
             self._floor.reset()
-            self.skipped.clear()
         self.silent = not window.fresh and self._floor.step(window.level)
-        skip = self._enabled and self.silent and calm and len(self.skipped) < self._most
-        if skip:
-            self.skipped.append(window.level)
+        skip = self._enabled and self.silent and calm and self.skipped < self._most
+        self.skipped = self.skipped + 1 if skip else 0
         return skip
-
-    def take_skipped(self) -> list[float]:
-        """Return :attr:`skipped` and begin a new list."""
-        skipped, self.skipped = self.skipped, []
-        return skipped
 
 
 class Pacer:

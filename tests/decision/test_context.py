@@ -119,22 +119,27 @@ def test_a_keyword_may_be_exempt() -> None:
 
 @examples(100)
 @given(
-    windows=st.lists(st.tuples(st.floats(0, 1), st.floats(0, 1), st.booleans()), min_size=1, max_size=120),
-    ago=st.integers(1, 60),
+    heard=st.integers(1, 90).flatmap(lambda windows: st.binary(min_size=windows, max_size=windows)),
     margin=st.sampled_from([6.0, LARGEST_MARGIN]),
+    early=st.booleans(),
 )
-def test_a_window_that_is_amended_counts_as_if_it_had_been_so(
-    windows: list[tuple[float, float, bool]], ago: int, margin: float
-) -> None:
-    """Each window has a first and a true posterior; a silent one counts as no speech either way."""
-    context = Context(GRID)
-    for count, (first, _, silent) in enumerate(windows, 1):
-        context.push(first, LEVELS[count % 9], silent=silent)
-        if count >= ago:
-            context.amend(ago, windows[count - ago][1])
-    expected = Context(GRID)
-    for count, (first, unknown, silent) in enumerate(windows, 1):
-        expected.push(unknown if count <= len(windows) + 1 - ago else first, LEVELS[count % 9], silent=silent)
+def test_what_was_not_scored_counts_once_it_is(heard: bytes, margin: float, early: bool) -> None:
+    """At the end, or already in the window after it; but a silent window counts as no speech either way."""
+    unknown = [byte & 7 for byte in heard]
+    not_scored = {window for window, byte in enumerate(heard) if byte & 8}
+    silent = {window for window, byte in enumerate(heard) if byte & 48 == 48}
+    context, expected = Context(GRID), Context(GRID)
+    for window, eighths in enumerate(unknown):
+        level = LEVELS[window % 9]
+        context.push(None if window in not_scored else eighths / 8, level, silent=window in silent)
+        expected.push(eighths / 8, level, silent=window in silent)
+        if early and window - 1 in not_scored:
+            context.amend(1, unknown[window - 1] / 8)
+    asked = context.unscored(margin)
+    assert {len(unknown) - 1 - ago for ago in asked} <= not_scored - silent
+    for ago in asked:
+        context.amend(ago, unknown[len(unknown) - 1 - ago] / 8)
+    assert context.unscored(margin) == []
     assert context.speech(margin) == expected.speech(margin)
 
 
