@@ -52,7 +52,7 @@ class Context:
         return total / (self._windows * ONE)
 
     def unscored(self, margin: float = LARGEST_MARGIN) -> list[int]:
-        """Return how many windows ago those were that were not scored, of those that :meth:`speech` counts."""
+        """Return the windows that :meth:`speech` would count had they been scored: for each, how many windows ago."""
         least = self._loudest[-1] - margin
         windows = islice(zip(self._scored, self._loudest, strict=True), self._windows)
         return [

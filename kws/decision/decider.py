@@ -261,6 +261,7 @@ class Decider:
         misses: list[NearMiss] = []
         for decider, average, high in zip(self._deciders, self._averages.tolist(), active, strict=True):
             if high:
+                # Below the threshold nothing depends on the speech before it, and asking may cost the network's time.
                 may_fire = average >= decider.trigger.settings.threshold
                 speech = self._speech_before(decider.keyword, end) if may_fire else 0.0
                 reduced = decider.step(average, end, speech)

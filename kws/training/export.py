@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import msgspec
 import numpy as np
 
 from kws import __version__
+from kws.common.digest import sha256_of
 from kws.errors import UsageError
 from kws.features.front_end import FrontEnd
 from kws.inference.model import DEFAULT_NETWORK, FLOAT32_NETWORK, MODEL_FILE, Description
@@ -122,7 +122,7 @@ def export(
         say(f"Converting to {kind}: {model_folder / file}")
         network, embedding = expose_embedding(convert(model, kind, examples))
         (model_folder / file).write_bytes(network)
-        digests[file] = hashlib.sha256(network).hexdigest()
+        digests[file] = sha256_of(network)
     kept = ("network", "start", "bank", "other_words", "mix", "teaching", "optimiser", "held_out_noise", "equal_priors")
     description = Description(
         format=1,

@@ -23,6 +23,8 @@ from kws.types import SILENCE, UNKNOWN, Float32Array
 LABELS = (SILENCE, UNKNOWN, "on", "off", "computer")
 HOP = 800
 WINDOW = 16000
+#: Windows of 50 ms under a second, and in the second and a half before it that counts as the speech before a word.
+LAG, ASKED = 20, 30
 
 # What the network hears: a label for certain, or "on" in eighths and silence for the rest.
 LETTERS = {".": SILENCE, "?": UNKNOWN, "o": "on", "f": "off", "c": "computer"}

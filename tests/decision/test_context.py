@@ -18,9 +18,8 @@ from kws.evaluation.posterior_cache import PosteriorCache
 from kws.types import SILENCE, UNKNOWN
 from tests.support.examples import examples
 
-from .spoken import HOP, LABELS, WINDOW, levels, posteriors, settings, silences, step_all
+from .spoken import ASKED, HOP, LABELS, LAG, WINDOW, levels, posteriors, settings, silences, step_all
 
-LAG, ASKED = 20, 30  # windows of 50 ms under a second, and in the second and a half before it
 LEVELS = (-30.0, -40.0, -22.0, -31.0, -28.0, -60.0, -29.0, -35.0, -25.0)  # of windows, over and over
 GRID = Grid(sample_rate=16000, hop=HOP, window=WINDOW)
 

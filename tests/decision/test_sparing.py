@@ -10,9 +10,7 @@ from kws.decision import Decider, DecisionSettings, Fired
 from kws.types import Float32Array
 from tests.support.examples import examples
 
-from .spoken import EIGHTHS, HOP, LABELS, WINDOW, levels, posteriors, settings, silences, step_all
-
-LAG, ASKED = 20, 30  # windows of 50 ms under a second, and in the second and a half before it
+from .spoken import ASKED, EIGHTHS, HOP, LABELS, LAG, WINDOW, levels, posteriors, settings, silences, step_all
 
 
 def spare(heard: str, sound: str, chosen: DecisionSettings) -> tuple[list[Fired], list[int], int]:

@@ -459,7 +459,7 @@ def test_where_no_keyword_is_near_windows_are_spared_and_nothing_is_missed(
         (one.end, one.level, one.silent) for one in all_scored
     ]
     assert any(one.skipped for one in scored)
-    # What is scored after all was skipped, is told once, and is what it would have been.
+    # Amended windows had been skipped, come once each, and have the posteriors of a run that scores every window.
     amended = {one.end - ago * HOP: posteriors for one in scored for ago, posteriors in one.amended}
     assert len(amended) == sum(len(one.amended) for one in scored)
     assert amended.keys() <= {one.end for one in scored if one.skipped}
